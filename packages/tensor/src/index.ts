@@ -1,0 +1,2 @@
+export * from "./core/ndarray.ts";
+export * from "./random/host.ts";

@@ -1,0 +1,77 @@
+// Entry of every npm script. It runs on any Node that npm itself runs on: it installs what the lock file
+// names and is not there yet, finds a Node of at least version 24, and hands the task over to that.
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
+const REQUIRED_MAJOR = 24;
+
+function fail(message) {
+  console.error(`\n${message}\n`);
+  process.exit(1);
+}
+
+/** Installs exactly what package-lock.json names, unless that was done for this very file before. */
+function install() {
+  const wanted = createHash("sha256").update(readFileSync(join(root, "package-lock.json"))).digest("hex");
+  const stamp = join(root, "node_modules", ".installed-from");
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
+  console.error("Installing dependencies (first time, or the lock file changed) ...");
+  const npm = process.env.npm_execpath;
+  const args = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
+  const result = npm
+    ? spawnSync(process.execPath, [npm, ...args], { cwd: root, stdio: "inherit" })
+    : spawnSync("npm", args, { cwd: root, stdio: "inherit", shell: process.platform === "win32" });
+  if (result.status !== 0) fail("`npm ci` failed; its own message is above.");
+  writeFileSync(stamp, wanted);
+}
+
+/** The running Node where it is new enough, else the one that came with the dependencies. */
+function findNode() {
+  if (Number(process.versions.node.split(".")[0]) >= REQUIRED_MAJOR) return process.execPath;
+  const platform = process.platform === "win32" ? "win" : process.platform;
+  const binary = process.platform === "win32" ? "bin/node.exe" : "bin/node";
+  const bundled = join(root, "node_modules", `node-${platform}-${process.arch}`, binary);
+  if (existsSync(bundled)) return bundled;
+  return fail(
+    `Concord needs Node ${REQUIRED_MAJOR} or newer; this is ${process.version}, and no bundled Node exists for ` +
+      `${process.platform}-${process.arch}. Install one from https://nodejs.org and try again.`,
+  );
+}
+
+const bin = (path) => join(root, "node_modules", path);
+const source = ["--conditions=source", "--disable-warning=ExperimentalWarning"];
+const concord = [...source, join(root, "apps/cli/src/main.ts")];
+const steps = {
+  lint: [[bin("@biomejs/biome/bin/biome"), "check", "--error-on-warnings"]],
+  format: [[bin("@biomejs/biome/bin/biome"), "check", "--write"]],
+  typecheck: [
+    [bin("typescript/bin/tsc"), "-p", "tsconfig.json"],
+    [bin("typescript/bin/tsc"), "-p", "apps/site/client/tsconfig.json"],
+  ],
+  "check:imports": [[bin("dependency-cruiser/bin/dependency-cruise.mjs"), "packages", "apps", "--config", ".dependency-cruiser.cjs"]],
+  "test:unit": [[bin("vitest/vitest.mjs"), "run"]],
+  build: [[join(root, "scripts/build.mjs")]],
+  bench: [[...source, join(root, "packages/tensor/bench/main.ts")]],
+  concord: [concord],
+  start: [[...concord, "start"]],
+};
+steps.test = [...steps.lint, ...steps.typecheck, ...steps["check:imports"], ...steps["test:unit"]];
+
+const [task, ...rest] = process.argv.slice(2);
+const commands = steps[task ?? ""];
+if (!commands) fail(`Unknown task '${task}'. Known: ${Object.keys(steps).join(", ")}.`);
+install();
+const node = findNode();
+const env = { ...process.env, PATH: `${dirname(node)}${process.platform === "win32" ? ";" : ":"}${process.env.PATH ?? ""}` };
+// 'concord' is used from the folder the user stands in, everything else from the repository.
+const cwd = task === "concord" ? (process.env.INIT_CWD ?? process.cwd()) : root;
+commands.forEach((command, index) => {
+  const last = index === commands.length - 1;
+  if (task === "test") console.log(`\n> ${command.map((part) => part.replace(`${root}/`, "")).join(" ")}`);
+  const result = spawnSync(node, [...command, ...(last ? rest : [])], { cwd, stdio: "inherit", env });
+  if (result.status !== 0) process.exit(result.status ?? 1);
+});
