@@ -16,7 +16,9 @@ function fail(message) {
 
 /** Installs exactly what package-lock.json names, unless that was done for this very file before. */
 function install() {
-  const wanted = createHash("sha256").update(readFileSync(join(root, "package-lock.json"))).digest("hex");
+  const wanted = createHash("sha256")
+    .update(readFileSync(join(root, "package-lock.json")))
+    .digest("hex");
   const stamp = join(root, "node_modules", ".installed-from");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
   console.error("Installing dependencies (first time, or the lock file changed) ...");
@@ -52,21 +54,23 @@ const steps = {
     [bin("typescript/bin/tsc"), "-p", "tsconfig.json"],
     [bin("typescript/bin/tsc"), "-p", "apps/site/client/tsconfig.json"],
   ],
-  "check:imports": [[bin("dependency-cruiser/bin/dependency-cruise.mjs"), "packages", "apps", "--config", ".dependency-cruiser.cjs"]],
   "test:unit": [[bin("vitest/vitest.mjs"), "run"]],
   build: [[join(root, "scripts/build.mjs")]],
   bench: [[...source, join(root, "packages/tensor/bench/main.ts")]],
   concord: [concord],
   start: [[...concord, "start"]],
 };
-steps.test = [...steps.lint, ...steps.typecheck, ...steps["check:imports"], ...steps["test:unit"]];
+steps.test = [...steps.lint, ...steps.typecheck, ...steps["test:unit"]];
 
 const [task, ...rest] = process.argv.slice(2);
 const commands = steps[task ?? ""];
 if (!commands) fail(`Unknown task '${task}'. Known: ${Object.keys(steps).join(", ")}.`);
 install();
 const node = findNode();
-const env = { ...process.env, PATH: `${dirname(node)}${process.platform === "win32" ? ";" : ":"}${process.env.PATH ?? ""}` };
+const env = {
+  ...process.env,
+  PATH: `${dirname(node)}${process.platform === "win32" ? ";" : ":"}${process.env.PATH ?? ""}`,
+};
 // 'concord' is used from the folder the user stands in, everything else from the repository.
 const cwd = task === "concord" ? (process.env.INIT_CWD ?? process.cwd()) : root;
 commands.forEach((command, index) => {

@@ -1,1 +1,1 @@
-console.error('build')
+console.error("build");

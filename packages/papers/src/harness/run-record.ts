@@ -59,7 +59,9 @@ export const runRecord = z.object({
   error: z.string().optional(),
   environment: z.record(z.string(), z.string()),
   units: z.array(unitRecord),
-  results: z.array(z.object({ arm: z.string(), seed: z.number().int(), metrics: z.record(z.string(), z.number()) })),
+  results: z.array(
+    z.object({ arm: z.string(), seed: z.number().int(), metrics: z.record(z.string(), z.number()) }),
+  ),
   verdicts: z.array(verdict),
 });
 export type RunRecord = z.infer<typeof runRecord>;
@@ -67,13 +69,43 @@ export type RunRecord = z.infer<typeof runRecord>;
 /** One line of `log.jsonl`. */
 export const logRecord = z.discriminatedUnion("kind", [
   /** A point of the curves. */
-  z.object({ kind: z.literal("step"), time: z.string(), unit: z.string(), phase: z.string(), step: z.number(), values: z.record(z.string(), z.union([z.number(), z.string(), z.boolean(), z.null()])) }),
+  z.object({
+    kind: z.literal("step"),
+    time: z.string(),
+    unit: z.string(),
+    phase: z.string(),
+    step: z.number(),
+    values: z.record(z.string(), z.union([z.number(), z.string(), z.boolean(), z.null()])),
+  }),
   /** A message for people. */
-  z.object({ kind: z.literal("note"), time: z.string(), unit: z.string(), level: z.enum(["info", "warning"]), message: z.string() }),
+  z.object({
+    kind: z.literal("note"),
+    time: z.string(),
+    unit: z.string(),
+    level: z.enum(["info", "warning"]),
+    message: z.string(),
+  }),
   /** How far the current unit is (at most about twice a second). */
-  z.object({ kind: z.literal("progress"), time: z.string(), unit: z.string(), phase: z.string(), step: z.number(), steps: z.number(), loss: z.number().optional(), samplesPerSecond: z.number().optional(), dataSeconds: z.number().optional(), computeSeconds: z.number().optional() }),
+  z.object({
+    kind: z.literal("progress"),
+    time: z.string(),
+    unit: z.string(),
+    phase: z.string(),
+    step: z.number(),
+    steps: z.number(),
+    loss: z.number().optional(),
+    samplesPerSecond: z.number().optional(),
+    dataSeconds: z.number().optional(),
+    computeSeconds: z.number().optional(),
+  }),
   /** run.json changed: a unit started or ended, results or the status changed. */
-  z.object({ kind: z.literal("state"), time: z.string(), unit: z.string().optional(), status: runStatus, unitStatus: z.enum(["pending", "running", "done"]).optional() }),
+  z.object({
+    kind: z.literal("state"),
+    time: z.string(),
+    unit: z.string().optional(),
+    status: runStatus,
+    unitStatus: z.enum(["pending", "running", "done"]).optional(),
+  }),
 ]);
 export type LogRecord = z.infer<typeof logRecord>;
 

@@ -77,7 +77,9 @@ export function ndarray<D extends DType = "float32">(
     }
     if (found.length === depth) found.push(value.length);
     else if (found[depth] !== value.length) {
-      throw new RangeError(`ndarray: ragged nesting at depth ${depth}: lengths ${found[depth]} and ${value.length}`);
+      throw new RangeError(
+        `ndarray: ragged nesting at depth ${depth}: lengths ${found[depth]} and ${value.length}`,
+      );
     }
     for (const item of value) visit(item, depth + 1);
   };
@@ -104,5 +106,7 @@ export function toNumbers(array: NDArray): number[] {
 }
 
 export function isNDArray(value: unknown): value is NDArray {
-  return typeof value === "object" && value !== null && "dtype" in value && "shape" in value && "data" in value;
+  return (
+    typeof value === "object" && value !== null && "dtype" in value && "shape" in value && "data" in value
+  );
 }

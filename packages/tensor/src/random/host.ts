@@ -8,7 +8,13 @@ import { sizeOf } from "../core/ndarray.ts";
 export type Key = readonly [number, number];
 
 /** Constants of the mixing function, shared with its in-graph twin. */
-export const MIX = { golden: 0x9e3779b9, first: 0x85ebca6b, second: 0xc2b2ae35, third: 0x27d4eb2f, tweak: 0x5bd1e995 } as const;
+export const MIX = {
+  golden: 0x9e3779b9,
+  first: 0x85ebca6b,
+  second: 0xc2b2ae35,
+  third: 0x27d4eb2f,
+  tweak: 0x5bd1e995,
+} as const;
 
 /**
  * 32 random bits for one counter: a multiply-xorshift finaliser with the key injected twice.
@@ -25,7 +31,8 @@ export function bitsAt(key: Key, counter: number): number {
 
 /** A key from an integer seed (up to 2^53). */
 export function randomKey(seed: number): Key {
-  if (!Number.isSafeInteger(seed) || seed < 0) throw new RangeError(`randomKey: the seed must be an integer >= 0, got ${seed}`);
+  if (!Number.isSafeInteger(seed) || seed < 0)
+    throw new RangeError(`randomKey: the seed must be an integer >= 0, got ${seed}`);
   return foldIn([seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0], MIX.golden);
 }
 
@@ -114,7 +121,8 @@ export class RandomStream {
   sample<T>(items: readonly T[], count: number): T[] {
     const pool = [...items];
     const chosen: T[] = [];
-    while (chosen.length < count && pool.length > 0) chosen.push(...pool.splice(this.integer(pool.length), 1));
+    while (chosen.length < count && pool.length > 0)
+      chosen.push(...pool.splice(this.integer(pool.length), 1));
     return chosen;
   }
 }
