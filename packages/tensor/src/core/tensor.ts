@@ -1,0 +1,170 @@
+import type { GraphBuilder } from "../onnx/builder.ts";
+import { DTypeError, formatShape } from "./errors.ts";
+import type { DType, NDArray } from "./ndarray.ts";
+import { isNDArray, ndarray } from "./ndarray.ts";
+
+/** Static shape and element type of a value. */
+export interface Spec {
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+}
+
+export interface VjpArguments<Attributes> {
+  readonly inputs: readonly Tensor[];
+  readonly outputs: readonly Tensor[];
+  /** Gradient of the differentiated scalar with respect to each output; null where an output does not reach it. */
+  readonly cotangents: readonly (Tensor | null)[];
+  readonly attributes: Attributes;
+}
+
+/** One operation: everything the engine knows about it stands in this record. */
+export interface OpDefinition<Attributes> {
+  readonly name: string;
+  /** Shapes and dtypes of the outputs; throws ShapeError or DTypeError when the inputs do not fit. */
+  readonly infer: (inputs: readonly Spec[], attributes: Attributes) => readonly Spec[];
+  /** Emits ONNX nodes and returns the names of the outputs. */
+  readonly lower: (
+    graph: GraphBuilder,
+    inputs: readonly string[],
+    attributes: Attributes,
+    specs: { readonly inputs: readonly Spec[]; readonly outputs: readonly Spec[] },
+  ) => readonly string[];
+  /**
+   * Vector-Jacobian product: gradients with respect to the inputs, null for inputs that have none.
+   * Absent for operations without a gradient (comparisons, integer results).
+   */
+  readonly vjp?: (args: VjpArguments<Attributes>) => readonly (Tensor | null)[];
+}
+
+export type Source =
+  | {
+      readonly kind: "op";
+      readonly op: OpDefinition<unknown>;
+      readonly inputs: readonly Tensor[];
+      readonly attributes: unknown;
+    }
+  | { readonly kind: "constant"; readonly value: NDArray }
+  | { readonly kind: "input"; readonly name: string };
+
+let nextId = 0;
+
+/** A vertex of the lazy graph. Ids grow with creation, so they order the graph topologically. */
+export class GraphNode {
+  readonly id: number = nextId++;
+  readonly source: Source;
+  readonly outputs: readonly Spec[];
+
+  constructor(source: Source, outputs: readonly Spec[]) {
+    this.source = source;
+    this.outputs = outputs;
+  }
+}
+
+type Evaluator = (tensor: Tensor) => Promise<NDArray>;
+let evaluator: Evaluator | undefined;
+
+/** Set once by the compiler, which this file cannot import without a cycle. */
+export function setEvaluator(evaluate: Evaluator): void {
+  evaluator = evaluate;
+}
+
+/** A lazy value: nothing is computed until a graph that contains it is compiled and run. */
+export class Tensor {
+  readonly node: GraphNode;
+  readonly index: number;
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+
+  constructor(node: GraphNode, index: number) {
+    const spec = node.outputs[index];
+    if (!spec) throw new RangeError(`a node with ${node.outputs.length} outputs has no output ${index}`);
+    this.node = node;
+    this.index = index;
+    this.shape = spec.shape;
+    this.dtype = spec.dtype;
+  }
+
+  get rank(): number {
+    return this.shape.length;
+  }
+
+  /** Computes and returns the value. For tests and small host-side work; training compiles whole steps instead. */
+  async data(): Promise<NDArray> {
+    if (!evaluator) throw new Error("Tensor.data: no evaluator is installed");
+    return evaluator(this);
+  }
+
+  toString(): string {
+    return `Tensor(${this.dtype} ${formatShape(this.shape)})`;
+  }
+}
+
+/** What operations accept as an operand: a tensor, a concrete array, or a number (which takes the other operand's dtype). */
+export type TensorLike = Tensor | NDArray | number;
+
+/** A constant with this value. */
+export function constant(value: NDArray): Tensor {
+  return new Tensor(
+    new GraphNode({ kind: "constant", value }, [{ shape: value.shape, dtype: value.dtype }]),
+    0,
+  );
+}
+
+/** A placeholder that gets its value when the compiled graph runs. */
+export function placeholder(name: string, spec: Spec): Tensor {
+  return new Tensor(new GraphNode({ kind: "input", name }, [spec]), 0);
+}
+
+/** A tensor from (nested) numbers: `tensor([[1, 2], [3, 4]])`. */
+export function tensor<D extends DType = "float32">(...args: Parameters<typeof ndarray<D>>): Tensor {
+  return constant(ndarray<D>(...args));
+}
+
+export function asTensor(value: TensorLike, dtype: DType = "float32"): Tensor {
+  if (value instanceof Tensor) return value;
+  if (isNDArray(value)) return constant(value);
+  return constant(ndarray([value], { shape: [], dtype }));
+}
+
+/** Two operands as tensors of one dtype; numbers adapt to the other operand. */
+export function asOperands(op: string, a: TensorLike, b: TensorLike): [Tensor, Tensor] {
+  const dtypeOf = (x: TensorLike): DType | undefined => (typeof x === "number" ? undefined : x.dtype);
+  const left = asTensor(a, dtypeOf(b));
+  const right = asTensor(b, dtypeOf(a));
+  if (left.dtype !== right.dtype) {
+    throw new DTypeError(
+      `${op}: operands have dtypes ${left.dtype} and ${right.dtype}; convert one with cast()`,
+    );
+  }
+  return [left, right];
+}
+
+/** Makes an operation callable: checks the inputs and adds a node to the graph. Returns all outputs. */
+export function defineOp<Attributes>(
+  definition: OpDefinition<Attributes>,
+): (inputs: readonly Tensor[], attributes: Attributes) => Tensor[] {
+  return (inputs, attributes) => {
+    const outputs = definition.infer(inputs, attributes);
+    const node = new GraphNode(
+      { kind: "op", op: definition as OpDefinition<unknown>, inputs, attributes },
+      outputs,
+    );
+    return outputs.map((_, index) => new Tensor(node, index));
+  };
+}
+
+/** An operation with a single output, ready to be applied. */
+export type UnitOp<Attributes> = (inputs: readonly Tensor[], attributes: Attributes) => Tensor;
+
+/** As `defineOp`, for the many operations with a single output. */
+export function defineUnitOp<Attributes>(definition: OpDefinition<Attributes>): UnitOp<Attributes> {
+  const op = defineOp(definition);
+  return (inputs, attributes) => op(inputs, attributes)[0] as Tensor;
+}
+
+/** The single number of a scalar constant, if the tensor is one. Lets operations skip `x * 1` and the like. */
+export function scalarConstant(x: Tensor): number | undefined {
+  const { source } = x.node;
+  if (source.kind !== "constant" || source.value.data.length !== 1 || x.rank !== 0) return undefined;
+  return Number(source.value.data[0]);
+}

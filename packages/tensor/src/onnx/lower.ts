@@ -1,0 +1,70 @@
+import type { GraphNode, Tensor } from "../core/tensor.ts";
+import type { GraphTarget } from "./builder.ts";
+import { GraphBuilder } from "./builder.ts";
+
+/** All nodes that the outputs depend on, inputs before their users. */
+export function reachable(outputs: readonly Tensor[]): GraphNode[] {
+  const seen = new Set<GraphNode>();
+  const stack = outputs.map((output) => output.node);
+  for (let node = stack.pop(); node; node = stack.pop()) {
+    if (seen.has(node)) continue;
+    seen.add(node);
+    if (node.source.kind === "op") for (const input of node.source.inputs) stack.push(input.node);
+  }
+  return [...seen].sort((a, b) => a.id - b.id);
+}
+
+/** A compiled graph before a runtime has loaded it. */
+export interface LoweredGraph {
+  readonly model: Uint8Array;
+  /** Inputs that the graph really uses; others were optimised away and must not be fed. */
+  readonly usedInputs: ReadonlySet<string>;
+  readonly nodeCount: number;
+}
+
+/**
+ * Writes the part of the lazy graph that the outputs depend on as one ONNX model.
+ *
+ * @param inputs   placeholders by the names under which they are fed
+ * @param outputs  values by the names under which they are fetched
+ */
+export function lowerGraph(
+  name: string,
+  inputs: ReadonlyMap<string, Tensor>,
+  outputs: ReadonlyMap<string, Tensor>,
+  target: GraphTarget,
+): LoweredGraph {
+  const graph = new GraphBuilder(target);
+  const names = new Map<GraphNode, readonly string[]>();
+  const nameOf = (tensor: Tensor): string => names.get(tensor.node)?.[tensor.index] as string;
+  const inputNames = new Map([...inputs].map(([inputName, tensor]) => [tensor.node, inputName]));
+  const usedInputs = new Set<string>();
+  for (const node of reachable([...outputs.values()])) {
+    const { source } = node;
+    if (source.kind === "constant") {
+      names.set(node, [graph.constant(source.value)]);
+    } else if (source.kind === "input") {
+      const inputName = inputNames.get(node);
+      if (inputName === undefined) {
+        throw new Error(
+          `the graph depends on the placeholder '${source.name}' of another trace; pass that value as an argument`,
+        );
+      }
+      usedInputs.add(inputName);
+      names.set(node, [
+        graph.input(inputName, {
+          shape: node.outputs[0]?.shape ?? [],
+          dtype: node.outputs[0]?.dtype ?? "float32",
+        }),
+      ]);
+    } else {
+      const specs = {
+        inputs: source.inputs.map(({ shape, dtype }) => ({ shape, dtype })),
+        outputs: node.outputs,
+      };
+      names.set(node, source.op.lower(graph, source.inputs.map(nameOf), source.attributes, specs));
+    }
+  }
+  for (const [outputName, tensor] of outputs) graph.output(outputName, nameOf(tensor), tensor);
+  return { model: graph.build(name), usedInputs, nodeCount: graph.nodeCount };
+}

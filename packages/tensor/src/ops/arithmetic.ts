@@ -1,0 +1,219 @@
+import { broadcastShapes } from "../core/axes.ts";
+import type { Spec, TensorLike } from "../core/tensor.ts";
+import {
+  asOperands,
+  asTensor,
+  defineUnitOp,
+  scalarConstant,
+  type Tensor,
+  type UnitOp,
+  type VjpArguments,
+} from "../core/tensor.ts";
+import { broadcastTo, sumTo, withoutBroadcast } from "./structure.ts";
+
+/** An elementwise operation of two operands with NumPy broadcasting. */
+export function defineBinary(
+  name: string,
+  opType: string,
+  vjp?: (a: Tensor, b: Tensor, dy: Tensor, y: Tensor) => readonly [Tensor | null, Tensor | null],
+  resultType?: Spec["dtype"],
+): (a: TensorLike, b: TensorLike) => Tensor {
+  const op: UnitOp<undefined> = defineUnitOp<undefined>({
+    name,
+    infer: ([a, b]) => [
+      {
+        shape: broadcastShapes(name, (a as Spec).shape, (b as Spec).shape),
+        dtype: resultType ?? (a as Spec).dtype,
+      },
+    ],
+    lower: (graph, inputs) => [graph.node(opType, inputs)],
+    ...(vjp && {
+      vjp: ({ inputs, outputs, cotangents }: VjpArguments<undefined>) => {
+        const [a, b] = inputs as [Tensor, Tensor];
+        const [da, db] = vjp(a, b, cotangents[0] as Tensor, outputs[0] as Tensor);
+        return [da && sumTo(da, a.shape), db && sumTo(db, b.shape)];
+      },
+    }),
+  });
+  return (a, b) => {
+    const [left, right] = asOperands(name, a, b);
+    const shape = broadcastShapes(name, left.shape, right.shape);
+    const lean = withoutBroadcast(left, right.shape, shape);
+    return op([lean, withoutBroadcast(right, lean.shape, shape)], undefined);
+  };
+}
+
+const addOp = defineBinary("add", "Add", (_a, _b, dy) => [dy, dy]);
+const subOp = defineBinary("sub", "Sub", (_a, _b, dy) => [dy, neg(dy)]);
+const mulOp = defineBinary("mul", "Mul", (a, b, dy) => [mul(dy, b), mul(dy, a)]);
+const divOp = defineBinary("div", "Div", (_a, b, dy, y) => [div(dy, b), neg(div(mul(dy, y), b))]);
+
+/** a + b, elementwise with broadcasting. */
+export function add(a: TensorLike, b: TensorLike): Tensor {
+  if (b === 0) return asTensor(a);
+  if (a === 0) return asTensor(b);
+  return addOp(a, b);
+}
+
+/** a - b, elementwise with broadcasting. */
+export function sub(a: TensorLike, b: TensorLike): Tensor {
+  return b === 0 ? asTensor(a) : subOp(a, b);
+}
+
+/** x · factor with factors of scalar multiplications one after another drawn together. */
+function scale(x: Tensor, factor: number): Tensor {
+  if (factor === 1) return x;
+  const { source } = x.node;
+  if (source.kind === "op" && source.op.name === "mul" && (x.dtype === "float32" || x.dtype === "float64")) {
+    const [a, b] = source.inputs as [Tensor, Tensor];
+    const known = scalarConstant(b);
+    if (known !== undefined) return mulOp(a, known * factor);
+  }
+  return mulOp(x, factor);
+}
+
+/** a · b, elementwise with broadcasting. */
+export function mul(a: TensorLike, b: TensorLike): Tensor {
+  const left = typeof a === "number" ? undefined : asTensor(a);
+  const right = typeof b === "number" ? undefined : asTensor(b);
+  const leftScalar = typeof a === "number" ? a : left && scalarConstant(left);
+  const rightScalar = typeof b === "number" ? b : right && scalarConstant(right);
+  if (left && rightScalar !== undefined && (!right || right.dtype === left.dtype))
+    return scale(left, rightScalar);
+  if (right && leftScalar !== undefined && (!left || left.dtype === right.dtype))
+    return scale(right, leftScalar);
+  return mulOp(left ?? asTensor(a), right ?? asTensor(b));
+}
+
+/** a / b, elementwise with broadcasting. */
+export function div(a: TensorLike, b: TensorLike): Tensor {
+  const x = typeof a === "number" ? undefined : asTensor(a);
+  if (typeof b === "number" && x && (x.dtype === "float32" || x.dtype === "float64")) return scale(x, 1 / b);
+  return divOp(a, b);
+}
+
+/** -x */
+export function neg(x: TensorLike): Tensor {
+  return mul(x, -1);
+}
+
+/** Elementwise larger value. Where both are equal the gradient goes to each by half. */
+export const maximum = defineBinary("maximum", "Max", (a, b, dy) => {
+  const share = shareOf(a, b);
+  return [mul(dy, share), mul(dy, sub(1, share))];
+});
+
+/** Elementwise smaller value. Where both are equal the gradient goes to each by half. */
+export const minimum = defineBinary("minimum", "Min", (a, b, dy) => {
+  const share = shareOf(a, b);
+  return [mul(dy, sub(1, share)), mul(dy, share)];
+});
+
+/** 1 where a > b, 1/2 where equal, 0 where a < b. */
+function shareOf(a: Tensor, b: Tensor): Tensor {
+  const as = a.dtype;
+  return mul(add(cast(greater(a, b), as), cast(greaterOrEqual(a, b), as)), 0.5);
+}
+
+/** x^exponent for a constant exponent; x > 0 unless the exponent is an integer. */
+export function pow(x: TensorLike, exponent: number): Tensor {
+  const input = asTensor(x);
+  if (exponent === 1) return input;
+  return exponent === 2 ? mul(input, input) : powOp([input], { exponent });
+}
+
+const powOp = defineUnitOp<{ readonly exponent: number }>({
+  name: "pow",
+  infer: ([x]) => [x as Spec],
+  lower: (graph, [x], { exponent }, { inputs }) => [
+    graph.node("Pow", [x as string, graph.scalar(exponent, (inputs[0] as Spec).dtype)]),
+  ],
+  vjp: ({ inputs: [x], cotangents: [dy], attributes: { exponent } }) => [
+    mul(dy as Tensor, mul(pow(x as Tensor, exponent - 1), exponent)),
+  ],
+});
+
+/** a > b */
+export const greater = defineBinary("greater", "Greater", undefined, "bool");
+/** a ≥ b */
+export const greaterOrEqual = defineBinary("greaterOrEqual", "GreaterOrEqual", undefined, "bool");
+/** a < b */
+export const less = defineBinary("less", "Less", undefined, "bool");
+/** a ≤ b */
+export const lessOrEqual = defineBinary("lessOrEqual", "LessOrEqual", undefined, "bool");
+/** a = b */
+export const equal = defineBinary("equal", "Equal", undefined, "bool");
+/** a and b, of booleans */
+export const logicalAnd = defineBinary("logicalAnd", "And", undefined, "bool");
+/** a or b, of booleans */
+export const logicalOr = defineBinary("logicalOr", "Or", undefined, "bool");
+
+const notOp = defineUnitOp<undefined>({
+  name: "logicalNot",
+  infer: ([x]) => [x as Spec],
+  lower: (graph, [x]) => [graph.node("Not", [x as string])],
+});
+
+/** not x, of booleans */
+export function logicalNot(x: TensorLike): Tensor {
+  return notOp([asTensor(x, "bool")], undefined);
+}
+
+const castOp = defineUnitOp<{ readonly dtype: Spec["dtype"] }>({
+  name: "cast",
+  infer: ([x], { dtype }) => [{ shape: (x as Spec).shape, dtype }],
+  lower: (graph, [x], { dtype }) => [graph.cast(x as string, dtype)],
+  vjp: ({ inputs: [x], cotangents: [dy] }) => [cast(dy as Tensor, (x as Tensor).dtype)],
+});
+
+/** The same values as another dtype; floats become integers by truncation, everything but 0 becomes true. */
+export function cast(x: TensorLike, dtype: Spec["dtype"]): Tensor {
+  const input = asTensor(x);
+  return input.dtype === dtype ? input : castOp([input], { dtype });
+}
+
+const whereOp = defineUnitOp<undefined>({
+  name: "where",
+  infer: ([condition, a, b]) => [
+    {
+      shape: broadcastShapes(
+        "where",
+        broadcastShapes("where", (a as Spec).shape, (b as Spec).shape),
+        (condition as Spec).shape,
+      ),
+      dtype: (a as Spec).dtype,
+    },
+  ],
+  lower: (graph, inputs) => [graph.node("Where", inputs)],
+  vjp: ({ inputs, cotangents }) => {
+    const [condition, a, b] = inputs as [Tensor, Tensor, Tensor];
+    const dy = cotangents[0] as Tensor;
+    return [null, sumTo(where(condition, dy, 0), a.shape), sumTo(where(condition, 0, dy), b.shape)];
+  },
+});
+
+/** a where the condition holds, else b; all three broadcast. */
+export function where(condition: TensorLike, a: TensorLike, b: TensorLike): Tensor {
+  const [left, right] = asOperands("where", a, b);
+  return whereOp([asTensor(condition, "bool"), left, right], undefined);
+}
+
+const stopGradientOp = defineUnitOp<undefined>({
+  name: "stopGradient",
+  infer: ([x]) => [x as Spec],
+  lower: (_graph, inputs) => inputs,
+  vjp: () => [null],
+});
+
+/** The same value, through which no gradient flows. */
+export function stopGradient(x: TensorLike): Tensor {
+  return stopGradientOp([asTensor(x)], undefined);
+}
+
+/** Keeps x between two bounds. The gradient is 0 outside. */
+export function clamp(x: TensorLike, low: number, high: number): Tensor {
+  const input = asTensor(x);
+  const inside = logicalAnd(greaterOrEqual(input, low), lessOrEqual(input, high));
+  const bound = broadcastTo(where(less(input, low), low, asTensor(high, input.dtype)), input.shape);
+  return where(inside, input, bound);
+}

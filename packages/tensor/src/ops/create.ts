@@ -1,0 +1,43 @@
+import type { DType } from "../core/ndarray.ts";
+import { allocate, ndarray } from "../core/ndarray.ts";
+import { constant, type Spec, type Tensor } from "../core/tensor.ts";
+import { cast, equal } from "./arithmetic.ts";
+import { broadcastTo, expandDims } from "./structure.ts";
+
+/** A tensor filled with one value. */
+export function full(shape: readonly number[], value: number, dtype: DType = "float32"): Tensor {
+  return broadcastTo(constant(ndarray([value], { shape: [], dtype })), shape);
+}
+
+export function zeros(shape: readonly number[], dtype: DType = "float32"): Tensor {
+  return full(shape, 0, dtype);
+}
+
+export function ones(shape: readonly number[], dtype: DType = "float32"): Tensor {
+  return full(shape, 1, dtype);
+}
+
+export function zerosLike(x: Spec): Tensor {
+  return zeros(x.shape, x.dtype);
+}
+
+/** 0, 1, …, length - 1 */
+export function arange(length: number, dtype: DType = "float32"): Tensor {
+  const data = allocate(dtype, length);
+  for (let i = 0; i < length; i++) {
+    if (dtype === "int64") (data as BigInt64Array)[i] = BigInt(i);
+    else (data as Float32Array)[i] = i;
+  }
+  return constant({ dtype, shape: [length], data });
+}
+
+/** Identity matrix [size, size]. */
+export function eye(size: number, dtype: DType = "float32"): Tensor {
+  const index = arange(size, "int32");
+  return cast(equal(expandDims(index, 1), expandDims(index, 0)), dtype);
+}
+
+/** 1 at the index, 0 elsewhere: [...] integers in [0, depth) to [..., depth]. An index outside gives a row of zeros. */
+export function oneHot(indices: Tensor, depth: number, dtype: DType = "float32"): Tensor {
+  return cast(equal(expandDims(indices, -1), arange(depth, indices.dtype)), dtype);
+}

@@ -1,0 +1,108 @@
+import { broadcastShapes } from "../core/axes.ts";
+import { formatShape, ShapeError } from "../core/errors.ts";
+import type { Spec, TensorLike } from "../core/tensor.ts";
+import { asOperands, defineUnitOp, type Tensor, type UnitOp } from "../core/tensor.ts";
+import { mul } from "./arithmetic.ts";
+import { reshape, sumTo, transpose } from "./structure.ts";
+
+interface MatmulAttributes {
+  readonly transposeA: boolean;
+  readonly transposeB: boolean;
+  readonly scale: number;
+}
+
+function swapLast(rank: number): number[] {
+  return Array.from({ length: rank }, (_, axis) => (axis < rank - 2 ? axis : 2 * rank - 3 - axis));
+}
+
+const matmulOp: UnitOp<MatmulAttributes> = defineUnitOp<MatmulAttributes>({
+  name: "matmul",
+  infer: ([a, b], { transposeA, transposeB }) => {
+    const [left, right] = [(a as Spec).shape, (b as Spec).shape];
+    const described = `matmul: ${formatShape(left)}${transposeA ? " transposed" : ""} by ${formatShape(right)}${transposeB ? " transposed" : ""}`;
+    if (left.length < 2 || right.length < 2)
+      throw new ShapeError(`${described}: both operands need at least two axes`);
+    const [rows, inner] = transposeA ? [left.at(-1), left.at(-2)] : [left.at(-2), left.at(-1)];
+    const [inner2, columns] = transposeB ? [right.at(-1), right.at(-2)] : [right.at(-2), right.at(-1)];
+    if (inner !== inner2) throw new ShapeError(`${described}: inner sizes ${inner} and ${inner2} differ`);
+    return [
+      {
+        shape: [
+          ...broadcastShapes("matmul", left.slice(0, -2), right.slice(0, -2)),
+          rows as number,
+          columns as number,
+        ],
+        dtype: (a as Spec).dtype,
+      },
+    ];
+  },
+  lower: (graph, [a, b], { transposeA, transposeB, scale }, { inputs }) => {
+    if (!transposeA && !transposeB && scale === 1) return [graph.node("MatMul", [a as string, b as string])];
+    const [left, right] = inputs as [Spec, Spec];
+    if (graph.target.contribOps && left.dtype === "float32") {
+      const attributes = { transA: Number(transposeA), transB: Number(transposeB), alpha: { float: scale } };
+      return [graph.node("FusedMatMul", [a as string, b as string], attributes, "com.microsoft")];
+    }
+    const swap = (x: string, spec: Spec): string =>
+      graph.node("Transpose", [x], { perm: swapLast(spec.shape.length) });
+    const product = graph.node("MatMul", [
+      transposeA ? swap(a as string, left) : (a as string),
+      transposeB ? swap(b as string, right) : (b as string),
+    ]);
+    return [scale === 1 ? product : graph.node("Mul", [product, graph.scalar(scale, left.dtype)])];
+  },
+  vjp: ({ inputs, cotangents, attributes: { transposeA, transposeB, scale } }) => {
+    const [a, b] = inputs as [Tensor, Tensor];
+    const dy = cotangents[0] as Tensor;
+    const da = transposeA
+      ? matmulOp([b, dy], { transposeA: transposeB, transposeB: true, scale })
+      : matmulOp([dy, b], { transposeA: false, transposeB: !transposeB, scale });
+    const db = transposeB
+      ? matmulOp([dy, a], { transposeA: true, transposeB: transposeA, scale })
+      : matmulOp([a, dy], { transposeA: !transposeA, transposeB: false, scale });
+    return [sumTo(da, a.shape), sumTo(db, b.shape)];
+  },
+});
+
+export interface MatmulOptions {
+  /** Use a with its last two axes swapped. */
+  readonly transposeA?: boolean;
+  /** Use b with its last two axes swapped. */
+  readonly transposeB?: boolean;
+  /** Factor on the product. Default 1. */
+  readonly scale?: number;
+}
+
+/**
+ * Matrix product over the last two axes, leading axes broadcast: [..., M, K] · [..., K, N] = [..., M, N].
+ *
+ * @throws ShapeError when the inner sizes differ or an operand has fewer than two axes
+ */
+export function matmul(a: TensorLike, b: TensorLike, options: MatmulOptions = {}): Tensor {
+  const [left, right] = asOperands("matmul", a, b);
+  const { transposeA = false, transposeB = false, scale = 1 } = options;
+  const attributes = { transposeA, transposeB, scale };
+  if (right.rank === 2 && left.rank > 2 && !transposeA) {
+    // One large product instead of a batch of small ones, in the gradient of b too.
+    const lead = left.shape.slice(0, -1);
+    const flat = matmulOp([reshape(left, [-1, left.shape.at(-1) as number]), right], attributes);
+    return reshape(flat, [...lead, flat.shape[1] as number]);
+  }
+  return matmulOp([left, right], attributes);
+}
+
+/** Inner product of two vectors [D]: a scalar. */
+export function dot(a: TensorLike, b: TensorLike): Tensor {
+  const [left, right] = asOperands("dot", a, b);
+  if (left.rank !== 1 || right.rank !== 1 || left.shape[0] !== right.shape[0]) {
+    throw new ShapeError(
+      `dot: expected two vectors of one length, got ${formatShape(left.shape)} and ${formatShape(right.shape)}`,
+    );
+  }
+  return sumTo(mul(left, right), []);
+}
+
+/** Outer product of two vectors: [M] and [N] to [M, N]. */
+export function outer(a: Tensor, b: Tensor): Tensor {
+  return mul(transpose(reshape(a, [1, -1])), reshape(b, [1, -1]));
+}

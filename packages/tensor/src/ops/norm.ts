@@ -1,0 +1,139 @@
+import { checkAxes } from "../core/axes.ts";
+import { ShapeError } from "../core/errors.ts";
+import type { Spec } from "../core/tensor.ts";
+import { defineOp, type Tensor } from "../core/tensor.ts";
+import { add, div, mul, sub } from "./arithmetic.ts";
+import { sqrt } from "./math.ts";
+import { mean, norm } from "./reduce.ts";
+import { reshape, sumTo } from "./structure.ts";
+
+const layerNormOp = defineOp<{ readonly epsilon: number }>({
+  name: "layerNorm",
+  infer: ([x]) => {
+    const { shape, dtype } = x as Spec;
+    const perRow = { shape: [...shape.slice(0, -1), 1], dtype };
+    return [x as Spec, perRow, perRow];
+  },
+  lower: (graph, inputs, { epsilon }) =>
+    graph.nodeWithOutputs("LayerNormalization", inputs, 3, { axis: -1, epsilon: { float: epsilon } }),
+  vjp: ({ inputs, outputs, cotangents }) => {
+    const [x, gain, bias] = inputs as [Tensor, Tensor, Tensor];
+    const [, average, inverseDeviation] = outputs as [Tensor, Tensor, Tensor];
+    const dy = cotangents[0] as Tensor;
+    const standardized = mul(sub(x, average), inverseDeviation);
+    const product = mul(dy, standardized);
+    const scaled = mul(dy, gain);
+    const onRow = { axes: -1, keepDims: true };
+    const dx = mul(
+      sub(sub(scaled, mean(scaled, onRow)), mul(standardized, mean(mul(scaled, standardized), onRow))),
+      inverseDeviation,
+    );
+    return [dx, sumTo(product, gain.shape), sumTo(dy, bias.shape)];
+  },
+});
+
+/**
+ * Standardises each row of the last axis, then scales and shifts: y = (x - μ) / √(σ² + ε) · gain + bias.
+ *
+ * @param x     [..., D]
+ * @param gain  [D]
+ * @param bias  [D]
+ * @source Ba, Kiros, Hinton 2016
+ */
+export function layerNorm(
+  x: Tensor,
+  gain: Tensor,
+  bias: Tensor,
+  options: { readonly epsilon?: number } = {},
+): Tensor {
+  checkAxes("layerNorm", { x: [x, "... D"], gain: [gain, "D"], bias: [bias, "D"] });
+  return layerNormOp([x, gain, bias], { epsilon: options.epsilon ?? 1e-5 })[0] as Tensor;
+}
+
+/** Statistics of a batch-norm layer: [C] each. */
+export interface BatchStatistics {
+  readonly mean: Tensor;
+  readonly variance: Tensor;
+}
+
+function alongChannels(vector: Tensor, rank: number): Tensor {
+  return reshape(vector, [1, -1, ...Array.from({ length: rank - 2 }, () => 1)]);
+}
+
+function applyBatchNorm(
+  x: Tensor,
+  gain: Tensor,
+  bias: Tensor,
+  centred: Tensor,
+  variance: Tensor,
+  epsilon: number,
+): Tensor {
+  const factor = div(gain, sqrt(add(variance, epsilon)));
+  return add(mul(centred, alongChannels(factor, x.rank)), alongChannels(bias, x.rank));
+}
+
+export interface BatchNormOptions {
+  /** Added to the variance. Default 1e-5. */
+  readonly epsilon?: number;
+  /** Share of the new batch in the running statistics. Default 0.1. */
+  readonly momentum?: number;
+}
+
+/**
+ * Batch normalisation in training: standardises each channel over batch and space.
+ *
+ *   y = (x - μ_c) / √(σ²_c + ε) · gain_c + bias_c,   running ← (1 - m) · running + m · batch
+ *
+ * The running variance takes the unbiased estimate (n / (n - 1)), as PyTorch does.
+ *
+ * @param x        [B, C, ...]
+ * @param gain     [C]
+ * @param bias     [C]
+ * @param running  statistics before this batch
+ * @returns y and the statistics after this batch (which carry no gradient to x by themselves)
+ * @source Ioffe, Szegedy 2015
+ */
+export function batchNorm(
+  x: Tensor,
+  gain: Tensor,
+  bias: Tensor,
+  running: BatchStatistics,
+  options: BatchNormOptions = {},
+): { readonly y: Tensor; readonly running: BatchStatistics } {
+  const { epsilon = 1e-5, momentum = 0.1 } = options;
+  if (x.rank < 2) throw new ShapeError("batchNorm: x needs the axes [B, C, ...]");
+  const axes = x.shape.map((_, axis) => axis).filter((axis) => axis !== 1);
+  const count = axes.reduce((product, axis) => product * (x.shape[axis] as number), 1);
+  const average = mean(x, { axes });
+  const centred = sub(x, alongChannels(average, x.rank));
+  const deviation = mean(mul(centred, centred), { axes });
+  const blend = (old: Tensor, batch: Tensor): Tensor => add(mul(old, 1 - momentum), mul(batch, momentum));
+  return {
+    y: applyBatchNorm(x, gain, bias, centred, deviation, epsilon),
+    running: {
+      mean: blend(running.mean, average),
+      variance: blend(running.variance, mul(deviation, count / Math.max(count - 1, 1))),
+    },
+  };
+}
+
+/** Batch normalisation with fixed statistics, as used after training. Shapes as in `batchNorm`. */
+export function batchNormInference(
+  x: Tensor,
+  gain: Tensor,
+  bias: Tensor,
+  statistics: BatchStatistics,
+  options: Pick<BatchNormOptions, "epsilon"> = {},
+): Tensor {
+  const centred = sub(x, alongChannels(statistics.mean, x.rank));
+  return applyBatchNorm(x, gain, bias, centred, statistics.variance, options.epsilon ?? 1e-5);
+}
+
+/**
+ * Rows of unit length: x / √(Σ x² + ε) along the last axis, [..., D] to [..., D].
+ *
+ * @param options.epsilon  keeps the gradient finite for a row of zeros. Default 1e-12
+ */
+export function l2Normalize(x: Tensor, options: { readonly epsilon?: number } = {}): Tensor {
+  return div(x, norm(x, { axes: -1, keepDims: true, epsilon: options.epsilon ?? 1e-12 }));
+}

@@ -1,0 +1,115 @@
+import { normalizeAxis } from "../core/axes.ts";
+import { sizeOf } from "../core/ndarray.ts";
+import type { Spec, TensorLike } from "../core/tensor.ts";
+import { asTensor, defineUnitOp, type Tensor } from "../core/tensor.ts";
+import { cast, div, equal, mul, neg, sub } from "./arithmetic.ts";
+import { exp, sqrt } from "./math.ts";
+import type { ReduceOptions } from "./structure.ts";
+import { broadcastTo, reducedShape, reduceWith, reshape, sum } from "./structure.ts";
+
+interface ReduceAttributes {
+  readonly axes: readonly number[];
+}
+
+function defineReduction(
+  name: string,
+  opType: string,
+  vjp: (x: Tensor, y: Tensor, dy: Tensor, axes: readonly number[]) => Tensor,
+): (x: TensorLike, options?: ReduceOptions) => Tensor {
+  const op = defineUnitOp<ReduceAttributes>({
+    name,
+    infer: ([x], { axes }) => [{ shape: reducedShape((x as Spec).shape, axes), dtype: (x as Spec).dtype }],
+    lower: (graph, [x], { axes }) => [graph.node(opType, [x as string, graph.int64s(axes)], { keepdims: 1 })],
+    vjp: ({ inputs, outputs, cotangents, attributes }) => [
+      vjp(inputs[0] as Tensor, outputs[0] as Tensor, cotangents[0] as Tensor, attributes.axes),
+    ],
+  });
+  return (x, options = {}) => reduceWith(name, x, options, (input, axes) => op([input], { axes }));
+}
+
+/** Arithmetic mean over axes. */
+export const mean = defineReduction("mean", "ReduceMean", (x, _y, dy, axes) =>
+  broadcastTo(div(dy, sizeOf(axes.map((axis) => x.shape[axis] as number))), x.shape),
+);
+
+/** The gradient of an extremum, parted evenly among the entries that attain it. */
+function toExtrema(x: Tensor, y: Tensor, dy: Tensor, axes: readonly number[]): Tensor {
+  const attained = cast(equal(x, y), x.dtype);
+  return mul(attained, div(dy, sum(attained, { axes, keepDims: true })));
+}
+
+/** Largest value over axes; ties share the gradient evenly. */
+export const max = defineReduction("max", "ReduceMax", toExtrema);
+/** Smallest value over axes; ties share the gradient evenly. */
+export const min = defineReduction("min", "ReduceMin", toExtrema);
+
+/** ln Σ e^x over axes, without overflow. */
+export const logSumExp = defineReduction("logSumExp", "ReduceLogSumExp", (x, y, dy) =>
+  mul(exp(sub(x, y)), dy),
+);
+
+/** Mean of squared deviations (divided by n, not n - 1). */
+export function variance(x: TensorLike, options: ReduceOptions = {}): Tensor {
+  const centred = sub(x, mean(x, { ...options, keepDims: true }));
+  return mean(mul(centred, centred), options);
+}
+
+/** Euclidean norm over axes: √(Σ x² + epsilon). A small epsilon keeps the gradient finite at 0. */
+export function norm(x: TensorLike, options: ReduceOptions & { readonly epsilon?: number } = {}): Tensor {
+  const { epsilon = 0, ...reduce } = options;
+  const squares = sum(mul(x, x), reduce);
+  return sqrt(epsilon === 0 ? squares : sub(squares, -epsilon));
+}
+
+function defineAlongAxis(
+  name: string,
+  opType: string,
+  vjp: (y: Tensor, dy: Tensor, axis: number) => Tensor,
+): (x: TensorLike, axis?: number) => Tensor {
+  const op = defineUnitOp<{ readonly axis: number }>({
+    name,
+    infer: ([x]) => [x as Spec],
+    lower: (graph, inputs, { axis }) => [graph.node(opType, inputs, { axis })],
+    vjp: ({ outputs, cotangents, attributes }) => [
+      vjp(outputs[0] as Tensor, cotangents[0] as Tensor, attributes.axis),
+    ],
+  });
+  return (x, axis = -1) => {
+    const input = asTensor(x);
+    return op([input], { axis: normalizeAxis(name, axis, input.rank) });
+  };
+}
+
+/** e^x / Σ e^x along an axis (default: the last). */
+export const softmax = defineAlongAxis("softmax", "Softmax", (y, dy, axis) => {
+  const weighted = mul(dy, y);
+  return sub(weighted, mul(y, sum(weighted, { axes: axis, keepDims: true })));
+});
+
+/** x - ln Σ e^x along an axis (default: the last). */
+export const logSoftmax = defineAlongAxis("logSoftmax", "LogSoftmax", (y, dy, axis) =>
+  sub(dy, mul(exp(y), sum(dy, { axes: axis, keepDims: true }))),
+);
+
+const argmaxOp = defineUnitOp<{ readonly axis: number }>({
+  name: "argmax",
+  infer: ([x], { axis }) => [{ shape: reducedShape((x as Spec).shape, [axis]), dtype: "int32" }],
+  lower: (graph, inputs, { axis }) => [
+    graph.cast(graph.node("ArgMax", inputs, { axis, keepdims: 1 }), "int32"),
+  ],
+});
+
+/** Index of the largest value along an axis (int32; the first one among equals). The axis is dropped. */
+export function argmax(x: TensorLike, axis = -1): Tensor {
+  const input = asTensor(x);
+  const along = normalizeAxis("argmax", axis, input.rank);
+  return reshape(
+    argmaxOp([input], { axis: along }),
+    input.shape.filter((_, i) => i !== along),
+  );
+}
+
+/** Cross-entropy -Σ_j target_j ln softmax_j(logits) of each row: [..., C] and [..., C] to [...]. Nats. */
+export function softmaxCrossEntropy(logits: TensorLike, targets: TensorLike): Tensor {
+  return neg(sum(mul(targets, logSoftmax(logits)), { axes: -1 }));
+}

@@ -1,0 +1,158 @@
+import type { NDArray } from "../core/ndarray.ts";
+import { ndarray, zerosArray } from "../core/ndarray.ts";
+import type { Tensor } from "../core/tensor.ts";
+import { constant } from "../core/tensor.ts";
+import type { Traced } from "../core/tree.ts";
+import { treeLeaves, treeMap, treeZip } from "../core/tree.ts";
+import { add, div, minimum, mul, sub } from "../ops/arithmetic.ts";
+import { exp, sqrt } from "../ops/math.ts";
+import { sum } from "../ops/structure.ts";
+import type { Schedule } from "./schedule.ts";
+
+/** What an optimiser remembers between steps: trees shaped like the parameters, and the number of steps done. */
+export interface OptimiserState<P> {
+  readonly step: NDArray;
+  readonly slots: Readonly<Record<string, P>>;
+}
+
+export interface Optimiser {
+  /** The state before the first step. */
+  init<P>(params: P): OptimiserState<P>;
+  /** New parameters and state, inside a traced step. */
+  update<P>(
+    params: P,
+    gradients: P,
+    state: Traced<OptimiserState<unknown>>,
+  ): { readonly params: P; readonly state: Traced<OptimiserState<unknown>> };
+}
+
+function zerosTree<P>(params: P): P {
+  return treeMap(params, (leaf) => zerosArray((leaf as NDArray).shape, (leaf as NDArray).dtype)) as P;
+}
+
+function initState<P>(params: P, slots: readonly string[]): OptimiserState<P> {
+  return {
+    step: ndarray([0], { shape: [] }),
+    slots: Object.fromEntries(slots.map((slot) => [slot, zerosTree(params)])),
+  };
+}
+
+function rateAt(learningRate: number | Schedule, step: Tensor): Tensor {
+  return typeof learningRate === "number"
+    ? constant(ndarray([learningRate], { shape: [] }))
+    : learningRate(step);
+}
+
+export interface AdamWOptions {
+  readonly learningRate: number | Schedule;
+  /** Decay rates of the two moments. Default 0.9 and 0.999. */
+  readonly beta1?: number;
+  readonly beta2?: number;
+  /** Default 1e-8. */
+  readonly epsilon?: number;
+  /** Decoupled decay: parameters shrink by learningRate · weightDecay a step. Default 0.01. */
+  readonly weightDecay?: number;
+  /** Which parameters decay, by path such as "text/layers/0/bias". Default: all. */
+  readonly decays?: (path: string) => boolean;
+}
+
+/**
+ * AdamW:
+ *
+ *   m ← β₁ m + (1 - β₁) g,   v ← β₂ v + (1 - β₂) g²
+ *   p ← (1 - η λ) p - η · (m / (1 - β₁ᵗ)) / (√(v / (1 - β₂ᵗ)) + ε)
+ *
+ * The slots hold m / (1 - β₁) and v / (1 - β₂), which saves passes over memory; the updates are the same.
+ *
+ * @source Loshchilov, Hutter 2019, algorithm 2
+ */
+export function adamw(options: AdamWOptions): Optimiser {
+  const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0.01, decays = () => true } = options;
+  return {
+    init: (params) => initState(params, ["m", "v"]),
+    update: (params, gradients, state) => {
+      const step = add(state.step, 1);
+      const rate = rateAt(options.learningRate, state.step);
+      const correction = (beta: number): Tensor => sub(1, exp(mul(step, Math.log(beta))));
+      // √v̂ = √(slot) · deviation, so dividing numerator and epsilon by it leaves one multiplication less an element.
+      const deviation = sqrt(div(1 - beta2, correction(beta2)));
+      const factor = div(mul(rate, 1 - beta1), mul(correction(beta1), deviation));
+      const offset = div(epsilon, deviation);
+      const shrink = sub(1, mul(rate, weightDecay));
+      const { m, v } = state.slots as { m: unknown; v: unknown };
+      const newM = treeZip(gradients, [m], (g, old) => add(mul(old, beta1), g));
+      const newV = treeZip(gradients, [v], (g, old) => add(mul(old, beta2), mul(g, g)));
+      const paths = new Map<Tensor, string>();
+      treeMap(params, (leaf, path) => paths.set(leaf as Tensor, path));
+      const newParams = treeZip(params, [newM, newV], (p, first, second) => {
+        const kept = weightDecay !== 0 && decays(paths.get(p) as string) ? mul(p, shrink) : p;
+        return sub(kept, mul(div(first, add(sqrt(second), offset)), factor));
+      });
+      return { params: newParams, state: { step, slots: { m: newM, v: newV } } };
+    },
+  };
+}
+
+export interface SgdOptions {
+  readonly learningRate: number | Schedule;
+  /** Default 0. */
+  readonly momentum?: number;
+  /** L2 penalty added to the gradient. Default 0. */
+  readonly weightDecay?: number;
+  /** Look-ahead momentum. Default false. */
+  readonly nesterov?: boolean;
+}
+
+/**
+ * Stochastic gradient descent with momentum:
+ *
+ *   g ← g + λ p,   u ← μ u + g,   p ← p - η u    (Nesterov: p ← p - η (g + μ u))
+ *
+ * @source Sutskever et al. 2013, in the form that PyTorch uses
+ */
+export function sgd(options: SgdOptions): Optimiser {
+  const { momentum = 0, weightDecay = 0, nesterov = false } = options;
+  return {
+    init: (params) => initState(params, momentum === 0 ? [] : ["velocity"]),
+    update: (params, gradients, state) => {
+      const rate = rateAt(options.learningRate, state.step);
+      const step = add(state.step, 1);
+      const decayed =
+        weightDecay === 0 ? gradients : treeZip(gradients, [params], (g, p) => add(g, mul(p, weightDecay)));
+      if (momentum === 0) {
+        return {
+          params: treeZip(params, [decayed], (p, g) => sub(p, mul(g, rate))),
+          state: { step, slots: {} },
+        };
+      }
+      const velocity = treeZip(decayed, [(state.slots as { velocity: unknown }).velocity], (g, u) =>
+        add(mul(u, momentum), g),
+      );
+      const direction = nesterov
+        ? treeZip(decayed, [velocity], (g, u) => add(g, mul(u, momentum)))
+        : velocity;
+      return {
+        params: treeZip(params, [direction], (p, d) => sub(p, mul(d, rate))),
+        state: { step, slots: { velocity } },
+      };
+    },
+  };
+}
+
+/** Euclidean norm of all leaves of a tree together. */
+export function globalNorm(tree: unknown): Tensor {
+  const squares = (treeLeaves(tree as never) as Tensor[]).map((x) => sum(mul(x, x)));
+  const [first, ...rest] = squares;
+  if (!first) throw new RangeError("globalNorm: the tree has no leaves");
+  return sqrt(rest.reduce(add, first));
+}
+
+/** Scales gradients so that their global norm does not exceed `maximum`; also returns the norm before. */
+export function clipByGlobalNorm<P>(
+  gradients: P,
+  maximum: number,
+): { readonly gradients: P; readonly norm: Tensor } {
+  const norm = globalNorm(gradients);
+  const factor = minimum(div(maximum, add(norm, 1e-6)), 1);
+  return { gradients: treeMap(gradients, (g) => mul(g as Tensor, factor)) as P, norm };
+}

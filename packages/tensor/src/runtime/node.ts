@@ -1,0 +1,61 @@
+import { availableParallelism } from "node:os";
+import * as ort from "onnxruntime-node";
+import type { NDArray } from "../core/ndarray.ts";
+import type { LoadOptions, Runtime, Session } from "./runtime.ts";
+
+/** Wrappers of arrays that are fed or fetched again and again, such as parameters. */
+const wrappers = new WeakMap<NDArray, ort.Tensor>();
+
+function wrap(array: NDArray): ort.Tensor {
+  let wrapped = wrappers.get(array);
+  if (!wrapped) {
+    wrapped = new ort.Tensor(
+      array.dtype,
+      array.data as ort.Tensor.DataType as Float32Array,
+      array.shape,
+    ) as ort.Tensor;
+    wrappers.set(array, wrapped);
+  }
+  return wrapped;
+}
+
+function wrapAll(arrays: Readonly<Record<string, NDArray>>): Record<string, ort.Tensor> {
+  return Object.fromEntries(Object.entries(arrays).map(([name, array]) => [name, wrap(array)]));
+}
+
+/** Threads that a graph uses unless told otherwise (environment variable CONCORD_THREADS, else all cores). */
+export function defaultThreads(): number {
+  const wanted = Number(process.env.CONCORD_THREADS);
+  return Number.isInteger(wanted) && wanted > 0 ? wanted : availableParallelism();
+}
+
+/**
+ * ONNX Runtime's native library on the CPU. `run` blocks the calling thread for the duration of the graph, so
+ * trainings belong into a process or worker of their own.
+ */
+export const runtime: Runtime = {
+  description: `onnxruntime-node ${ort.env.versions.node ?? ort.env.versions.common} cpu`,
+  target: { contribOps: true },
+  async load(model: Uint8Array, options: LoadOptions = {}): Promise<Session> {
+    const session = await ort.InferenceSession.create(model, {
+      executionProviders: ["cpu"],
+      graphOptimizationLevel: "all",
+      executionMode: "sequential",
+      intraOpNumThreads: options.threads ?? defaultThreads(),
+      interOpNumThreads: 1,
+      logSeverityLevel: 3,
+      // Denormal numbers cost up to a hundred times more; near the end of a training there are many.
+      extra: { session: { set_denormal_as_zero: "1" } },
+      ...(options.profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: options.profile }),
+    });
+    return {
+      async run(feeds, fetches) {
+        await session.run(wrapAll(feeds), wrapAll(fetches));
+      },
+      async release() {
+        if (options.profile !== undefined) session.endProfiling();
+        await session.release();
+      },
+    };
+  },
+};
