@@ -2,7 +2,6 @@ import type { NDArray } from "../core/ndarray.ts";
 import { ndarray, zerosArray } from "../core/ndarray.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { constant } from "../core/tensor.ts";
-import type { Traced } from "../core/tree.ts";
 import { treeLeaves, treeMap, treeZip } from "../core/tree.ts";
 import { add, div, minimum, mul, sub } from "../ops/arithmetic.ts";
 import { exp, sqrt } from "../ops/math.ts";
@@ -15,15 +14,26 @@ export interface OptimiserState<P> {
   readonly slots: Readonly<Record<string, P>>;
 }
 
+/** The state as a traced step sees it. */
+export interface TracedOptimiserState {
+  readonly step: Tensor;
+  readonly slots: Readonly<Record<string, unknown>>;
+}
+
 export interface Optimiser {
   /** The state before the first step. */
   init<P>(params: P): OptimiserState<P>;
   /** New parameters and state, inside a traced step. */
-  update<P>(
+  update<P, S extends TracedOptimiserState>(
     params: P,
     gradients: P,
-    state: Traced<OptimiserState<unknown>>,
-  ): { readonly params: P; readonly state: Traced<OptimiserState<unknown>> };
+    state: S,
+  ): { readonly params: P; readonly state: S };
+}
+
+/** The new state; its type is that of the old one because it has the same slots. */
+function nextState<S extends TracedOptimiserState>(state: TracedOptimiserState): S {
+  return state as S;
 }
 
 function zerosTree<P>(params: P): P {
@@ -88,7 +98,7 @@ export function adamw(options: AdamWOptions): Optimiser {
         const kept = weightDecay !== 0 && decays(paths.get(p) as string) ? mul(p, shrink) : p;
         return sub(kept, mul(div(first, add(sqrt(second), offset)), factor));
       });
-      return { params: newParams, state: { step, slots: { m: newM, v: newV } } };
+      return { params: newParams, state: nextState({ step, slots: { m: newM, v: newV } }) };
     },
   };
 }
@@ -122,7 +132,7 @@ export function sgd(options: SgdOptions): Optimiser {
       if (momentum === 0) {
         return {
           params: treeZip(params, [decayed], (p, g) => sub(p, mul(g, rate))),
-          state: { step, slots: {} },
+          state: nextState({ step, slots: {} }),
         };
       }
       const velocity = treeZip(decayed, [(state.slots as { velocity: unknown }).velocity], (g, u) =>
@@ -133,7 +143,7 @@ export function sgd(options: SgdOptions): Optimiser {
         : velocity;
       return {
         params: treeZip(params, [direction], (p, d) => sub(p, mul(d, rate))),
-        state: { step, slots: { velocity } },
+        state: nextState({ step, slots: { velocity } }),
       };
     },
   };
