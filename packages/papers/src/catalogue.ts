@@ -1,0 +1,236 @@
+import { access, readdir } from "node:fs/promises";
+import { extname } from "node:path";
+import { distance } from "fastest-levenshtein";
+import { z } from "zod";
+import type { PaperCard } from "./card.ts";
+import type { Experiment } from "./harness/contract.ts";
+
+/** The topics that cards may carry. A small, shared vocabulary keeps filters useful. */
+export const TOPICS = [
+  "image-text",
+  "video",
+  "audio",
+  "language",
+  "medical-imaging",
+  "3d",
+  "neuroscience",
+  "self-supervised",
+  "domain-adaptation",
+  "few-labels",
+  "distillation",
+  "clustering",
+  "retrieval",
+  "grounding",
+  "detection",
+  "segmentation",
+  "generation",
+] as const;
+
+export type Topic = (typeof TOPICS)[number];
+
+/** The kinds of data that cards may name as aligned. */
+export const MODALITIES = [
+  "image",
+  "text",
+  "video",
+  "audio",
+  "volume",
+  "point-cloud",
+  "depth",
+  "infrared",
+  "landmarks",
+  "brain-activity",
+] as const;
+
+export type Modality = (typeof MODALITIES)[number];
+
+const SLUG = /^[a-z0-9-]+$/;
+const MAX_SLUG_LENGTH = 64;
+const MAX_SUGGESTIONS = 3;
+
+const text = z.string().trim().min(1);
+
+const publishedTable = z
+  .strictObject({
+    caption: text,
+    source: text,
+    confirmed: z.boolean(),
+    columns: z.array(text).min(1),
+    rows: z
+      .array(
+        z.strictObject({
+          label: text,
+          values: z.array(z.union([z.number(), text, z.null()])),
+          arm: z.string().regex(SLUG).exactOptional(),
+        }),
+      )
+      .min(1),
+  })
+  .superRefine((table, context) => {
+    table.rows.forEach((row, index) => {
+      if (row.values.length !== table.columns.length) {
+        context.addIssue({
+          code: "custom",
+          path: ["rows", index, "values"],
+          message: `row '${row.label}' has ${row.values.length} values for ${table.columns.length} columns`,
+        });
+      }
+    });
+  });
+
+const cardSchema = z
+  .strictObject({
+    slug: z.string().regex(SLUG).max(MAX_SLUG_LENGTH),
+    title: text,
+    arxivId: z.string().regex(/^\d{4}\.\d{4,5}$/),
+    published: z.iso.date(),
+    authorCount: z.int().min(1),
+    authors: z.array(text),
+    venue: text.exactOptional(),
+    code: z.strictObject({ url: z.url({ protocol: /^https$/ }), licence: text }).exactOptional(),
+    summary: text,
+    useFor: text,
+    topics: z.array(z.enum(TOPICS)).min(1),
+    modalities: z.array(z.enum(MODALITIES)).min(1),
+    publishedResults: z.array(publishedTable),
+  })
+  .refine((card) => card.authors.length <= card.authorCount, {
+    path: ["authors"],
+    message: "more names than authorCount",
+  }) satisfies z.ZodType<PaperCard>;
+
+/** Thrown for a slug that names no paper of the catalogue. */
+export class UnknownPaperError extends Error {
+  override readonly name = "UnknownPaperError";
+  /** Up to three slugs that the caller may have meant, nearest first. */
+  readonly suggestions: readonly string[];
+
+  constructor(slug: string, suggestions: readonly string[]) {
+    const shown = slug.length > MAX_SLUG_LENGTH ? `${slug.slice(0, MAX_SLUG_LENGTH)}...` : slug;
+    const hint = suggestions.length > 0 ? ` Did you mean ${suggestions.join(", ")}?` : "";
+    super(`Unknown paper ${JSON.stringify(shown)}.${hint}`);
+    this.suggestions = suggestions;
+  }
+}
+
+/** Thrown for a paper of the catalogue that cannot be run yet. */
+export class NoExperimentError extends Error {
+  override readonly name = "NoExperimentError";
+
+  constructor(slug: string) {
+    super(`Paper '${slug}' has no experiment yet, so it can be read but not run.`);
+  }
+}
+
+/**
+ * Reads and checks the card of every paper folder.
+ *
+ * @returns the cards, newest first; papers of one day in the order of their slugs
+ * @throws Error naming the folder and the field when a card is missing or malformed
+ */
+export async function loadCatalogue(): Promise<PaperCard[]> {
+  const cards = await Promise.all((await listSlugs()).map(importCard));
+  return cards.sort((a, b) => b.published.localeCompare(a.published) || a.slug.localeCompare(b.slug));
+}
+
+/**
+ * Reads and checks the card of one paper.
+ *
+ * @throws UnknownPaperError, with the nearest slugs, when there is no such paper
+ */
+export async function loadCard(slug: string): Promise<PaperCard> {
+  await requireKnown(slug);
+  return importCard(slug);
+}
+
+/** Whether the paper can be run; false, too, for a slug that names no paper. */
+export async function hasExperiment(slug: string): Promise<boolean> {
+  if (!isSlug(slug)) return false;
+  try {
+    await access(moduleUrl(slug, "experiment"));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Imports a paper's experiment, and with it the engine, on demand.
+ *
+ * @throws UnknownPaperError, with the nearest slugs, when there is no such paper
+ * @throws NoExperimentError when the paper cannot be run yet
+ */
+export async function loadExperiment(slug: string): Promise<Experiment> {
+  await requireKnown(slug);
+  if (!(await hasExperiment(slug))) throw new NoExperimentError(slug);
+  const { experiment } = (await importModule(slug, "experiment")) as { readonly experiment?: Experiment };
+  if (experiment?.slug !== slug) {
+    const found = experiment === undefined ? "no such export" : `an experiment of '${experiment.slug}'`;
+    throw new Error(
+      `catalogue/${slug}: experiment must export 'experiment' with slug '${slug}', found ${found}.`,
+    );
+  }
+  return experiment;
+}
+
+/** The page of the paper's abstract, without version: always the newest. */
+export function arxivAbsUrl(card: Pick<PaperCard, "arxivId">): string {
+  return `https://arxiv.org/abs/${card.arxivId}`;
+}
+
+/** The paper as PDF, without version: always the newest. */
+export function arxivPdfUrl(card: Pick<PaperCard, "arxivId">): string {
+  return `https://arxiv.org/pdf/${card.arxivId}`;
+}
+
+// Paper modules lie beside this file and share its ending: .ts from source, .js when compiled.
+const CATALOGUE = new URL("./catalogue/", import.meta.url);
+const MODULE_ENDING = extname(new URL(import.meta.url).pathname);
+
+function isSlug(slug: string): boolean {
+  return slug.length <= MAX_SLUG_LENGTH && SLUG.test(slug);
+}
+
+/** Only for checked slugs: the URL of a module in the paper's folder. */
+function moduleUrl(slug: string, module: "paper" | "experiment"): URL {
+  return new URL(`${slug}/${module}${MODULE_ENDING}`, CATALOGUE);
+}
+
+function importModule(slug: string, module: "paper" | "experiment"): Promise<unknown> {
+  return import(/* @vite-ignore */ moduleUrl(slug, module).href);
+}
+
+async function listSlugs(): Promise<string[]> {
+  const entries = await readdir(CATALOGUE, { withFileTypes: true });
+  return entries.filter((entry) => entry.isDirectory() && isSlug(entry.name)).map((entry) => entry.name);
+}
+
+async function requireKnown(slug: string): Promise<void> {
+  const slugs = await listSlugs();
+  if (!slugs.includes(slug)) throw new UnknownPaperError(slug, nearestSlugs(slug, slugs));
+}
+
+async function importCard(slug: string): Promise<PaperCard> {
+  const { card } = (await importModule(slug, "paper")) as { readonly card?: unknown };
+  const parsed = cardSchema.safeParse(card);
+  if (!parsed.success) {
+    throw new Error(`catalogue/${slug}: malformed card.\n${z.prettifyError(parsed.error)}`);
+  }
+  if (parsed.data.slug !== slug) {
+    throw new Error(`catalogue/${slug}: the card's slug is '${parsed.data.slug}', expected '${slug}'.`);
+  }
+  return parsed.data;
+}
+
+/** Slugs that contain what was typed, then those at most a third of its letters (at least two) away. */
+function nearestSlugs(typed: string, slugs: readonly string[]): string[] {
+  const wanted = typed.slice(0, MAX_SLUG_LENGTH).toLowerCase();
+  if (wanted === "") return [];
+  const reach = Math.max(2, Math.floor(wanted.length / 3));
+  return slugs
+    .map((slug) => ({ slug, edits: slug.includes(wanted) ? 0 : distance(wanted, slug) }))
+    .filter(({ edits }) => edits <= reach)
+    .sort((a, b) => a.edits - b.edits || a.slug.localeCompare(b.slug))
+    .slice(0, MAX_SUGGESTIONS)
+    .map(({ slug }) => slug);
+}
