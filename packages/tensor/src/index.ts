@@ -1,3 +1,4 @@
+export * from "./checkpoint/safetensors.ts";
 export { broadcastShapes, checkAxes } from "./core/axes.ts";
 export type { CompileOptions, StepMetrics, Trainer } from "./core/compile.ts";
 export { compile, createTrainer, evaluate } from "./core/compile.ts";
