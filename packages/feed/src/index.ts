@@ -1,1 +1,3 @@
-export {};
+export * from "./lists.ts";
+export * from "./record.ts";
+export * from "./search.ts";

@@ -10,7 +10,7 @@ export const card: PaperCard = {
   venue: "CVPR 2024",
   code: { url: "https://github.com/Luffy03/VoCo", licence: "Apache-2.0" },
   summary:
-    "Organs keep their places relative to one another. VoCo cuts a scan into a grid of base crops, takes further crops at random, and asks the network how much each random crop overlaps each base crop, answered only by the similarity of their embeddings. The encoder so learns where in the body it is looking, which helps when only a few scans are labelled.",
+    "Organs keep their places relative to one another. VoCo cuts a scan into a grid of base crops, takes further crops at random, and asks the network how much each random crop overlaps each base crop, answered only by the similarity of their embeddings. So the encoder learns where in the body it is looking, which helps when only a few scans are labelled.",
   useFor: "I have unlabelled CT volumes and want an encoder that knows where in the body it is looking.",
   topics: ["medical-imaging", "3d", "self-supervised", "segmentation", "few-labels"],
   modalities: ["volume"],
