@@ -1,0 +1,124 @@
+import type { Key, Traced } from "@concord/tensor";
+import {
+  add,
+  checkAxes,
+  foldIn,
+  gelu,
+  layerNorm,
+  matmul,
+  reshape,
+  softmax,
+  split,
+  squeeze,
+  type Tensor,
+  transpose,
+} from "@concord/tensor";
+import type { LayerNormParams, LinearParams } from "./linear.ts";
+import { layerNormInit, linear, linearInit } from "./linear.ts";
+
+export interface AttentionParams {
+  /** Query, key and value of all heads at once: [D, 3 D]. */
+  readonly qkv: LinearParams;
+  readonly output: LinearParams;
+}
+
+export function attentionInit(key: Key, width: number): AttentionParams {
+  return {
+    qkv: linearInit(foldIn(key, 0), { inputs: width, outputs: 3 * width }),
+    output: linearInit(foldIn(key, 1), { inputs: width, outputs: width }),
+  };
+}
+
+/**
+ * Multi-head self-attention: softmax(Q Kᵀ / √d + mask) V, heads side by side.
+ *
+ * @param x             [B, N, D]
+ * @param options.mask  broadcasts to [B, heads, N, N]; added to the scores (0 keeps, a large negative number hides)
+ * @returns [B, N, D]
+ * @source Vaswani et al. 2017, section 3.2
+ */
+export function attention(
+  params: Traced<AttentionParams>,
+  x: Tensor,
+  options: { readonly heads: number; readonly mask?: Tensor },
+): Tensor {
+  const { B, N, D } = checkAxes("attention", { x: [x, "B N D"] });
+  const { heads, mask } = options;
+  if (D % heads !== 0) throw new RangeError(`attention: width ${D} does not part into ${heads} heads`);
+  const size = D / heads;
+  const packed = transpose(reshape(linear(params.qkv, x), [B, N, 3, heads, size]), [2, 0, 3, 1, 4]);
+  const [q, k, v] = split(packed, 3, 0).map((part) => squeeze(part, 0)) as [Tensor, Tensor, Tensor];
+  const scores = matmul(q, k, { transposeB: true, scale: 1 / Math.sqrt(size) });
+  const weights = softmax(mask ? add(scores, mask) : scores);
+  const mixed = reshape(transpose(matmul(weights, v), [0, 2, 1, 3]), [B, N, D]);
+  return linear(params.output, mixed);
+}
+
+export interface TransformerLayerParams {
+  readonly attentionNorm: LayerNormParams;
+  readonly attention: AttentionParams;
+  readonly mlpNorm: LayerNormParams;
+  readonly expand: LinearParams;
+  readonly contract: LinearParams;
+}
+
+export interface TransformerOptions {
+  readonly width: number;
+  readonly layers: number;
+  /** Hidden width of the MLP over the width. Default 4. */
+  readonly expansion?: number;
+}
+
+export interface TransformerParams {
+  readonly layers: readonly TransformerLayerParams[];
+  readonly finalNorm: LayerNormParams;
+}
+
+export function transformerInit(
+  key: Key,
+  { width, layers, expansion = 4 }: TransformerOptions,
+): TransformerParams {
+  return {
+    layers: Array.from({ length: layers }, (_, i) => {
+      const layerKey = foldIn(key, i);
+      return {
+        attentionNorm: layerNormInit(width),
+        attention: attentionInit(foldIn(layerKey, 0), width),
+        mlpNorm: layerNormInit(width),
+        expand: linearInit(foldIn(layerKey, 1), { inputs: width, outputs: width * expansion }),
+        contract: linearInit(foldIn(layerKey, 2), { inputs: width * expansion, outputs: width }),
+      };
+    }),
+    finalNorm: layerNormInit(width),
+  };
+}
+
+function norm(params: Traced<LayerNormParams>, x: Tensor): Tensor {
+  return layerNorm(x, params.gain, params.bias);
+}
+
+/**
+ * Pre-norm transformer: x ← x + Attention(LN x), x ← x + MLP(LN x) for each layer, then a final layer norm.
+ *
+ * @param x  [B, N, D]
+ * @returns [B, N, D]
+ */
+export function transformer(
+  params: Traced<TransformerParams>,
+  x: Tensor,
+  options: { readonly heads: number; readonly mask?: Tensor; readonly activation?: (x: Tensor) => Tensor },
+): Tensor {
+  const { activation = gelu } = options;
+  const attentionOptions = { heads: options.heads, ...(options.mask && { mask: options.mask }) };
+  const hidden = params.layers.reduce((state, layer) => {
+    const attended = add(
+      state,
+      attention(layer.attention, norm(layer.attentionNorm, state), attentionOptions),
+    );
+    return add(
+      attended,
+      linear(layer.contract, activation(linear(layer.expand, norm(layer.mlpNorm, attended)))),
+    );
+  }, x);
+  return norm(params.finalNorm, hidden);
+}
