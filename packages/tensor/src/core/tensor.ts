@@ -36,13 +36,22 @@ export interface OpDefinition<Attributes> {
   readonly vjp?: (args: VjpArguments<Attributes>) => readonly (Tensor | null)[];
 }
 
+/** What an operation is applied to. */
+export interface Application<Attributes> {
+  readonly inputs: readonly Tensor[];
+  readonly attributes: Attributes;
+}
+
 export type Source =
-  | {
+  | (Application<unknown> & {
       readonly kind: "op";
       readonly op: OpDefinition<unknown>;
-      readonly inputs: readonly Tensor[];
-      readonly attributes: unknown;
-    }
+      /**
+       * Other inputs with which the operation gives the same result at less cost. They are what gets compiled;
+       * gradients follow `inputs`, so that they can be taken with respect to every tensor that was asked for.
+       */
+      readonly lean?: Application<unknown>;
+    })
   | { readonly kind: "constant"; readonly value: NDArray }
   | { readonly kind: "input"; readonly name: string };
 
@@ -142,24 +151,32 @@ export function asOperands(op: string, a: TensorLike, b: TensorLike): [Tensor, T
 /** Makes an operation callable: checks the inputs and adds a node to the graph. Returns all outputs. */
 export function defineOp<Attributes>(
   definition: OpDefinition<Attributes>,
-): (inputs: readonly Tensor[], attributes: Attributes) => Tensor[] {
-  return (inputs, attributes) => {
+): (inputs: readonly Tensor[], attributes: Attributes, lean?: Application<Attributes>) => Tensor[] {
+  return (inputs, attributes, lean) => {
     const outputs = definition.infer(inputs, attributes);
-    const node = new GraphNode(
-      { kind: "op", op: definition as OpDefinition<unknown>, inputs, attributes },
-      outputs,
-    );
+    const op = definition as OpDefinition<unknown>;
+    const node = new GraphNode({ kind: "op", op, inputs, attributes, ...(lean && { lean }) }, outputs);
     return outputs.map((_, index) => new Tensor(node, index));
   };
 }
 
-/** An operation with a single output, ready to be applied. */
-export type UnitOp<Attributes> = (inputs: readonly Tensor[], attributes: Attributes) => Tensor;
+/** An operation with a single output, ready to be applied. `lean` as in `Source`. */
+export type UnitOp<Attributes> = (
+  inputs: readonly Tensor[],
+  attributes: Attributes,
+  lean?: Application<Attributes>,
+) => Tensor;
 
 /** As `defineOp`, for the many operations with a single output. */
 export function defineUnitOp<Attributes>(definition: OpDefinition<Attributes>): UnitOp<Attributes> {
   const op = defineOp(definition);
-  return (inputs, attributes) => op(inputs, attributes)[0] as Tensor;
+  return (inputs, attributes, lean) => op(inputs, attributes, lean)[0] as Tensor;
+}
+
+/** The inputs with which a tensor will be compiled, if it is the result of the operation `name`. */
+export function compiledInputs(x: Tensor, name: string): readonly Tensor[] | undefined {
+  const { source } = x.node;
+  return source.kind === "op" && source.op.name === name ? (source.lean ?? source).inputs : undefined;
 }
 
 /** The single number of a scalar constant, if the tensor is one. Lets operations skip `x * 1` and the like. */

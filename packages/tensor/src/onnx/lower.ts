@@ -1,15 +1,20 @@
-import type { GraphNode, Tensor } from "../core/tensor.ts";
+import type { GraphNode, Source, Tensor } from "../core/tensor.ts";
 import type { GraphTarget } from "./builder.ts";
 import { GraphBuilder } from "./builder.ts";
 
-/** All nodes that the outputs depend on, inputs before their users. */
-export function reachable(outputs: readonly Tensor[]): GraphNode[] {
+type Inputs = (source: Source & { readonly kind: "op" }) => readonly Tensor[];
+
+/** All nodes that the outputs depend on by way of `inputsOf`, inputs before their users. */
+export function reachable(
+  outputs: readonly Tensor[],
+  inputsOf: Inputs = (source) => source.inputs,
+): GraphNode[] {
   const seen = new Set<GraphNode>();
   const stack = outputs.map((output) => output.node);
   for (let node = stack.pop(); node; node = stack.pop()) {
     if (seen.has(node)) continue;
     seen.add(node);
-    if (node.source.kind === "op") for (const input of node.source.inputs) stack.push(input.node);
+    if (node.source.kind === "op") for (const input of inputsOf(node.source)) stack.push(input.node);
   }
   return [...seen].sort((a, b) => a.id - b.id);
 }
@@ -39,7 +44,7 @@ export function lowerGraph(
   const nameOf = (tensor: Tensor): string => names.get(tensor.node)?.[tensor.index] as string;
   const inputNames = new Map([...inputs].map(([inputName, tensor]) => [tensor.node, inputName]));
   const usedInputs = new Set<string>();
-  for (const node of reachable([...outputs.values()])) {
+  for (const node of reachable([...outputs.values()], (source) => (source.lean ?? source).inputs)) {
     const { source } = node;
     if (source.kind === "constant") {
       names.set(node, [graph.constant(source.value)]);
@@ -58,11 +63,12 @@ export function lowerGraph(
         }),
       ]);
     } else {
+      const { inputs: operands, attributes } = source.lean ?? source;
       const specs = {
-        inputs: source.inputs.map(({ shape, dtype }) => ({ shape, dtype })),
+        inputs: operands.map(({ shape, dtype }) => ({ shape, dtype })),
         outputs: node.outputs,
       };
-      names.set(node, source.op.lower(graph, source.inputs.map(nameOf), source.attributes, specs));
+      names.set(node, source.op.lower(graph, operands.map(nameOf), attributes, specs));
     }
   }
   for (const [outputName, tensor] of outputs) graph.output(outputName, nameOf(tensor), tensor);

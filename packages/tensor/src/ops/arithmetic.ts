@@ -3,6 +3,7 @@ import type { Spec, TensorLike } from "../core/tensor.ts";
 import {
   asOperands,
   asTensor,
+  compiledInputs,
   defineUnitOp,
   scalarConstant,
   type Tensor,
@@ -11,14 +12,15 @@ import {
 } from "../core/tensor.ts";
 import { broadcastTo, sumTo, withoutBroadcast } from "./structure.ts";
 
-/** An elementwise operation of two operands with NumPy broadcasting. */
-export function defineBinary(
+type BinaryVjp = (a: Tensor, b: Tensor, dy: Tensor, y: Tensor) => readonly [Tensor | null, Tensor | null];
+
+function defineBinaryOp(
   name: string,
   opType: string,
-  vjp?: (a: Tensor, b: Tensor, dy: Tensor, y: Tensor) => readonly [Tensor | null, Tensor | null],
+  vjp?: BinaryVjp,
   resultType?: Spec["dtype"],
-): (a: TensorLike, b: TensorLike) => Tensor {
-  const op: UnitOp<undefined> = defineUnitOp<undefined>({
+): UnitOp<undefined> {
+  return defineUnitOp<undefined>({
     name,
     infer: ([a, b]) => [
       {
@@ -35,17 +37,30 @@ export function defineBinary(
       },
     }),
   });
-  return (a, b) => {
-    const [left, right] = asOperands(name, a, b);
-    const shape = broadcastShapes(name, left.shape, right.shape);
-    const lean = withoutBroadcast(left, right.shape, shape);
-    return op([lean, withoutBroadcast(right, lean.shape, shape)], undefined);
-  };
+}
+
+function applyBinary(op: UnitOp<undefined>, name: string, a: TensorLike, b: TensorLike): Tensor {
+  const [left, right] = asOperands(name, a, b);
+  const shape = broadcastShapes(name, left.shape, right.shape);
+  const leanLeft = withoutBroadcast(left, right.shape, shape);
+  const leanRight = withoutBroadcast(right, leanLeft.shape, shape);
+  return op([left, right], undefined, { inputs: [leanLeft, leanRight], attributes: undefined });
+}
+
+/** An elementwise operation of two operands with NumPy broadcasting. */
+export function defineBinary(
+  name: string,
+  opType: string,
+  vjp?: BinaryVjp,
+  resultType?: Spec["dtype"],
+): (a: TensorLike, b: TensorLike) => Tensor {
+  const op = defineBinaryOp(name, opType, vjp, resultType);
+  return (a, b) => applyBinary(op, name, a, b);
 }
 
 const addOp = defineBinary("add", "Add", (_a, _b, dy) => [dy, dy]);
 const subOp = defineBinary("sub", "Sub", (_a, _b, dy) => [dy, neg(dy)]);
-const mulOp = defineBinary("mul", "Mul", (a, b, dy) => [mul(dy, b), mul(dy, a)]);
+const mulOp = defineBinaryOp("mul", "Mul", (a, b, dy) => [mul(dy, b), mul(dy, a)]);
 const divOp = defineBinary("div", "Div", (_a, b, dy, y) => [div(dy, b), neg(div(mul(dy, y), b))]);
 
 /** a + b, elementwise with broadcasting. */
@@ -60,16 +75,18 @@ export function sub(a: TensorLike, b: TensorLike): Tensor {
   return b === 0 ? asTensor(a) : subOp(a, b);
 }
 
-/** x · factor with factors of scalar multiplications one after another drawn together. */
+/** x · factor; scalar multiplications one after another are compiled to one. */
 function scale(x: Tensor, factor: number): Tensor {
   if (factor === 1) return x;
-  const { source } = x.node;
-  if (source.kind === "op" && source.op.name === "mul" && (x.dtype === "float32" || x.dtype === "float64")) {
-    const [a, b] = source.inputs as [Tensor, Tensor];
-    const known = scalarConstant(b);
-    if (known !== undefined) return mulOp(a, known * factor);
-  }
-  return mulOp(x, factor);
+  const scalar = (value: number): Tensor => asTensor(value, x.dtype);
+  const [origin, known] = compiledInputs(x, "mul") ?? [];
+  const before =
+    known && (x.dtype === "float32" || x.dtype === "float64") ? scalarConstant(known) : undefined;
+  if (!origin || before === undefined) return applyBinary(mulOp, "mul", x, factor);
+  return mulOp([x, scalar(factor)], undefined, {
+    inputs: [origin, scalar(before * factor)],
+    attributes: undefined,
+  });
 }
 
 /** a · b, elementwise with broadcasting. */
@@ -82,7 +99,7 @@ export function mul(a: TensorLike, b: TensorLike): Tensor {
     return scale(left, rightScalar);
   if (right && leftScalar !== undefined && (!left || left.dtype === right.dtype))
     return scale(right, leftScalar);
-  return mulOp(left ?? asTensor(a), right ?? asTensor(b));
+  return applyBinary(mulOp, "mul", left ?? asTensor(a), right ?? asTensor(b));
 }
 
 /** a / b, elementwise with broadcasting. */

@@ -2,12 +2,16 @@ import { broadcastShapes, normalizeAxes, normalizeAxis, sameShape } from "../cor
 import { formatShape, ShapeError } from "../core/errors.ts";
 import { sizeOf } from "../core/ndarray.ts";
 import type { Spec, TensorLike } from "../core/tensor.ts";
-import { asTensor, defineUnitOp, type Tensor } from "../core/tensor.ts";
+import { asTensor, compiledInputs, defineUnitOp, type Tensor } from "../core/tensor.ts";
 
 const reshapeOp = defineUnitOp<{ readonly shape: readonly number[] }>({
   name: "reshape",
   infer: ([x], { shape }) => [{ shape, dtype: (x as Spec).dtype }],
-  lower: (graph, [x], { shape }) => [graph.node("Reshape", [x as string, graph.int64s(shape)])],
+  lower: (graph, [x], { shape }, { inputs: [input] }) => [
+    sameShape((input as Spec).shape, shape)
+      ? (x as string)
+      : graph.node("Reshape", [x as string, graph.int64s(shape)]),
+  ],
   vjp: ({ inputs: [x], cotangents: [dy] }) => [reshape(dy as Tensor, (x as Tensor).shape)],
 });
 
@@ -28,9 +32,9 @@ export function reshape(x: TensorLike, shape: readonly number[]): Tensor {
     );
   }
   if (sameShape(full, input.shape)) return input;
-  const { source } = input.node;
-  const origin = source.kind === "op" && source.op.name === "reshape" ? (source.inputs[0] as Tensor) : input;
-  return sameShape(full, origin.shape) ? origin : reshapeOp([origin], { shape: full });
+  const attributes = { shape: full };
+  const origin = compiledInputs(input, "reshape");
+  return reshapeOp([input], attributes, origin && { inputs: origin, attributes });
 }
 
 const broadcastToOp = defineUnitOp<{ readonly shape: readonly number[] }>({
@@ -61,10 +65,8 @@ export function broadcastTo(x: TensorLike, shape: readonly number[]): Tensor {
  * to memory.
  */
 export function withoutBroadcast(x: Tensor, other: readonly number[], result: readonly number[]): Tensor {
-  const { source } = x.node;
-  if (source.kind !== "op" || source.op.name !== "broadcastTo") return x;
-  const origin = source.inputs[0] as Tensor;
-  return sameShape(broadcastShapes("broadcast", origin.shape, other), result) ? origin : x;
+  const origin = compiledInputs(x, "broadcastTo")?.[0];
+  return origin && sameShape(broadcastShapes("broadcast", origin.shape, other), result) ? origin : x;
 }
 
 interface ReduceAttributes {
