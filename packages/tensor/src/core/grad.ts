@@ -2,7 +2,7 @@ import { reachable } from "../onnx/lower.ts";
 import { add } from "../ops/arithmetic.ts";
 import { zerosLike } from "../ops/create.ts";
 import { DTypeError, formatShape, ShapeError } from "./errors.ts";
-import { ndarray } from "./ndarray.ts";
+import { isFloat, ndarray } from "./ndarray.ts";
 import type { GraphNode } from "./tensor.ts";
 import { constant, Tensor } from "./tensor.ts";
 import { treeEntries, treeMap } from "./tree.ts";
@@ -18,7 +18,7 @@ export function gradients(output: Tensor, withRespectTo: readonly Tensor[]): Ten
     throw new ShapeError(
       `gradients: the differentiated value must be a scalar, got shape ${formatShape(output.shape)}`,
     );
-  if (output.dtype !== "float32" && output.dtype !== "float64")
+  if (!isFloat(output.dtype))
     throw new DTypeError(`gradients: the differentiated value must be a float, got ${output.dtype}`);
   const targets = new Set(withRespectTo.map((tensor) => tensor.node));
   const order = reachable([output]);

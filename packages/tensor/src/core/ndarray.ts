@@ -38,6 +38,11 @@ export const bytesPerElement: { readonly [D in DType]: number } = {
   bool: 1,
 };
 
+/** Whether a dtype has fractions, and so gradients. */
+export function isFloat(dtype: DType): dtype is "float32" | "float64" {
+  return dtype === "float32" || dtype === "float64";
+}
+
 /** Number of elements of an array of this shape. */
 export function sizeOf(shape: readonly number[]): number {
   let size = 1;

@@ -1,4 +1,5 @@
 import { broadcastShapes } from "../core/axes.ts";
+import { isFloat } from "../core/ndarray.ts";
 import type { Spec, TensorLike } from "../core/tensor.ts";
 import {
   asOperands,
@@ -10,7 +11,7 @@ import {
   type UnitOp,
   type VjpArguments,
 } from "../core/tensor.ts";
-import { broadcastTo, sumTo, withoutBroadcast } from "./structure.ts";
+import { sumTo, withoutBroadcast } from "./structure.ts";
 
 type BinaryVjp = (a: Tensor, b: Tensor, dy: Tensor, y: Tensor) => readonly [Tensor | null, Tensor | null];
 
@@ -75,37 +76,26 @@ export function sub(a: TensorLike, b: TensorLike): Tensor {
   return b === 0 ? asTensor(a) : subOp(a, b);
 }
 
-/** x · factor; scalar multiplications one after another are compiled to one. */
-function scale(x: Tensor, factor: number): Tensor {
-  if (factor === 1) return x;
-  const scalar = (value: number): Tensor => asTensor(value, x.dtype);
+/** a · b, elementwise with broadcasting. Constant factors one after another are compiled to one. */
+export function mul(a: TensorLike, b: TensorLike): Tensor {
+  if (b === 1) return asTensor(a);
+  if (a === 1) return asTensor(b);
+  const [left, right] = asOperands("mul", a, b);
+  const [x, factor] = scalarConstant(left) === undefined ? [left, right] : [right, left];
   const [origin, known] = compiledInputs(x, "mul") ?? [];
-  const before =
-    known && (x.dtype === "float32" || x.dtype === "float64") ? scalarConstant(known) : undefined;
-  if (!origin || before === undefined) return applyBinary(mulOp, "mul", x, factor);
-  return mulOp([x, scalar(factor)], undefined, {
-    inputs: [origin, scalar(before * factor)],
+  const [before, now] = [known && scalarConstant(known), scalarConstant(factor)];
+  if (!origin || before === undefined || now === undefined || !isFloat(x.dtype))
+    return applyBinary(mulOp, "mul", x, factor);
+  return mulOp([x, factor], undefined, {
+    inputs: [origin, asTensor(before * now, x.dtype)],
     attributes: undefined,
   });
-}
-
-/** a · b, elementwise with broadcasting. */
-export function mul(a: TensorLike, b: TensorLike): Tensor {
-  const left = typeof a === "number" ? undefined : asTensor(a);
-  const right = typeof b === "number" ? undefined : asTensor(b);
-  const leftScalar = typeof a === "number" ? a : left && scalarConstant(left);
-  const rightScalar = typeof b === "number" ? b : right && scalarConstant(right);
-  if (left && rightScalar !== undefined && (!right || right.dtype === left.dtype))
-    return scale(left, rightScalar);
-  if (right && leftScalar !== undefined && (!left || left.dtype === right.dtype))
-    return scale(right, leftScalar);
-  return applyBinary(mulOp, "mul", left ?? asTensor(a), right ?? asTensor(b));
 }
 
 /** a / b, elementwise with broadcasting. */
 export function div(a: TensorLike, b: TensorLike): Tensor {
   const x = typeof a === "number" ? undefined : asTensor(a);
-  if (typeof b === "number" && x && (x.dtype === "float32" || x.dtype === "float64")) return scale(x, 1 / b);
+  if (typeof b === "number" && x && isFloat(x.dtype)) return mul(x, 1 / b);
   return divOp(a, b);
 }
 
@@ -146,7 +136,7 @@ const powOp = defineUnitOp<{ readonly exponent: number }>({
     graph.node("Pow", [x as string, graph.scalar(exponent, (inputs[0] as Spec).dtype)]),
   ],
   vjp: ({ inputs: [x], cotangents: [dy], attributes: { exponent } }) => [
-    mul(dy as Tensor, mul(pow(x as Tensor, exponent - 1), exponent)),
+    exponent === 0 ? null : mul(dy as Tensor, mul(pow(x as Tensor, exponent - 1), exponent)),
   ],
 });
 
@@ -180,10 +170,16 @@ const castOp = defineUnitOp<{ readonly dtype: Spec["dtype"] }>({
   name: "cast",
   infer: ([x], { dtype }) => [{ shape: (x as Spec).shape, dtype }],
   lower: (graph, [x], { dtype }) => [graph.cast(x as string, dtype)],
-  vjp: ({ inputs: [x], cotangents: [dy] }) => [cast(dy as Tensor, (x as Tensor).dtype)],
+  vjp: ({ inputs: [x], cotangents: [dy], attributes: { dtype } }) => {
+    const from = (x as Tensor).dtype;
+    return [isFloat(from) && isFloat(dtype) ? cast(dy as Tensor, from) : null];
+  },
 });
 
-/** The same values as another dtype; floats become integers by truncation, everything but 0 becomes true. */
+/**
+ * The same values as another dtype; floats become integers by truncation, everything but 0 becomes true.
+ * Gradients flow between float dtypes only.
+ */
 export function cast(x: TensorLike, dtype: Spec["dtype"]): Tensor {
   const input = asTensor(x);
   return input.dtype === dtype ? input : castOp([input], { dtype });
@@ -227,10 +223,8 @@ export function stopGradient(x: TensorLike): Tensor {
   return stopGradientOp([asTensor(x)], undefined);
 }
 
-/** Keeps x between two bounds. The gradient is 0 outside. */
+/** Keeps x between two bounds; NaN stays NaN. The gradient is 1 on the bounds and 0 outside. */
 export function clamp(x: TensorLike, low: number, high: number): Tensor {
   const input = asTensor(x);
-  const inside = logicalAnd(greaterOrEqual(input, low), lessOrEqual(input, high));
-  const bound = broadcastTo(where(less(input, low), low, asTensor(high, input.dtype)), input.shape);
-  return where(inside, input, bound);
+  return where(less(input, low), low, where(greater(input, high), high, input));
 }
