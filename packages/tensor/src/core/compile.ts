@@ -115,21 +115,33 @@ export function compile<A extends readonly unknown[], R>(
       compiled = compileGraph(inputs, fn(...(tree as unknown as A)), options);
       cache.set(signature, compiled);
     }
-    const { session, usedInputs, result } = await compiled;
-    const fetches: Record<string, NDArray> = {};
-    const concrete = treeMap(result, (leaf, path) => {
-      const array = allocateLike(asTensor(leaf as Tensor));
-      fetches[`out/${path}`] = array;
-      return array;
-    });
-    await session.run(only(prefixed(leaves, "in"), usedInputs), fetches);
-    return concrete as Concrete<R>;
+    return runGraph(await compiled, prefixed(leaves, "in"));
   };
+}
+
+/** Runs a graph once and returns its traced result with arrays in place of tensors. */
+async function runGraph<R>(
+  { session, usedInputs, result }: CompiledGraph,
+  feeds: readonly [string, NDArray][],
+): Promise<Concrete<R>> {
+  const fetches: Record<string, NDArray> = {};
+  const concrete = treeMap(result, (leaf, path) => {
+    const array = allocateLike(asTensor(leaf as Tensor));
+    fetches[`out/${path}`] = array;
+    return array;
+  });
+  await session.run(only(feeds, usedInputs), fetches);
+  return concrete as Concrete<R>;
 }
 
 /** Values of any number of tensors that depend on constants only, computed in one graph. */
 export async function evaluate<T>(tree: T): Promise<Concrete<T>> {
-  return (await compile(() => tree, { name: "evaluate" })()) as Concrete<T>;
+  const compiled = await compileGraph(new Map(), tree, { name: "evaluate" });
+  try {
+    return await runGraph(compiled, []);
+  } finally {
+    await compiled.session.release();
+  }
 }
 
 setEvaluator(async (tensor) => (await evaluate({ tensor })).tensor);
