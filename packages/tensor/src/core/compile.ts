@@ -4,6 +4,7 @@ import type { Runtime, Session } from "../runtime/runtime.ts";
 import { formatShape, ShapeError } from "./errors.ts";
 import type { NDArray } from "./ndarray.ts";
 import { allocate, isNDArray, ndarray, sizeOf } from "./ndarray.ts";
+import type { Spec } from "./tensor.ts";
 import { asTensor, placeholder, setEvaluator, Tensor } from "./tensor.ts";
 import type { Concrete, Feed, Traced } from "./tree.ts";
 import { treeEntries, treeMap, treeSignature } from "./tree.ts";
@@ -49,10 +50,22 @@ function placeholders<T>(
   return { tree: traced, inputs };
 }
 
-function allocateLike(tensor: {
-  readonly shape: readonly number[];
-  readonly dtype: NDArray["dtype"];
-}): NDArray {
+/** Throws unless two trees have the same leaves with the same dtypes and shapes. */
+function checkStructure(
+  what: string,
+  given: ReadonlyMap<string, Spec>,
+  wanted: ReadonlyMap<string, Spec>,
+): void {
+  const describe = (spec: Spec | undefined): string =>
+    spec ? `${spec.dtype} ${formatShape(spec.shape)}` : "nothing";
+  for (const path of new Set([...wanted.keys(), ...given.keys()])) {
+    const [found, expected] = [describe(given.get(path)), describe(wanted.get(path))];
+    if (found !== expected)
+      throw new ShapeError(`${what} has ${found} at '${path}', the old one ${expected}`);
+  }
+}
+
+function allocateLike(tensor: Spec): NDArray {
   return { dtype: tensor.dtype, shape: tensor.shape, data: allocate(tensor.dtype, sizeOf(tensor.shape)) };
 }
 
@@ -146,14 +159,18 @@ export async function evaluate<T>(tree: T): Promise<Concrete<T>> {
 
 setEvaluator(async (tensor) => (await evaluate({ tensor })).tensor);
 
-/** Metrics of a step: scalars as numbers, everything else as arrays. */
+/** Metrics of a step: scalars, as numbers. */
 export type StepMetrics<M> = { readonly [K in keyof M]: number };
 
 /** State that a compiled step carries from one call to the next. */
 export interface Trainer<S, B, M> {
-  /** Runs one step on a batch and returns its metrics. Steps must be awaited one after another. */
+  /**
+   * Runs one step on a batch and returns its metrics. Steps must be awaited one after another.
+   *
+   * @throws Error when the step before is still running
+   */
   step(batch: Feed<B>): Promise<StepMetrics<M>>;
-  /** A copy of the state. */
+  /** A copy of the state, numbers as scalar arrays. */
   state(): S;
   /** Replaces the state, e.g. by that of a checkpoint. Structure and shapes must be those of the initial state. */
   restore(state: S): void;
@@ -168,10 +185,12 @@ export interface Trainer<S, B, M> {
  *
  *   const trainer = createTrainer({ state: { params, optimiser: adam.init(params) }, step: (state, batch) => {
  *     const { value: loss, gradients } = valueAndGrad((p) => lossOf(p, batch))(state.params);
- *     return { state: adam.update(state, gradients), metrics: { loss } };
+ *     const { params, state: optimiser } = adam.update(state.params, gradients, state.optimiser);
+ *     return { state: { params, optimiser }, metrics: { loss } };
  *   }});
  *
- * @throws ShapeError when the new state differs from the old one in structure or shapes
+ * The first `step` of each batch shape throws ShapeError when the new state differs from the old one in structure,
+ * dtypes or shapes, or when a metric is not a scalar.
  */
 export function createTrainer<S, B, M extends Readonly<Record<string, Tensor>>>(definition: {
   readonly state: S;
@@ -191,20 +210,21 @@ export function createTrainer<S, B, M extends Readonly<Record<string, Tensor>>>(
   let next = new Map([...current].map(([path, array]) => [path, allocateLike(array)]));
   const cache = new Map<string, Promise<CompiledGraph>>();
   let nodeCount = 0;
+  let running = false;
 
   const compileStep = async (batch: Feed<B>): Promise<CompiledGraph> => {
     const state = placeholders(structure, "state");
     const data = placeholders(batch, "batch");
     const result = definition.step(state.tree, data.tree as unknown as B);
-    const returned = new Map(treeEntries(result.state));
-    for (const [path, array] of current) {
-      const leaf = returned.get(path);
-      const tensor = leaf === undefined ? undefined : asTensor(leaf as Tensor);
-      if (!tensor || tensor.dtype !== array.dtype || formatShape(tensor.shape) !== formatShape(array.shape)) {
-        throw new ShapeError(
-          `${options.name}: the new state has ${tensor ? String(tensor) : "nothing"} at '${path}', the old one ${array.dtype} ${formatShape(array.shape)}`,
-        );
-      }
+    const returned = treeEntries(result.state).map(([path, leaf]): [string, Tensor] => [
+      path,
+      asTensor(leaf as Tensor),
+    ]);
+    checkStructure(`${options.name}: the new state`, new Map(returned), current);
+    for (const [name, metric] of treeEntries(result.metrics)) {
+      const { shape } = asTensor(metric as Tensor);
+      if (shape.length > 0)
+        throw new ShapeError(`${options.name}: metric '${name}' must be a scalar, got ${formatShape(shape)}`);
     }
     const compiled = await compileGraph(
       new Map([...state.inputs, ...data.inputs]),
@@ -215,29 +235,41 @@ export function createTrainer<S, B, M extends Readonly<Record<string, Tensor>>>(
     return compiled;
   };
 
+  const runStep = async (batch: Feed<B>): Promise<StepMetrics<M>> => {
+    const batchLeaves = concreteLeaves(batch, `${options.name}: the batch`);
+    const signature = treeSignature(batch);
+    let compiled = cache.get(signature);
+    if (!compiled) {
+      compiled = compileStep(batch);
+      cache.set(signature, compiled);
+    }
+    const { session, usedInputs, result } = await compiled;
+    const feeds = [...prefixed(current, "state"), ...prefixed(batchLeaves, "batch")];
+    const fetches = Object.fromEntries(prefixed(next, "out/state"));
+    const metrics = treeEntries((result as { metrics: M }).metrics).map(([path, leaf]): [string, NDArray] => [
+      path,
+      allocateLike(leaf as Tensor),
+    ]);
+    for (const [path, array] of metrics) fetches[`out/metrics/${path}`] = array;
+    await session.run(only(feeds, usedInputs), fetches);
+    [current, next] = [next, current];
+    return Object.fromEntries(
+      metrics.map(([path, array]) => [path, Number(array.data[0])]),
+    ) as StepMetrics<M>;
+  };
+
   return {
     get nodeCount() {
       return nodeCount;
     },
     async step(batch) {
-      const signature = treeSignature(batch);
-      let compiled = cache.get(signature);
-      if (!compiled) {
-        compiled = compileStep(batch);
-        cache.set(signature, compiled);
+      if (running) throw new Error(`${options.name}: the step before is still running; await it first`);
+      running = true;
+      try {
+        return await runStep(batch);
+      } finally {
+        running = false;
       }
-      const { session, usedInputs, result } = await compiled;
-      const feeds = [...prefixed(current, "state"), ...prefixed(concreteLeaves(batch, "batch"), "batch")];
-      const fetches = Object.fromEntries(prefixed(next, "out/state"));
-      const metrics = treeEntries((result as { metrics: M }).metrics).map(
-        ([path, leaf]): [string, NDArray] => [path, allocateLike(leaf as Tensor)],
-      );
-      for (const [path, array] of metrics) fetches[`out/metrics/${path}`] = array;
-      await session.run(only(feeds, usedInputs), fetches);
-      [current, next] = [next, current];
-      return Object.fromEntries(
-        metrics.map(([path, array]) => [path, Number(array.data[0])]),
-      ) as StepMetrics<M>;
     },
     state() {
       const leaves = copy(current);
@@ -245,19 +277,14 @@ export function createTrainer<S, B, M extends Readonly<Record<string, Tensor>>>(
     },
     restore(state) {
       const leaves = concreteLeaves(state, "restored state");
-      for (const [path, array] of current) {
-        const given = leaves.get(path);
-        if (!given || given.dtype !== array.dtype || formatShape(given.shape) !== formatShape(array.shape)) {
-          throw new ShapeError(
-            `restore: '${path}' must be ${array.dtype} ${formatShape(array.shape)}, got ${given ? `${given.dtype} ${formatShape(given.shape)}` : "nothing"}`,
-          );
-        }
-      }
+      checkStructure(`${options.name}: the restored state`, leaves, current);
       current = copy(leaves);
     },
     async close() {
-      for (const compiled of cache.values()) await (await compiled).session.release();
+      const sessions = await Promise.allSettled(cache.values());
       cache.clear();
+      for (const compiled of sessions)
+        if (compiled.status === "fulfilled") await compiled.value.session.release();
     },
   };
 }
