@@ -43,6 +43,19 @@ export function isFloat(dtype: DType): dtype is "float32" | "float64" {
   return dtype === "float32" || dtype === "float64";
 }
 
+const integerLimits = {
+  int32: [-(2 ** 31), 2 ** 31],
+  int64: [-(2 ** 63), 2 ** 63],
+  uint8: [0, 2 ** 8],
+} as const;
+
+/** Whether a dtype can hold a number; floats round, booleans tell 0 from the rest, integers must be exact. */
+export function holds(dtype: DType, value: number): boolean {
+  if (isFloat(dtype) || dtype === "bool") return true;
+  const [low, end] = integerLimits[dtype];
+  return Number.isInteger(value) && value >= low && value < end;
+}
+
 /** Number of elements of an array of this shape. */
 export function sizeOf(shape: readonly number[]): number {
   let size = 1;
@@ -64,9 +77,10 @@ export function zerosArray<D extends DType = "float32">(shape: readonly number[]
 type Nested = number | boolean | readonly Nested[];
 
 /**
- * An array from (nested) numbers or from a typed array.
+ * An array from (nested) numbers or from a typed array. As booleans, all numbers but 0 are true.
  *
- * @throws RangeError when nested lists are ragged or when the data does not fill the shape
+ * @throws RangeError when nested lists are ragged, when the data does not fill the shape, or when a number is not
+ *   one of the integers that an integer dtype holds
  */
 export function ndarray<D extends DType = "float32">(
   values: Nested | Iterable<number>,
@@ -75,8 +89,12 @@ export function ndarray<D extends DType = "float32">(
   const dtype = (options.dtype ?? "float32") as D;
   const flat: number[] = [];
   const found: number[] = [];
+  let leafDepth: number | undefined;
   const visit = (value: Nested, depth: number): void => {
     if (typeof value === "number" || typeof value === "boolean") {
+      leafDepth ??= depth;
+      if (leafDepth !== depth)
+        throw new RangeError(`ndarray: ragged nesting: numbers at depths ${leafDepth} and ${depth}`);
       flat.push(Number(value));
       return;
     }
@@ -93,14 +111,15 @@ export function ndarray<D extends DType = "float32">(
     found.push(flat.length);
   } else visit(values as Nested, 0);
   const shape = options.shape ?? found;
-  if (sizeOf(shape) !== flat.length) {
+  if (sizeOf(shape) !== flat.length || shape.some((n) => !Number.isInteger(n) || n < 0)) {
     throw new RangeError(`ndarray: ${flat.length} values do not fill shape [${shape.join(", ")}]`);
   }
   const data = allocate(dtype, flat.length);
   for (let i = 0; i < flat.length; i++) {
     const value = flat[i] as number;
+    if (!holds(dtype, value)) throw new RangeError(`ndarray: ${value} at position ${i} is no ${dtype}`);
     if (dtype === "int64") (data as BigInt64Array)[i] = BigInt(value);
-    else (data as Float32Array)[i] = value;
+    else (data as Float32Array)[i] = dtype === "bool" ? Number(value !== 0) : value;
   }
   return { dtype, shape: [...shape], data };
 }

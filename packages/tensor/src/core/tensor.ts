@@ -1,7 +1,7 @@
 import type { GraphBuilder } from "../onnx/builder.ts";
 import { DTypeError, formatShape } from "./errors.ts";
 import type { DType, NDArray } from "./ndarray.ts";
-import { isNDArray, ndarray } from "./ndarray.ts";
+import { holds, isNDArray, ndarray } from "./ndarray.ts";
 
 /** Static shape and element type of a value. */
 export interface Spec {
@@ -138,6 +138,16 @@ export function asTensor(value: TensorLike, dtype: DType = "float32"): Tensor {
 /** Two operands as tensors of one dtype; numbers adapt to the other operand. */
 export function asOperands(op: string, a: TensorLike, b: TensorLike): [Tensor, Tensor] {
   const dtypeOf = (x: TensorLike): DType | undefined => (typeof x === "number" ? undefined : x.dtype);
+  for (const [number, other] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    const dtype = dtypeOf(other);
+    if (typeof number === "number" && dtype && !holds(dtype, number))
+      throw new DTypeError(
+        `${op}: ${number} is no ${dtype}, which is the other operand's dtype; convert that with cast()`,
+      );
+  }
   const left = asTensor(a, dtypeOf(b));
   const right = asTensor(b, dtypeOf(a));
   if (left.dtype !== right.dtype) {

@@ -1,4 +1,5 @@
 import { broadcastShapes } from "../core/axes.ts";
+import { DTypeError } from "../core/errors.ts";
 import { isFloat } from "../core/ndarray.ts";
 import type { Spec, TensorLike } from "../core/tensor.ts";
 import {
@@ -150,10 +151,25 @@ export const less = defineBinary("less", "Less", undefined, "bool");
 export const lessOrEqual = defineBinary("lessOrEqual", "LessOrEqual", undefined, "bool");
 /** a = b */
 export const equal = defineBinary("equal", "Equal", undefined, "bool");
+
+function asBooleans(op: string, x: TensorLike): Tensor {
+  const input = asTensor(x, "bool");
+  if (input.dtype !== "bool") throw new DTypeError(`${op}: expected booleans, got ${input.dtype}`);
+  return input;
+}
+
+const andOp = defineBinary("logicalAnd", "And", undefined, "bool");
+const orOp = defineBinary("logicalOr", "Or", undefined, "bool");
+
 /** a and b, of booleans */
-export const logicalAnd = defineBinary("logicalAnd", "And", undefined, "bool");
+export function logicalAnd(a: TensorLike, b: TensorLike): Tensor {
+  return andOp(asBooleans("logicalAnd", a), asBooleans("logicalAnd", b));
+}
+
 /** a or b, of booleans */
-export const logicalOr = defineBinary("logicalOr", "Or", undefined, "bool");
+export function logicalOr(a: TensorLike, b: TensorLike): Tensor {
+  return orOp(asBooleans("logicalOr", a), asBooleans("logicalOr", b));
+}
 
 const notOp = defineUnitOp<undefined>({
   name: "logicalNot",
@@ -163,7 +179,7 @@ const notOp = defineUnitOp<undefined>({
 
 /** not x, of booleans */
 export function logicalNot(x: TensorLike): Tensor {
-  return notOp([asTensor(x, "bool")], undefined);
+  return notOp([asBooleans("logicalNot", x)], undefined);
 }
 
 const castOp = defineUnitOp<{ readonly dtype: Spec["dtype"] }>({
@@ -208,7 +224,7 @@ const whereOp = defineUnitOp<undefined>({
 /** a where the condition holds, else b; all three broadcast. */
 export function where(condition: TensorLike, a: TensorLike, b: TensorLike): Tensor {
   const [left, right] = asOperands("where", a, b);
-  return whereOp([asTensor(condition, "bool"), left, right], undefined);
+  return whereOp([asBooleans("where", condition), left, right], undefined);
 }
 
 const stopGradientOp = defineUnitOp<undefined>({
