@@ -56,7 +56,7 @@ const steps = {
   ],
   "test:unit": [[bin("vitest/vitest.mjs"), "run"]],
   build: [[join(root, "scripts/build.mjs")]],
-  bench: [[...source, join(root, "packages/tensor/bench/main.ts")]],
+  bench: [[...source, join(root, "bench/main.ts")]],
   concord: [concord],
   start: [[...concord, "start"]],
 };

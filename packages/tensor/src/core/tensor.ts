@@ -17,6 +17,13 @@ export interface VjpArguments<Attributes> {
   readonly attributes: Attributes;
 }
 
+export interface LoweringSpecs {
+  readonly inputs: readonly Spec[];
+  readonly outputs: readonly Spec[];
+  /** Which outputs anything depends on: outputs that only a gradient needs may be left out of pure forward graphs. */
+  readonly used: readonly boolean[];
+}
+
 /** One operation: everything the engine knows about it stands in this record. */
 export interface OpDefinition<Attributes> {
   readonly name: string;
@@ -27,7 +34,7 @@ export interface OpDefinition<Attributes> {
     graph: GraphBuilder,
     inputs: readonly string[],
     attributes: Attributes,
-    specs: { readonly inputs: readonly Spec[]; readonly outputs: readonly Spec[] },
+    specs: LoweringSpecs,
   ) => readonly string[];
   /**
    * Vector-Jacobian product: gradients with respect to the inputs, null for inputs that have none.

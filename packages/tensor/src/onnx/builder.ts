@@ -78,6 +78,9 @@ export class GraphBuilder {
   readonly #outputs: ValueInfoProto[] = [];
   readonly #known = new Map<string, readonly string[]>();
   readonly #domains = new Set<string>();
+  /** Names of values that nodes make, and the graph outputs that some of them are. */
+  readonly #made = new Set<string>();
+  readonly #renamed = new Map<string, string>();
   #count = 0;
 
   constructor(target: GraphTarget) {
@@ -93,11 +96,21 @@ export class GraphBuilder {
     return name;
   }
 
-  /** Declares an output under its own name; `value` is the name of what it shows. */
+  /**
+   * Declares an output under its own name; `value` is the name of what it shows. The node that makes the value gets
+   * the output's name, so that nothing is copied; only inputs, constants and values shown twice need a copy.
+   */
   output(name: string, value: string, spec: Spec): void {
-    this.#nodes.push(
-      create(NodeProtoSchema, { opType: "Identity", input: [value], output: [name], name: `output_${name}` }),
-    );
+    if (this.#made.has(value) && !this.#renamed.has(value)) this.#renamed.set(value, name);
+    else
+      this.#nodes.push(
+        create(NodeProtoSchema, {
+          opType: "Identity",
+          input: [value],
+          output: [name],
+          name: `output_${name}`,
+        }),
+      );
     this.#outputs.push(encodeValueInfo(name, spec));
   }
 
@@ -150,6 +163,7 @@ export class GraphBuilder {
         attribute: Object.entries(attributes).map(([name, value]) => encodeAttribute(name, value)),
       }),
     );
+    for (const name of names) this.#made.add(name);
     if (domain !== "") this.#domains.add(domain);
     this.#known.set(key, names);
     return names;
@@ -162,6 +176,10 @@ export class GraphBuilder {
 
   /** The serialised model. */
   build(name: string): Uint8Array {
+    for (const node of this.#nodes) {
+      node.input = node.input.map((value) => this.#renamed.get(value) ?? value);
+      node.output = node.output.map((value) => this.#renamed.get(value) ?? value);
+    }
     return toBinary(
       ModelProtoSchema,
       create(ModelProtoSchema, {

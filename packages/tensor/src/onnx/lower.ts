@@ -19,6 +19,21 @@ export function reachable(
   return [...seen].sort((a, b) => a.id - b.id);
 }
 
+/** For each node the numbers of its outputs that another node or the caller reads. */
+function usedOutputs(
+  nodes: readonly GraphNode[],
+  results: Iterable<Tensor>,
+): ReadonlyMap<GraphNode, ReadonlySet<number>> {
+  const used = new Map<GraphNode, Set<number>>();
+  const mark = ({ node, index }: Tensor): void => {
+    const indices = used.get(node) ?? new Set();
+    used.set(node, indices.add(index));
+  };
+  for (const { source } of nodes) if (source.kind === "op") (source.lean ?? source).inputs.forEach(mark);
+  for (const result of results) mark(result);
+  return used;
+}
+
 /** A compiled graph before a runtime has loaded it. */
 export interface LoweredGraph {
   readonly model: Uint8Array;
@@ -44,7 +59,9 @@ export function lowerGraph(
   const nameOf = (tensor: Tensor): string => names.get(tensor.node)?.[tensor.index] as string;
   const inputNames = new Map([...inputs].map(([inputName, tensor]) => [tensor.node, inputName]));
   const usedInputs = new Set<string>();
-  for (const node of reachable([...outputs.values()], (source) => (source.lean ?? source).inputs)) {
+  const nodes = reachable([...outputs.values()], (source) => (source.lean ?? source).inputs);
+  const used = usedOutputs(nodes, outputs.values());
+  for (const node of nodes) {
     const { source } = node;
     if (source.kind === "constant") {
       names.set(node, [graph.constant(source.value)]);
@@ -67,6 +84,7 @@ export function lowerGraph(
       const specs = {
         inputs: operands.map(({ shape, dtype }) => ({ shape, dtype })),
         outputs: node.outputs,
+        used: node.outputs.map((_, index) => used.get(node)?.has(index) ?? false),
       };
       names.set(node, source.op.lower(graph, operands.map(nameOf), attributes, specs));
     }

@@ -1,5 +1,5 @@
 import type { Spec, TensorLike } from "../core/tensor.ts";
-import { asTensor, defineUnitOp, type Tensor } from "../core/tensor.ts";
+import { asTensor, defineOp, defineUnitOp, type Tensor } from "../core/tensor.ts";
 import { add, cast, div, greater, less, mul, neg, sub } from "./arithmetic.ts";
 
 /** An elementwise operation of one operand. `vjp` gets input, output and gradient of the output. */
@@ -59,15 +59,27 @@ export function logSigmoid(x: TensorLike): Tensor {
   return neg(softplus(neg(x)));
 }
 
-const geluOp = defineUnitOp<undefined>({
+const geluOp = defineOp<undefined>({
   name: "gelu",
-  infer: ([x]) => [x as Spec],
-  lower: (graph, inputs) => [graph.node("Gelu", inputs)],
-  vjp: ({ inputs, cotangents }) => {
-    const x = inputs[0] as Tensor;
-    const cumulative = mul(add(erf(mul(x, Math.SQRT1_2)), 1), 0.5);
-    const density = mul(exp(mul(mul(x, x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
-    return [mul(cotangents[0] as Tensor, add(cumulative, mul(x, density)))];
+  // The second output is the distribution function Φ(x), kept for the gradient.
+  infer: ([x]) => [x as Spec, x as Spec],
+  lower: (graph, [x], _attributes, { inputs, used }) => {
+    if (!used[1]) return [graph.node("Gelu", [x as string]), ""];
+    const scaled = graph.node("Mul", [x as string, graph.scalar(Math.SQRT1_2, (inputs[0] as Spec).dtype)]);
+    // (1 + e) / 2 in one pass over memory: the bounds of the hard sigmoid are never reached.
+    const half = { alpha: { float: 0.5 }, beta: { float: 0.5 } };
+    const cumulative = graph.node("HardSigmoid", [graph.node("Erf", [scaled])], half);
+    return [graph.node("Mul", [x as string, cumulative]), cumulative];
+  },
+  vjp: ({ inputs, outputs, cotangents }) => {
+    const [x, cumulative] = [inputs[0] as Tensor, outputs[1] as Tensor];
+    // x φ(x) = t e^(-t²) / √π with t = x / √2, the constant drawn into the exponent.
+    const t = mul(x, Math.SQRT1_2);
+    const slope = add(cumulative, mul(t, exp(sub(Math.log(1 / Math.sqrt(Math.PI)), mul(t, t)))));
+    const ofValue = cotangents[0] && mul(cotangents[0], slope);
+    if (!cotangents[1]) return [ofValue ?? null];
+    const ofCumulative = mul(cotangents[1], exp(sub(Math.log(1 / Math.sqrt(2 * Math.PI)), mul(t, t))));
+    return [ofValue ? add(ofValue, ofCumulative) : ofCumulative];
   },
 });
 
@@ -78,7 +90,7 @@ const geluOp = defineUnitOp<undefined>({
  * @source Hendrycks, Gimpel 2016
  */
 export function gelu(x: TensorLike): Tensor {
-  return geluOp([asTensor(x)], undefined);
+  return geluOp([asTensor(x)], undefined)[0] as Tensor;
 }
 
 /** x σ(1.702 x), the activation of the original CLIP. */

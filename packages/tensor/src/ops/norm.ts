@@ -5,7 +5,7 @@ import { defineOp, type Tensor } from "../core/tensor.ts";
 import { add, div, mul, sub } from "./arithmetic.ts";
 import { sqrt } from "./math.ts";
 import { mean, norm } from "./reduce.ts";
-import { reshape, sumTo } from "./structure.ts";
+import { broadcastTo, reshape, sumTo } from "./structure.ts";
 
 const layerNormOp = defineOp<{ readonly epsilon: number }>({
   name: "layerNorm",
@@ -14,21 +14,37 @@ const layerNormOp = defineOp<{ readonly epsilon: number }>({
     const perRow = { shape: [...shape.slice(0, -1), 1], dtype };
     return [x as Spec, perRow, perRow];
   },
-  lower: (graph, inputs, { epsilon }) =>
-    graph.nodeWithOutputs("LayerNormalization", inputs, 3, { axis: -1, epsilon: { float: epsilon } }),
+  lower: (graph, inputs, { epsilon }, { used }) => {
+    const count = used[1] || used[2] ? 3 : 1;
+    return graph.nodeWithOutputs("LayerNormalization", inputs, count, {
+      axis: -1,
+      epsilon: { float: epsilon },
+    });
+  },
   vjp: ({ inputs, outputs, cotangents }) => {
     const [x, gain, bias] = inputs as [Tensor, Tensor, Tensor];
     const [, average, inverseDeviation] = outputs as [Tensor, Tensor, Tensor];
-    const dy = cotangents[0] as Tensor;
+    const [dy, dAverage, dInverse] = cotangents;
+    const width = x.shape.at(-1) as number;
     const standardized = mul(sub(x, average), inverseDeviation);
-    const product = mul(dy, standardized);
-    const scaled = mul(dy, gain);
     const onRow = { axes: -1, keepDims: true };
-    const dx = mul(
-      sub(sub(scaled, mean(scaled, onRow)), mul(standardized, mean(mul(scaled, standardized), onRow))),
-      inverseDeviation,
-    );
-    return [dx, sumTo(product, gain.shape), sumTo(dy, bias.shape)];
+    const parts: Tensor[] = [];
+    if (dy) {
+      const scaled = mul(dy, gain);
+      const projection = mul(standardized, mean(mul(scaled, standardized), onRow));
+      parts.push(mul(sub(sub(scaled, mean(scaled, onRow)), projection), inverseDeviation));
+    }
+    // Only higher derivatives reach the statistics themselves.
+    if (dAverage) parts.push(broadcastTo(div(dAverage, width), x.shape));
+    if (dInverse) {
+      parts.push(mul(standardized, mul(mul(dInverse, mul(inverseDeviation, inverseDeviation)), -1 / width)));
+    }
+    const [first, ...rest] = parts;
+    return [
+      first ? rest.reduce(add, first) : null,
+      dy ? sumTo(mul(dy, standardized), gain.shape) : null,
+      dy ? sumTo(dy, bias.shape) : null,
+    ];
   },
 });
 

@@ -1,7 +1,8 @@
 import { normalizeAxis, sameShape } from "../core/axes.ts";
 import { formatShape, ShapeError } from "../core/errors.ts";
 import type { Spec, TensorLike } from "../core/tensor.ts";
-import { asTensor, defineUnitOp, type Tensor } from "../core/tensor.ts";
+import { asTensor, defineOp, defineUnitOp, type Tensor } from "../core/tensor.ts";
+import { zerosLike } from "./create.ts";
 import { expandDims, reshape } from "./structure.ts";
 
 interface SliceAttributes {
@@ -112,16 +113,39 @@ export function narrow(x: TensorLike, axis: number, start: number, length: numbe
   return slice(input, starts, ends);
 }
 
-/** Equal parts along an axis. */
+const splitOp = defineOp<{ readonly parts: number; readonly axis: number }>({
+  name: "split",
+  infer: ([x], { parts, axis }) => {
+    const { shape, dtype } = x as Spec;
+    return Array.from({ length: parts }, () => ({
+      shape: shape.with(axis, (shape[axis] as number) / parts),
+      dtype,
+    }));
+  },
+  lower: (graph, inputs, { parts, axis }) =>
+    graph.nodeWithOutputs("Split", inputs, parts, { axis, num_outputs: parts }),
+  vjp: ({ outputs, cotangents, attributes: { axis } }) => [
+    concat(
+      outputs.map((part, i) => cotangents[i] ?? zerosLike(part)),
+      axis,
+    ),
+  ],
+});
+
+/**
+ * Equal parts along an axis.
+ *
+ * @throws ShapeError when the axis does not part evenly
+ */
 export function split(x: TensorLike, parts: number, axis = -1): Tensor[] {
   const input = asTensor(x);
   const along = normalizeAxis("split", axis, input.rank);
-  const size = (input.shape[along] as number) / parts;
-  if (!Number.isInteger(size))
+  if (!Number.isInteger((input.shape[along] as number) / parts)) {
     throw new ShapeError(
       `split: axis ${axis} of ${formatShape(input.shape)} does not part into ${parts} equal pieces`,
     );
-  return Array.from({ length: parts }, (_, i) => narrow(input, along, i * size, size));
+  }
+  return parts === 1 ? [input] : splitOp([input], { parts, axis: along });
 }
 
 interface PadAttributes {
