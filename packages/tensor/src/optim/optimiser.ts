@@ -4,7 +4,7 @@ import type { Tensor } from "../core/tensor.ts";
 import { constant } from "../core/tensor.ts";
 import { treeLeaves, treeMap, treeZip } from "../core/tree.ts";
 import { add, div, minimum, mul, sub } from "../ops/arithmetic.ts";
-import { exp, sqrt } from "../ops/math.ts";
+import { sqrt, tanh } from "../ops/math.ts";
 import { sum } from "../ops/structure.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -83,7 +83,11 @@ export function adamw(options: AdamWOptions): Optimiser {
     update: (params, gradients, state) => {
       const step = add(state.step, 1);
       const rate = rateAt(options.learningRate, state.step);
-      const correction = (beta: number): Tensor => sub(1, exp(mul(step, Math.log(beta))));
+      // 1 - βᵗ by way of tanh, as 1 - e^(t ln β) would cancel most of its digits in the first steps.
+      const correction = (beta: number): Tensor => {
+        const half = tanh(mul(step, -Math.log(beta) / 2));
+        return div(mul(half, 2), add(half, 1));
+      };
       // √v̂ = √(slot) · deviation, so dividing numerator and epsilon by it leaves one multiplication less an element.
       const deviation = sqrt(div(1 - beta2, correction(beta2)));
       const factor = div(mul(rate, 1 - beta1), mul(correction(beta1), deviation));
