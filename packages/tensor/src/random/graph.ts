@@ -1,5 +1,7 @@
+import { sameShape } from "../core/axes.ts";
+import { DTypeError, formatShape } from "../core/errors.ts";
 import { ndarray, sizeOf } from "../core/ndarray.ts";
-import { constant, defineUnitOp, type Tensor } from "../core/tensor.ts";
+import { constant, defineUnitOp, type Spec, type Tensor } from "../core/tensor.ts";
 import type { GraphBuilder } from "../onnx/builder.ts";
 import { add, cast, greaterOrEqual, mul } from "../ops/arithmetic.ts";
 import { cos, log, sqrt } from "../ops/math.ts";
@@ -28,9 +30,17 @@ function scramble(graph: GraphBuilder, keyHigh: string, keyLow: string, counters
   return shiftXor(x, 15);
 }
 
+function checkKey(op: string, key: Spec): void {
+  if (key.dtype !== "int32" || !sameShape(key.shape, [2]))
+    throw new DTypeError(`${op}: a key is int32 [2], got ${key.dtype} ${formatShape(key.shape)}`);
+}
+
 const bitsOp = defineUnitOp<{ readonly count: number }>({
   name: "randomBits",
-  infer: (_inputs, { count }) => [{ shape: [count], dtype: "int32" }],
+  infer: ([key], { count }) => {
+    checkKey("randomBits", key as Spec);
+    return [{ shape: [count], dtype: "int32" }];
+  },
   lower: (graph, [key], { count }) => {
     const word = (i: number): string =>
       graph.node("Gather", [key as string, graph.scalar(i, "int64")], { axis: 0 });
@@ -42,7 +52,13 @@ const bitsOp = defineUnitOp<{ readonly count: number }>({
 
 const foldInOp = defineUnitOp<undefined>({
   name: "foldIn",
-  infer: () => [{ shape: [2], dtype: "int32" }],
+  infer: ([key, data]) => {
+    checkKey("foldInTensor", key as Spec);
+    const { dtype, shape } = data as Spec;
+    if (dtype !== "int32" || shape.length !== 0)
+      throw new DTypeError(`foldInTensor: data must be an int32 scalar, got ${dtype} ${formatShape(shape)}`);
+    return [{ shape: [2], dtype: "int32" }];
+  },
   lower: (graph, [key, data]) => {
     const word = (i: number): string =>
       graph.node("Gather", [key as string, graph.scalar(i, "int64")], { axis: 0 });
@@ -85,7 +101,11 @@ export function keyArray(key: Key): {
   return { dtype: "int32", shape: [2], data: new Int32Array([key[0] | 0, key[1] | 0]) };
 }
 
-/** Inside a graph: a new key from a key [2] and an integer scalar, the same as `foldIn` on the host. */
+/**
+ * Inside a graph: a new key from a key [2] and an int32 scalar, the same as `foldIn` on the host.
+ *
+ * @throws DTypeError when the key or the integer has another dtype or shape
+ */
 export function foldInTensor(key: Tensor, data: number | Tensor): Tensor {
   const value =
     typeof data === "number" ? constant(ndarray([data | 0], { shape: [], dtype: "int32" })) : data;

@@ -49,7 +49,10 @@ export function splitKey(key: Key, count: number): Key[] {
 /** Uniform numbers in [low, high), float32, 24 random bits each. */
 export function uniformArray(key: Key, shape: readonly number[], low = 0, high = 1): NDArray<"float32"> {
   const data = new Float32Array(sizeOf(shape));
-  for (let i = 0; i < data.length; i++) data[i] = low + (bitsAt(key, i) >>> 8) * 2 ** -24 * (high - low);
+  for (let i = 0; i < data.length; i++) {
+    const value = Math.fround(low + (bitsAt(key, i) >>> 8) * 2 ** -24 * (high - low));
+    data[i] = value < high ? value : low; // rounding to float32 can reach the bound
+  }
   return { dtype: "float32", shape: [...shape], data };
 }
 
