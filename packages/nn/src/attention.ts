@@ -9,7 +9,6 @@ import {
   reshape,
   softmax,
   split,
-  squeeze,
   type Tensor,
   transpose,
 } from "@concord/tensor";
@@ -29,6 +28,13 @@ export function attentionInit(key: Key, width: number): AttentionParams {
   };
 }
 
+/** Query, key and value. The weights are parted, which are small, rather than the product, which is not. */
+function projections(qkv: Traced<LinearParams>, x: Tensor): Tensor[] {
+  const weights = split(qkv.weight, 3, 1);
+  const biases = qkv.bias ? split(qkv.bias, 3) : [];
+  return weights.map((weight, i) => linear(biases[i] ? { weight, bias: biases[i] } : { weight }, x));
+}
+
 /**
  * Multi-head self-attention: softmax(Q Kᵀ / √d + mask) V, heads side by side.
  *
@@ -46,8 +52,9 @@ export function attention(
   const { heads, mask } = options;
   if (D % heads !== 0) throw new RangeError(`attention: width ${D} does not part into ${heads} heads`);
   const size = D / heads;
-  const packed = transpose(reshape(linear(params.qkv, x), [B, N, 3, heads, size]), [2, 0, 3, 1, 4]);
-  const [q, k, v] = split(packed, 3, 0).map((part) => squeeze(part, 0)) as [Tensor, Tensor, Tensor];
+  const [q, k, v] = projections(params.qkv, x).map((part) =>
+    transpose(reshape(part, [B, N, heads, size]), [0, 2, 1, 3]),
+  ) as [Tensor, Tensor, Tensor];
   const scores = matmul(q, k, { transposeB: true, scale: 1 / Math.sqrt(size) });
   const weights = softmax(mask ? add(scores, mask) : scores);
   const mixed = reshape(transpose(matmul(weights, v), [0, 2, 1, 3]), [B, N, D]);
