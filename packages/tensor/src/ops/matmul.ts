@@ -1,4 +1,4 @@
-import { broadcastShapes } from "../core/axes.ts";
+import { broadcastShapes, checkAxes } from "../core/axes.ts";
 import { formatShape, ShapeError } from "../core/errors.ts";
 import type { Spec, TensorLike } from "../core/tensor.ts";
 import { asOperands, defineUnitOp, type Tensor, type UnitOp } from "../core/tensor.ts";
@@ -82,7 +82,8 @@ export function matmul(a: TensorLike, b: TensorLike, options: MatmulOptions = {}
   const [left, right] = asOperands("matmul", a, b);
   const { transposeA = false, transposeB = false, scale = 1 } = options;
   const attributes = { transposeA, transposeB, scale };
-  if (right.rank === 2 && left.rank > 2 && !transposeA) {
+  const inner = right.shape.at(transposeB ? -1 : -2);
+  if (right.rank === 2 && left.rank > 2 && !transposeA && left.shape.at(-1) === inner) {
     // One large product instead of a batch of small ones, in the gradient of b too.
     const lead = left.shape.slice(0, -1);
     const flat = matmulOp([reshape(left, [-1, left.shape.at(-1) as number]), right], attributes);
@@ -104,5 +105,6 @@ export function dot(a: TensorLike, b: TensorLike): Tensor {
 
 /** Outer product of two vectors: [M] and [N] to [M, N]. */
 export function outer(a: Tensor, b: Tensor): Tensor {
+  checkAxes("outer", { a: [a, "M"], b: [b, "N"] });
   return mul(transpose(reshape(a, [1, -1])), reshape(b, [1, -1]));
 }

@@ -1,7 +1,7 @@
-import { normalizeAxis } from "../core/axes.ts";
+import { checkAxes, normalizeAxis } from "../core/axes.ts";
 import { sizeOf } from "../core/ndarray.ts";
 import type { Spec, TensorLike } from "../core/tensor.ts";
-import { asTensor, defineUnitOp, type Tensor } from "../core/tensor.ts";
+import { asOperands, asTensor, defineUnitOp, type Tensor } from "../core/tensor.ts";
 import { cast, div, equal, mul, neg, sub } from "./arithmetic.ts";
 import { exp, sqrt } from "./math.ts";
 import type { ReduceOptions } from "./structure.ts";
@@ -111,5 +111,7 @@ export function argmax(x: TensorLike, axis = -1): Tensor {
 
 /** Cross-entropy -Σ_j target_j ln softmax_j(logits) of each row: [..., C] and [..., C] to [...]. Nats. */
 export function softmaxCrossEntropy(logits: TensorLike, targets: TensorLike): Tensor {
-  return neg(sum(mul(targets, logSoftmax(logits)), { axes: -1 }));
+  const [scores, wanted] = asOperands("softmaxCrossEntropy", logits, targets);
+  checkAxes("softmaxCrossEntropy", { logits: [scores, "... C"], targets: [wanted, "... C"] });
+  return neg(sum(mul(wanted, logSoftmax(scores)), { axes: -1 }));
 }

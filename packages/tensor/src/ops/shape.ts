@@ -1,5 +1,5 @@
 import { normalizeAxis, sameShape } from "../core/axes.ts";
-import { formatShape, ShapeError } from "../core/errors.ts";
+import { DTypeError, formatShape, ShapeError } from "../core/errors.ts";
 import type { Spec, TensorLike } from "../core/tensor.ts";
 import { asTensor, defineOp, defineUnitOp, type Tensor } from "../core/tensor.ts";
 import { zerosLike } from "./create.ts";
@@ -65,7 +65,7 @@ function spreadOut(x: Tensor, steps: readonly number[]): Tensor {
  * A block of a tensor: along axis i the entries start_i, start_i + step_i, … below end_i. Negative starts and ends
  * count from the end; an end may be left out as Infinity. Steps are positive.
  *
- * @throws ShapeError when a block is empty or reaches outside
+ * @throws ShapeError when a block is empty or starts outside
  */
 export function slice(
   x: TensorLike,
@@ -84,9 +84,10 @@ export function slice(
     Math.min(end < 0 ? end + (input.shape[axis] as number) : end, input.shape[axis] as number),
   );
   from.forEach((start, axis) => {
-    if (start < 0 || start >= (to[axis] as number)) {
+    const end = to[axis] as number;
+    if (!Number.isInteger(start) || !Number.isInteger(end) || start < 0 || start >= end) {
       throw new ShapeError(
-        `slice: [${starts[axis]}, ${ends[axis]}) along axis ${axis} of ${formatShape(input.shape)} is empty or outside`,
+        `slice: [${starts[axis]}, ${ends[axis]}) along axis ${axis} of ${formatShape(input.shape)} is empty, outside or not whole`,
       );
     }
   });
@@ -105,7 +106,7 @@ export function narrow(x: TensorLike, axis: number, start: number, length: numbe
   const along = normalizeAxis("narrow", axis, input.rank);
   const starts = input.shape.map((_, i) => (i === along ? start : 0));
   const ends = input.shape.map((n, i) => (i === along ? start + length : n));
-  if ((ends[along] as number) > (input.shape[along] as number)) {
+  if (start < 0 || (ends[along] as number) > (input.shape[along] as number)) {
     throw new ShapeError(
       `narrow: entries ${start} to ${start + length} reach outside axis ${axis} of ${formatShape(input.shape)}`,
     );
@@ -140,7 +141,7 @@ const splitOp = defineOp<{ readonly parts: number; readonly axis: number }>({
 export function split(x: TensorLike, parts: number, axis = -1): Tensor[] {
   const input = asTensor(x);
   const along = normalizeAxis("split", axis, input.rank);
-  if (!Number.isInteger((input.shape[along] as number) / parts)) {
+  if (!(Number.isInteger(parts) && parts > 0 && (input.shape[along] as number) % parts === 0)) {
     throw new ShapeError(
       `split: axis ${axis} of ${formatShape(input.shape)} does not part into ${parts} equal pieces`,
     );
@@ -185,8 +186,8 @@ export function pad(
   value = 0,
 ): Tensor {
   const input = asTensor(x);
-  if (amounts.length !== input.rank || amounts.some(([before, after]) => before < 0 || after < 0)) {
-    throw new ShapeError(`pad: needs one pair of amounts >= 0 for each axis of ${formatShape(input.shape)}`);
+  if (amounts.length !== input.rank || amounts.flat().some((n) => !Number.isInteger(n) || n < 0)) {
+    throw new ShapeError(`pad: needs one pair of integers >= 0 for each axis of ${formatShape(input.shape)}`);
   }
   if (amounts.every(([before, after]) => before === 0 && after === 0)) return input;
   return padOp([input], { before: amounts.map(([n]) => n), after: amounts.map(([, n]) => n), value });
@@ -196,8 +197,10 @@ const concatOp = defineUnitOp<{ readonly axis: number }>({
   name: "concat",
   infer: (inputs, { axis }) => {
     const [first] = inputs as [Spec];
-    for (const { shape } of inputs) {
-      if (!sameShape(shape.with(axis, 0), first.shape.with(axis, 0))) {
+    for (const { shape, dtype } of inputs) {
+      if (dtype !== first.dtype)
+        throw new DTypeError(`concat: dtypes ${first.dtype} and ${dtype} differ; convert one with cast()`);
+      if (shape.length !== first.shape.length || !sameShape(shape.with(axis, 0), first.shape.with(axis, 0))) {
         throw new ShapeError(
           `concat: ${formatShape(first.shape)} and ${formatShape(shape)} differ outside axis ${axis}`,
         );
@@ -219,7 +222,7 @@ const concatOp = defineUnitOp<{ readonly axis: number }>({
     return inputs.map(({ shape }) => {
       const length = shape[axis] as number;
       start += length;
-      return narrow(dy as Tensor, axis, start - length, length);
+      return length === 0 ? null : narrow(dy as Tensor, axis, start - length, length);
     });
   },
 });

@@ -85,7 +85,7 @@ const sumOp = defineUnitOp<ReduceAttributes>({
     const { shape, dtype } = inputs[0] as Spec;
     const leading = axes.every((axis, i) => axis === i);
     const rows = sizeOf(shape.slice(0, axes.length));
-    if (!leading || axes.length === shape.length || dtype !== "float32" || rows === 1) {
+    if (!leading || axes.length === shape.length || dtype !== "float32" || rows <= 1) {
       return [graph.node("ReduceSum", [x as string, graph.int64s(axes)], { keepdims: 1 })];
     }
     // Sums over leading axes (gradients of biases) run faster as a product with a row of ones.
