@@ -1,1 +1,7 @@
-export {};
+export * from "./losses/contrastive.ts";
+export * from "./losses/divergence.ts";
+export * from "./losses/geometry.ts";
+export * from "./metrics/geometry.ts";
+export * from "./metrics/retrieval.ts";
+export * from "./metrics/zero-shot.ts";
+export * from "./similarity.ts";

@@ -1,0 +1,455 @@
+import { readFileSync } from "node:fs";
+import {
+  alignmentMetrics,
+  classVectors,
+  cosineSimilarity,
+  infoNCE,
+  retrievalRecall,
+  zeroShotAccuracy,
+  zeroShotLogits,
+} from "@concord/align";
+import {
+  adamw,
+  compile,
+  createTrainer,
+  grad,
+  keyArray,
+  l2Normalize,
+  matmul,
+  type NDArray,
+  ndarray,
+  randomKey,
+  type Tensor,
+  tensor,
+  toNumbers,
+  transpose,
+  uniformArray,
+  valueAndGradWithAux,
+} from "@concord/tensor";
+import { describe, expect, it } from "vitest";
+import { z } from "zod";
+import {
+  featureDistillation,
+  type HycdOptions,
+  hybridDivergence,
+  hybridTargets,
+  hycd,
+  logitDistillation,
+  pairLogits,
+} from "./hycd.ts";
+import { clipRefineObjective } from "./objective.ts";
+import { drawReferences, linearDecay, rafa, referenceFromNoise, STANDARD_NORMAL_PRIOR } from "./rafa.ts";
+
+type Numbers = number | boolean | Numbers[];
+const numbers: z.ZodType<Numbers> = z.lazy(() => z.union([z.number(), z.boolean(), z.array(numbers)]));
+const golden = z
+  .object({
+    cases: z.array(
+      z.object({
+        name: z.string(),
+        inputs: z.record(z.string(), numbers),
+        expected: z.record(z.string(), numbers),
+        tolerance: z.number(),
+      }),
+    ),
+  })
+  .parse(JSON.parse(readFileSync(new URL("./golden.json", import.meta.url), "utf8")));
+
+/** Inputs of a golden case, and a comparison with its expected values. */
+function goldenCase(name: string) {
+  const found = golden.cases.find((entry) => entry.name === name);
+  if (!found) throw new Error(`golden.json has no case '${name}'`);
+  const { inputs, expected, tolerance } = found;
+  const compared = new Set<string>();
+  const value = (key: string): Numbers => {
+    const input = inputs[key];
+    if (input === undefined) throw new Error(`golden case '${name}' has no input '${key}'`);
+    return input;
+  };
+  return {
+    array: (key: string): NDArray => ndarray(value(key)),
+    tensor: (key: string): Tensor => tensor(value(key)),
+    number: (key: string): number => z.number().parse(value(key)),
+    list: (key: string): number[] => z.array(z.number()).parse(value(key)),
+    compare(key: string, actual: NDArray | readonly number[] | number): void {
+      const wanted = expected[key];
+      if (wanted === undefined) throw new Error(`golden case '${name}' expects no '${key}'`);
+      compared.add(key);
+      const want = [wanted].flat(3).map(Number);
+      const got =
+        typeof actual === "number"
+          ? [actual]
+          : Array.isArray(actual)
+            ? [...actual]
+            : toNumbers(actual as NDArray);
+      expect(got.length, key).toBe(want.length);
+      want.forEach((number, i) => {
+        const error = Math.abs((got[i] as number) - number);
+        expect(error, `${key}, entry ${i}: ${got[i]} instead of ${number}`).toBeLessThanOrEqual(
+          tolerance * Math.max(1, Math.abs(number)),
+        );
+      });
+    },
+    /** Fails when an expected value was left out of the comparison. */
+    expectAllCompared: () => expect(Object.keys(expected).filter((key) => !compared.has(key))).toEqual([]),
+  };
+}
+
+type Features = { readonly image: Tensor; readonly text: Tensor };
+
+/** Value and gradients of a loss of a pair of features, computed in one graph. */
+async function lossAndGradients(
+  features: Features,
+  loss: (features: Features) => Tensor,
+): Promise<{ value: NDArray; image: NDArray; text: NDArray }> {
+  const { value, gradients } = valueAndGradWithAux((f: Features) => ({ value: loss(f), aux: {} }))(features);
+  return compile(() => ({ value, ...gradients }))();
+}
+
+describe("golden cases", () => {
+  it("covers every case", () => {
+    expect(golden.cases.map(({ name }) => name)).toEqual([
+      "rafa_shared_reference",
+      "rafa_prior_and_unshared",
+      "hycd_default",
+      "hycd_alpha_temperature",
+      "hycd_cosine_limits",
+      "objective_two_steps",
+      "feature_space_metrics",
+      "zero_shot_and_retrieval",
+    ]);
+  });
+
+  it("rafa_shared_reference", async () => {
+    const data = goldenCase("rafa_shared_reference");
+    const features = { image: data.tensor("z_img"), text: data.tensor("z_txt") };
+    const reference = data.tensor("z_ref");
+    for (const [reduction, suffix] of [
+      ["elementMean", "element_mean"],
+      ["paper", "paper"],
+    ] as const) {
+      const result = await lossAndGradients(features, ({ image, text }) =>
+        rafa(image, text, { image: reference, text: reference }, { reduction }),
+      );
+      data.compare(`loss_${suffix}`, result.value);
+      data.compare(`grad_z_img_${suffix}`, result.image);
+      data.compare(`grad_z_txt_${suffix}`, result.text);
+    }
+    data.expectAllCompared();
+  });
+
+  it("rafa_prior_and_unshared", async () => {
+    const data = goldenCase("rafa_prior_and_unshared");
+    const features = { image: data.tensor("z_img"), text: data.tensor("z_txt") };
+    const prior = { kind: "normal", mean: data.number("mu"), deviation: data.number("sigma") } as const;
+    const image = referenceFromNoise(data.tensor("eps_img"), prior);
+    const text = referenceFromNoise(data.tensor("eps_txt"), prior);
+    data.compare("z_ref_img", await image.data());
+    data.compare("z_ref_txt", await text.data());
+    data.compare("loss_shared", await rafa(features.image, features.text, { image, text: image }).data());
+    const unshared = await lossAndGradients(features, (f) => rafa(f.image, f.text, { image, text }));
+    data.compare("loss_unshared", unshared.value);
+    data.compare("grad_z_img", unshared.image);
+    data.compare("grad_z_txt", unshared.text);
+    data.expectAllCompared();
+  });
+
+  it.each(["hycd_default", "hycd_alpha_temperature"])("%s", async (name) => {
+    const data = goldenCase(name);
+    const features = { image: data.tensor("z_img"), text: data.tensor("z_txt") };
+    const teacher = { image: data.tensor("teacher_img"), text: data.tensor("teacher_txt") };
+    const options = { alpha: data.number("alpha"), temperature: data.number("temperature") };
+    const [S, S2] = [pairLogits(features), pairLogits(teacher)];
+    data.compare("q_it", await hybridTargets(S2, 0, options.temperature).data());
+    data.compare("target_it", await hybridTargets(S2, options.alpha, options.temperature).data());
+    data.compare("target_ti", await hybridTargets(transpose(S2), options.alpha, options.temperature).data());
+    data.compare("loss_it", await hybridDivergence(S, S2, options).data());
+    data.compare("loss_ti", await hybridDivergence(transpose(S), transpose(S2), options).data());
+    const result = await lossAndGradients(features, (student) => hycd(student, teacher, options));
+    data.compare("loss", result.value);
+    data.compare("grad_z_img", result.image);
+    data.compare("grad_z_txt", result.text);
+    data.expectAllCompared();
+  });
+
+  it("hycd_cosine_limits", async () => {
+    const data = goldenCase("hycd_cosine_limits");
+    const features = { image: data.tensor("z_img"), text: data.tensor("z_txt") };
+    const teacher = { image: data.tensor("teacher_img"), text: data.tensor("teacher_txt") };
+    const logitScale = data.number("logit_scale");
+    for (const alpha of [0, 0.5, 1]) {
+      const result = await lossAndGradients(features, (student) =>
+        hycd(student, teacher, {
+          logits: "cosine",
+          logitScale,
+          alpha,
+          temperature: data.number("temperature"),
+        }),
+      );
+      data.compare(`loss_alpha_${alpha}`, result.value);
+      data.compare(`grad_z_img_alpha_${alpha}`, result.image);
+    }
+    data.expectAllCompared();
+  });
+
+  it("objective_two_steps", async () => {
+    const data = goldenCase("objective_two_steps");
+    const weights = { image: data.array("w_img"), text: data.array("w_txt") };
+    const [images, texts] = [data.tensor("x_img"), data.tensor("x_txt")];
+    const encode = (w: Features): Features => ({
+      image: matmul(images, w.image),
+      text: matmul(texts, w.text),
+    });
+    const teacher = encode({ image: data.tensor("w_img"), text: data.tensor("w_txt") });
+    const objective = (w: Features, reference: Tensor) => {
+      const parts = clipRefineObjective(
+        encode(w),
+        teacher,
+        { image: reference, text: reference },
+        {
+          alpha: data.number("alpha"),
+          temperature: data.number("temperature"),
+          lambdaRafa: data.number("lambda_rafa"),
+          lambdaHycd: data.number("lambda_hycd"),
+        },
+      );
+      return { value: parts.loss, aux: parts };
+    };
+    const start = compile((w: Features, reference: Tensor) =>
+      grad((x: Features) => objective(x, reference).value)(w),
+    );
+    const first = await start(weights, data.array("z_ref_step_1"));
+    data.compare("grad_w_img_step_1", first.image);
+    data.compare("grad_w_txt_step_1", first.text);
+
+    const optimiser = adamw({
+      learningRate: data.number("lr"),
+      weightDecay: data.number("weight_decay"),
+      beta1: data.number("beta1"),
+      beta2: data.number("beta2"),
+      epsilon: data.number("eps"),
+    });
+    const trainer = createTrainer({
+      state: { params: weights, optimiser: optimiser.init(weights) },
+      step: (state, reference: Tensor) => {
+        const { aux, gradients } = valueAndGradWithAux(objective)(state.params, reference);
+        const next = optimiser.update(state.params, gradients, state.optimiser);
+        const metrics = { loss: aux.loss, rafa: aux.rafa, hycd: aux.hycd };
+        return { state: { params: next.params, optimiser: next.state }, metrics };
+      },
+    });
+    for (const step of [1, 2]) {
+      const metrics = await trainer.step(data.array(`z_ref_step_${step}`));
+      data.compare(`loss_total_step_${step}`, metrics.loss);
+      data.compare(`loss_rafa_step_${step}`, metrics.rafa);
+      data.compare(`loss_hycd_step_${step}`, metrics.hycd);
+    }
+    data.compare("w_img_after_2", trainer.state().params.image);
+    data.compare("w_txt_after_2", trainer.state().params.text);
+    await trainer.close();
+    data.expectAllCompared();
+  });
+
+  it("feature_space_metrics", async () => {
+    const data = goldenCase("feature_space_metrics");
+    const metrics = await alignmentMetrics(data.array("z_img"), data.array("z_txt"));
+    data.compare("modality_gap_mse", metrics.modalityGap.mse);
+    data.compare("modality_gap_l2", metrics.modalityGap.l2);
+    data.compare("alignment", metrics.alignment);
+    data.compare("uniformity_exp", metrics.uniformity.potential);
+    data.compare("uniformity_log", metrics.uniformity.log);
+    data.compare("mean_pair_distance", metrics.meanPairDistance);
+    data.expectAllCompared();
+  });
+
+  it("zero_shot_and_retrieval", async () => {
+    const data = goldenCase("zero_shot_and_retrieval");
+    const images = data.array("image_features");
+    const classes = classVectors(data.array("class_text_features"), [0, 1, 2], 3);
+    data.compare("logits", await zeroShotLogits(images, classes));
+    const accuracy = await zeroShotAccuracy(images, classes, data.list("labels"));
+    data.compare("predictions", Array.from(accuracy.predictions));
+    data.compare("accuracy", accuracy.top1);
+    data.compare("mean_per_class_recall", accuracy.meanPerClassRecall);
+    const recall = await retrievalRecall(
+      images,
+      data.array("caption_features"),
+      data.list("caption_owner"),
+      [1, 3],
+    );
+    for (const k of [1, 3]) {
+      data.compare(`text_to_image_recall_${k}`, recall.textToImage.get(k) as number);
+      data.compare(`image_to_text_recall_${k}`, recall.imageToText.get(k) as number);
+    }
+    data.expectAllCompared();
+  });
+});
+
+describe("traps", () => {
+  const batch = (seed: number): Features => ({
+    image: tensor(uniformArray(randomKey(seed), [4, 3], -2, 2).data, { shape: [4, 3] }),
+    text: tensor(uniformArray(randomKey(seed + 1), [4, 3], -2, 2).data, { shape: [4, 3] }),
+  });
+  const student = batch(1);
+  const teacher = batch(3);
+  const number = async (x: Tensor): Promise<number> => Number((await x.data()).data[0]);
+
+  it("lets no gradient reach the teacher", async () => {
+    const losses: ((t: Features) => Tensor)[] = [
+      (t) => hycd(student, t),
+      (t) => featureDistillation(student, t),
+      (t) => logitDistillation(student, t),
+    ];
+    for (const loss of losses) {
+      const { image, text } = await lossAndGradients(teacher, loss);
+      expect([...toNumbers(image), ...toNumbers(text)].every((value) => value === 0)).toBe(true);
+      const own = await lossAndGradients(student, (s) => hycd(s, teacher));
+      expect(toNumbers(own.image).some((value) => Math.abs(value) > 1e-3)).toBe(true);
+    }
+  });
+
+  it("mixes the truth into the targets after the softmax, not into the logits", async () => {
+    const logits = pairLogits(teacher);
+    const [soft, mixed] = await Promise.all([
+      hybridTargets(logits, 0, 1).data(),
+      hybridTargets(logits, 0.5, 1).data(),
+    ]);
+    toNumbers(mixed).forEach((value, i) => {
+      expect(value).toBeCloseTo(0.5 * (toNumbers(soft)[i] as number) + (i % 5 === 0 ? 0.5 : 0), 6);
+    });
+  });
+
+  it("multiplies by the squared temperature, so that the gradient keeps its size", async () => {
+    const hot: HycdOptions = { temperature: 3, alpha: 0.4 };
+    const [S, S2] = [pairLogits(student), pairLogits(teacher)];
+    const { gradients } = valueAndGradWithAux((logits: Tensor) => ({
+      value: hybridDivergence(logits, S2, hot),
+      aux: {},
+    }))(S);
+    const { slope, p, q } = await compile(() => ({
+      slope: gradients,
+      p: hybridTargets(S, 0, 3),
+      q: hybridTargets(S2, 0.4, 3),
+    }))();
+    toNumbers(slope).forEach((value, i) => {
+      expect(value).toBeCloseTo((3 * ((toNumbers(p)[i] as number) - (toNumbers(q)[i] as number))) / 4, 6);
+    });
+  });
+
+  it("is InfoNCE for alpha 1 and vanishes for alpha 0 when student and teacher agree", async () => {
+    const scale = 7;
+    const truth = infoNCE(l2Normalize(student.image), l2Normalize(student.text), { logitScale: scale });
+    const one = hycd(student, teacher, { alpha: 1, logits: "cosine", logitScale: scale });
+    expect(await number(one)).toBeCloseTo(await number(truth), 5);
+    expect(await number(hycd(student, student, { alpha: 0 }))).toBeCloseTo(0, 6);
+    const { image } = await lossAndGradients(student, (s) => hycd(s, student, { alpha: 0 }));
+    for (const value of toNumbers(image)) expect(Math.abs(value)).toBeLessThan(1e-6);
+  });
+
+  it("stays finite when the teacher is certain", async () => {
+    const certain = {
+      image: tensor([
+        [100, 0],
+        [0, 100],
+      ]),
+      text: tensor([
+        [100, 0],
+        [0, 100],
+      ]),
+    };
+    const { value, image } = await lossAndGradients(certain, (s) => hycd(s, certain));
+    expect(Number(value.data[0])).toBe(0);
+    expect(toNumbers(image).every(Number.isFinite)).toBe(true);
+  });
+
+  it("weighs the printed RaFA D / 2 times the released one", async () => {
+    const references = drawReferences(tensor([1, 2], { dtype: "int32" }), [4, 3]);
+    const [element, printed] = await Promise.all([
+      number(rafa(student.image, student.text, references)),
+      number(rafa(student.image, student.text, references, { reduction: "paper" })),
+    ]);
+    expect(printed / element).toBeCloseTo(3 / 2, 5);
+  });
+
+  it("draws one reference for both members of a pair, unless told otherwise, and new ones for a new key", async () => {
+    const draw = compile((key: Tensor) => ({
+      shared: drawReferences(key, [256, 16]),
+      separate: drawReferences(key, [256, 16], { shared: false }),
+      uniform: drawReferences(key, [256, 16], { prior: { kind: "uniform", low: -1, high: 3 } }).image,
+      fixed: drawReferences(key, [256, 16], { prior: { kind: "fixed", mean: 0.5 } }).text,
+    }));
+    const first = await draw(keyArray(randomKey(1)));
+    const second = await draw(keyArray(randomKey(2)));
+    expect(first.shared.image.data).toEqual(first.shared.text.data);
+    expect(first.separate.image.data).toEqual(first.shared.image.data);
+    expect(first.separate.image.data).not.toEqual(first.separate.text.data);
+    expect(first.shared.image.data).not.toEqual(second.shared.image.data);
+    const moments = (array: NDArray): [mean: number, deviation: number] => {
+      const values = toNumbers(array);
+      const mean = values.reduce((a, b) => a + b, 0) / values.length;
+      return [mean, Math.sqrt(values.reduce((a, b) => a + (b - mean) ** 2, 0) / values.length)];
+    };
+    const [mean, deviation] = moments(first.shared.image);
+    expect(Math.abs(mean)).toBeLessThan(0.05);
+    expect(Math.abs(deviation - 1)).toBeLessThan(0.05);
+    const [middle, spread] = moments(first.uniform);
+    expect(Math.abs(middle - 1)).toBeLessThan(0.1);
+    expect(Math.abs(spread - 4 / Math.sqrt(12))).toBeLessThan(0.05);
+    expect(new Set(toNumbers(first.fixed))).toEqual(new Set([0.5]));
+  });
+
+  it("takes a prior with a mean and a deviation for each dimension", async () => {
+    const noise = tensor([
+      [1, -1],
+      [0, 2],
+    ]);
+    const prior = { kind: "normal", mean: ndarray([10, 20]), deviation: ndarray([1, 3]) } as const;
+    expect(toNumbers(await referenceFromNoise(noise, prior).data())).toEqual([11, 17, 10, 26]);
+    const fixed = { kind: "fixed", mean: ndarray([10, 20]) } as const;
+    expect(toNumbers(await referenceFromNoise(noise, fixed).data())).toEqual([10, 20, 10, 20]);
+    expect(toNumbers(await referenceFromNoise(noise, STANDARD_NORMAL_PRIOR).data())).toEqual([1, -1, 0, 2]);
+  });
+
+  it("decays the weight of RaFA from 1 to 0", async () => {
+    expect(await number(linearDecay(tensor(0), 8))).toBe(1);
+    expect(await number(linearDecay(tensor(6), 8))).toBe(0.25);
+    expect(await number(linearDecay(tensor(8), 8))).toBe(0);
+    const references = drawReferences(tensor([1, 2], { dtype: "int32" }), [4, 3]);
+    const half = clipRefineObjective(student, teacher, references, { lambdaRafa: linearDecay(tensor(4), 8) });
+    const parts = await compile(() => ({ ...half }))();
+    expect(Number(parts.loss.data[0])).toBeCloseTo(
+      0.5 * Number(parts.rafa.data[0]) + Number(parts.hycd.data[0]),
+      5,
+    );
+  });
+
+  it("adds the contrastive part on normalised features with the model's scale", async () => {
+    const references = drawReferences(tensor([1, 2], { dtype: "int32" }), [4, 3]);
+    const options = { lambdaContrastive: 1, lambdaRafa: 0, lambdaHycd: 0 };
+    const only = clipRefineObjective(student, teacher, references, { ...options, logitScale: 5 });
+    const expected = infoNCE(l2Normalize(student.image), l2Normalize(student.text), { logitScale: 5 });
+    expect(await number(only.loss)).toBeCloseTo(await number(expected), 6);
+    expect(() => clipRefineObjective(student, teacher, references, options)).toThrow(/logitScale/);
+  });
+
+  it("uses cosines with the scale, or raw products without", async () => {
+    const cosine = await compile(() => ({
+      rule: pairLogits(student, { logits: "cosine", logitScale: 9 }),
+      plain: cosineSimilarity(student.image, student.text),
+      raw: pairLogits(student),
+    }))();
+    toNumbers(cosine.rule).forEach((value, i) => {
+      expect(value).toBeCloseTo(9 * (toNumbers(cosine.plain)[i] as number), 4);
+    });
+    expect(toNumbers(cosine.raw)).not.toEqual(toNumbers(cosine.rule));
+  });
+
+  it("names what does not fit", () => {
+    const wide = { image: tensor([[1, 2]]), text: tensor([[1, 2]]) };
+    expect(() => hycd(student, wide)).toThrow(/hycd: teacher image/);
+    expect(() => hybridTargets(pairLogits(student), 1.5, 1)).toThrow(/alpha must lie in \[0, 1\]/);
+    expect(() => hybridTargets(pairLogits(student), 0.5, 0)).toThrow(/temperature must be > 0/);
+    expect(() => rafa(student.image, wide.text, wide)).toThrow(/rafa/);
+    expect(() => linearDecay(tensor(1), 0)).toThrow(/steps must be > 0/);
+  });
+});
