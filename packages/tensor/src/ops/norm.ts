@@ -1,8 +1,8 @@
 import { checkAxes } from "../core/axes.ts";
-import { ShapeError } from "../core/errors.ts";
+import { formatShape, ShapeError } from "../core/errors.ts";
 import type { Spec } from "../core/tensor.ts";
 import { defineOp, type Tensor } from "../core/tensor.ts";
-import { add, div, mul, sub } from "./arithmetic.ts";
+import { add, div, mul, stopGradient, sub } from "./arithmetic.ts";
 import { sqrt } from "./math.ts";
 import { mean, norm } from "./reduce.ts";
 import { broadcastTo, reshape, sumTo } from "./structure.ts";
@@ -76,6 +76,25 @@ function alongChannels(vector: Tensor, rank: number): Tensor {
   return reshape(vector, [1, -1, ...Array.from({ length: rank - 2 }, () => 1)]);
 }
 
+function checkChannels(
+  operation: string,
+  x: Tensor,
+  gain: Tensor,
+  bias: Tensor,
+  statistics: BatchStatistics,
+): void {
+  if (x.rank < 2)
+    throw new ShapeError(`${operation}: x needs the axes [B, C, ...], got ${formatShape(x.shape)}`);
+  const { mean, variance } = statistics;
+  checkAxes(operation, {
+    x: [{ shape: x.shape.slice(0, 2) }, "B C"],
+    gain: [gain, "C"],
+    bias: [bias, "C"],
+    mean: [mean, "C"],
+    variance: [variance, "C"],
+  });
+}
+
 function applyBatchNorm(
   x: Tensor,
   gain: Tensor,
@@ -106,7 +125,8 @@ export interface BatchNormOptions {
  * @param gain     [C]
  * @param bias     [C]
  * @param running  statistics before this batch
- * @returns y and the statistics after this batch (which carry no gradient to x by themselves)
+ * @returns y and the statistics after this batch (which carry no gradient)
+ * @throws ShapeError when x has no channels or a vector not one entry for each
  * @source Ioffe, Szegedy 2015
  */
 export function batchNorm(
@@ -117,13 +137,14 @@ export function batchNorm(
   options: BatchNormOptions = {},
 ): { readonly y: Tensor; readonly running: BatchStatistics } {
   const { epsilon = 1e-5, momentum = 0.1 } = options;
-  if (x.rank < 2) throw new ShapeError("batchNorm: x needs the axes [B, C, ...]");
+  checkChannels("batchNorm", x, gain, bias, running);
   const axes = x.shape.map((_, axis) => axis).filter((axis) => axis !== 1);
   const count = axes.reduce((product, axis) => product * (x.shape[axis] as number), 1);
   const average = mean(x, { axes });
   const centred = sub(x, alongChannels(average, x.rank));
   const deviation = mean(mul(centred, centred), { axes });
-  const blend = (old: Tensor, batch: Tensor): Tensor => add(mul(old, 1 - momentum), mul(batch, momentum));
+  const blend = (old: Tensor, batch: Tensor): Tensor =>
+    stopGradient(add(mul(old, 1 - momentum), mul(batch, momentum)));
   return {
     y: applyBatchNorm(x, gain, bias, centred, deviation, epsilon),
     running: {
@@ -141,6 +162,7 @@ export function batchNormInference(
   statistics: BatchStatistics,
   options: Pick<BatchNormOptions, "epsilon"> = {},
 ): Tensor {
+  checkChannels("batchNormInference", x, gain, bias, statistics);
   const centred = sub(x, alongChannels(statistics.mean, x.rank));
   return applyBatchNorm(x, gain, bias, centred, statistics.variance, options.epsilon ?? 1e-5);
 }
