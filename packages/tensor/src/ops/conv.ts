@@ -5,7 +5,7 @@ import { defineUnitOp, type Tensor } from "../core/tensor.ts";
 import { add } from "./arithmetic.ts";
 import { matmul } from "./matmul.ts";
 import { concat, pad, slice } from "./shape.ts";
-import { reshape, sum, transpose } from "./structure.ts";
+import { reshape, transpose } from "./structure.ts";
 
 interface ConvAttributes {
   readonly stride: readonly [number, number];
@@ -81,7 +81,10 @@ function conv2dInputGradient(
   return inputGradientOp([dy, w], { shape, stride, padding });
 }
 
-/** dW[o, c, i, j] = Σ_{b, r, s} dy[b, o, r, s] · x̄[b, c, r·stride + i, s·stride + j], x̄ the padded input. */
+/**
+ * dW[o, c, i, j] = Σ_{b, r, s} dy[b, o, r, s] · x̄[b, c, r·stride + i, s·stride + j], x̄ the padded input: one product
+ * of all positions at once. Channels come last on the way, so that windows are copied in contiguous runs.
+ */
 function conv2dWeightGradient(
   x: Tensor,
   dy: Tensor,
@@ -91,30 +94,25 @@ function conv2dWeightGradient(
   const [batch, channels] = x.shape as [number, number];
   const [filters, , kernelHeight, kernelWidth] = shape as [number, number, number, number];
   const [, , rows, columns] = dy.shape as [number, number, number, number];
-  const padded = pad(x, [
-    [0, 0],
+  const channelsLast = [0, 2, 3, 1];
+  const padded = pad(transpose(x, channelsLast), [
     [0, 0],
     [padding[0], padding[0]],
     [padding[1], padding[1]],
+    [0, 0],
   ]);
   const windows: Tensor[] = [];
   for (let i = 0; i < kernelHeight; i++) {
     for (let j = 0; j < kernelWidth; j++) {
-      const ends = [batch, channels, i + (rows - 1) * stride[0] + 1, j + (columns - 1) * stride[1] + 1];
-      windows.push(
-        reshape(slice(padded, [0, 0, i, j], ends, [1, 1, stride[0], stride[1]]), [
-          batch,
-          1,
-          channels,
-          rows * columns,
-        ]),
-      );
+      const ends = [batch, i + (rows - 1) * stride[0] + 1, j + (columns - 1) * stride[1] + 1, channels];
+      windows.push(slice(padded, [0, i, j, 0], ends, [1, stride[0], stride[1], 1]));
     }
   }
-  const patches = reshape(concat(windows, 1), [batch, kernelHeight * kernelWidth * channels, rows * columns]);
-  const perImage = matmul(reshape(dy, [batch, filters, rows * columns]), patches, { transposeB: true });
-  const total = reshape(sum(perImage, { axes: 0 }), [filters, kernelHeight, kernelWidth, channels]);
-  return transpose(total, [0, 3, 1, 2]);
+  const positions = batch * rows * columns;
+  const patches = reshape(concat(windows, 3), [positions, kernelHeight * kernelWidth * channels]);
+  const gradients = reshape(transpose(dy, channelsLast), [positions, filters]);
+  const flat = matmul(gradients, patches, { transposeA: true });
+  return transpose(reshape(flat, [filters, kernelHeight, kernelWidth, channels]), [0, 3, 1, 2]);
 }
 
 export interface Conv2dOptions {
