@@ -20,6 +20,7 @@ export * from "./ops/reduce.ts";
 export * from "./ops/shape.ts";
 export type { ReduceOptions } from "./ops/structure.ts";
 export { broadcastTo, expandDims, reshape, squeeze, sum, sumTo, transpose } from "./ops/structure.ts";
+export * from "./optim/minimise.ts";
 export * from "./optim/optimiser.ts";
 export * from "./optim/schedule.ts";
 export * from "./random/graph.ts";
