@@ -142,6 +142,20 @@ export function asTensor(value: TensorLike, dtype: DType = "float32"): Tensor {
   return constant(ndarray([value], { shape: [], dtype }));
 }
 
+/** Throws unless an operation is computed for the dtype of each operand. */
+export function checkDType(
+  operation: string,
+  operands: readonly (Spec | undefined)[],
+  allowed: readonly DType[] = ["float32", "float64"],
+): void {
+  for (const operand of operands) {
+    if (operand && !allowed.includes(operand.dtype))
+      throw new DTypeError(
+        `${operation}: expected ${allowed.join(" or ")}, got ${operand.dtype}; convert with cast()`,
+      );
+  }
+}
+
 /** Two operands as tensors of one dtype; numbers adapt to the other operand. */
 export function asOperands(op: string, a: TensorLike, b: TensorLike): [Tensor, Tensor] {
   const dtypeOf = (x: TensorLike): DType | undefined => (typeof x === "number" ? undefined : x.dtype);

@@ -1,7 +1,7 @@
 import { checkAxes } from "../core/axes.ts";
 import { formatShape, ShapeError } from "../core/errors.ts";
 import type { Spec } from "../core/tensor.ts";
-import { defineUnitOp, type Tensor } from "../core/tensor.ts";
+import { checkDType, defineUnitOp, type Tensor } from "../core/tensor.ts";
 import { add } from "./arithmetic.ts";
 import { matmul } from "./matmul.ts";
 import { concat, pad, slice } from "./shape.ts";
@@ -129,7 +129,7 @@ function pair(value: number | readonly [number, number]): readonly [number, numb
 }
 
 /**
- * Two-dimensional cross-correlation (what deep learning calls convolution).
+ * Two-dimensional cross-correlation (what deep learning calls convolution). float32 only.
  *
  *   y[b, o, r, s] = bias[o] + Σ_{c, i, j} w[o, c, i, j] · x[b, c, r·stride + i - padding, s·stride + j - padding]
  *
@@ -144,6 +144,7 @@ export function conv2d(x: Tensor, weights: Tensor, options: Conv2dOptions = {}):
     weights: [weights, "O C kh kw"],
     ...(options.bias && { bias: [options.bias, "O"] as const }),
   });
+  checkDType("conv2d", [x, weights, options.bias], ["float32"]);
   const y = conv2dOp([x, weights], {
     stride: pair(options.stride ?? 1),
     padding: pair(options.padding ?? 0),

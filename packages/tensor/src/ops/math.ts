@@ -1,5 +1,6 @@
+import type { DType } from "../core/ndarray.ts";
 import type { Spec, TensorLike } from "../core/tensor.ts";
-import { asTensor, defineOp, defineUnitOp, type Tensor } from "../core/tensor.ts";
+import { asTensor, checkDType, defineOp, defineUnitOp, type Tensor } from "../core/tensor.ts";
 import { add, cast, div, greater, less, mul, neg, sub } from "./arithmetic.ts";
 
 /** An elementwise operation of one operand. `vjp` gets input, output and gradient of the output. */
@@ -7,10 +8,14 @@ function defineUnary(
   name: string,
   opType: string,
   vjp?: (x: Tensor, y: Tensor, dy: Tensor) => Tensor,
+  dtypes: readonly DType[] = ["float32", "float64"],
 ): (x: TensorLike) => Tensor {
   const op = defineUnitOp<undefined>({
     name,
-    infer: ([x]) => [x as Spec],
+    infer: ([x]) => {
+      checkDType(name, [x], dtypes);
+      return [x as Spec];
+    },
     lower: (graph, inputs) => [graph.node(opType, inputs)],
     vjp: ({ inputs, outputs, cotangents }) => [
       vjp ? vjp(inputs[0] as Tensor, outputs[0] as Tensor, cotangents[0] as Tensor) : null,
@@ -30,23 +35,31 @@ export const tanh = defineUnary("tanh", "Tanh", (_x, y, dy) => mul(dy, sub(1, mu
 /** 1 / (1 + e^-x) */
 export const sigmoid = defineUnary("sigmoid", "Sigmoid", (_x, y, dy) => mul(dy, mul(y, sub(1, y))));
 /** Gauss error function: 2/√π ∫₀ˣ e^(-t²) dt. float32 only. */
-export const erf = defineUnary("erf", "Erf", (x, _y, dy) =>
-  mul(dy, mul(exp(neg(mul(x, x))), 2 / Math.sqrt(Math.PI))),
+export const erf = defineUnary(
+  "erf",
+  "Erf",
+  (x, _y, dy) => mul(dy, mul(exp(neg(mul(x, x))), 2 / Math.sqrt(Math.PI))),
+  ["float32"],
 );
 /** max(x, 0); the gradient at 0 is 0. */
 export const relu = defineUnary("relu", "Relu", (x, _y, dy) => mul(dy, cast(greater(x, 0), x.dtype)));
 /** |x|; the gradient at 0 is 0. */
-export const abs = defineUnary("abs", "Abs", (x, _y, dy) =>
-  mul(dy, sub(cast(greater(x, 0), x.dtype), cast(less(x, 0), x.dtype))),
+export const abs = defineUnary(
+  "abs",
+  "Abs",
+  (x, _y, dy) => mul(dy, sub(cast(greater(x, 0), x.dtype), cast(less(x, 0), x.dtype))),
+  ["float32", "float64", "int32", "int64"],
 );
+/** sin x, x in radians */
 export const sin = defineUnary("sin", "Sin", (x, _y, dy) => mul(dy, cos(x)));
+/** cos x, x in radians */
 export const cos = defineUnary("cos", "Cos", (x, _y, dy) => neg(mul(dy, sin(x))));
-/** ln(1 + e^x), computed without overflow */
-export const softplus = defineUnary("softplus", "Softplus", (x, _y, dy) => mul(dy, sigmoid(x)));
+/** ln(1 + e^x), computed without overflow. float32 only. */
+export const softplus = defineUnary("softplus", "Softplus", (x, _y, dy) => mul(dy, sigmoid(x)), ["float32"]);
 /** Largest integer not above x; no gradient. */
 export const floor = defineUnary("floor", "Floor");
 /** -1, 0 or 1; no gradient. */
-export const sign = defineUnary("sign", "Sign");
+export const sign = defineUnary("sign", "Sign", undefined, ["float32", "float64", "int32", "int64"]);
 
 /** x² */
 export function square(x: TensorLike): Tensor {
@@ -54,7 +67,7 @@ export function square(x: TensorLike): Tensor {
   return mul(input, input);
 }
 
-/** ln σ(x) = -softplus(-x) */
+/** ln σ(x) = -softplus(-x). float32 only. */
 export function logSigmoid(x: TensorLike): Tensor {
   return neg(softplus(neg(x)));
 }
@@ -62,7 +75,10 @@ export function logSigmoid(x: TensorLike): Tensor {
 const geluOp = defineOp<undefined>({
   name: "gelu",
   // The second output is the distribution function Φ(x), kept for the gradient.
-  infer: ([x]) => [x as Spec, x as Spec],
+  infer: ([x]) => {
+    checkDType("gelu", [x], ["float32"]);
+    return [x as Spec, x as Spec];
+  },
   lower: (graph, [x], _attributes, { inputs, used }) => {
     if (!used[1]) return [graph.node("Gelu", [x as string]), ""];
     const scaled = graph.node("Mul", [x as string, graph.scalar(Math.SQRT1_2, (inputs[0] as Spec).dtype)]);

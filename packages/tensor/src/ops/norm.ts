@@ -1,7 +1,7 @@
 import { checkAxes } from "../core/axes.ts";
 import { formatShape, ShapeError } from "../core/errors.ts";
 import type { Spec } from "../core/tensor.ts";
-import { defineOp, type Tensor } from "../core/tensor.ts";
+import { checkDType, defineOp, type Tensor } from "../core/tensor.ts";
 import { add, div, mul, stopGradient, sub } from "./arithmetic.ts";
 import { sqrt } from "./math.ts";
 import { mean, norm } from "./reduce.ts";
@@ -50,6 +50,7 @@ const layerNormOp = defineOp<{ readonly epsilon: number }>({
 
 /**
  * Standardises each row of the last axis, then scales and shifts: y = (x - μ) / √(σ² + ε) · gain + bias.
+ * float32 only.
  *
  * @param x     [..., D]
  * @param gain  [D]
@@ -62,6 +63,7 @@ export function layerNorm(
   bias: Tensor,
   options: { readonly epsilon?: number } = {},
 ): Tensor {
+  checkDType("layerNorm", [x, gain, bias], ["float32"]);
   checkAxes("layerNorm", { x: [x, "... D"], gain: [gain, "D"], bias: [bias, "D"] });
   return layerNormOp([x, gain, bias], { epsilon: options.epsilon ?? 1e-5 })[0] as Tensor;
 }

@@ -2,7 +2,7 @@ import { checkAxes } from "../core/axes.ts";
 import { formatShape, ShapeError } from "../core/errors.ts";
 import { ndarray, sizeOf } from "../core/ndarray.ts";
 import type { Spec } from "../core/tensor.ts";
-import { defineOp, defineUnitOp, type Tensor, type UnitOp } from "../core/tensor.ts";
+import { checkDType, defineOp, defineUnitOp, type Tensor, type UnitOp } from "../core/tensor.ts";
 import { scatterAddAlong } from "./gather.ts";
 import { mean } from "./reduce.ts";
 import { reshape } from "./structure.ts";
@@ -118,9 +118,10 @@ const averagePoolGradientOp = defineUnitOp<PoolAttributes & { readonly shape: re
   ],
 });
 
-/** Mean of each window. [B, C, H, W] to [B, C, ⌊(H + 2p - size) / stride⌋ + 1, …]. */
+/** Mean of each window, float32 only: [B, C, H, W] to [B, C, ⌊(H + 2p - size) / stride⌋ + 1, …]. */
 export function averagePool2d(x: Tensor, size: number, options: PoolOptions = {}): Tensor {
   checkAxes("averagePool2d", { x: [x, "B C H W"] });
+  checkDType("averagePool2d", [x], ["float32"]);
   return averagePoolOp([x], { size, stride: options.stride ?? size, padding: options.padding ?? 0 });
 }
 
