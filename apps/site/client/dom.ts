@@ -1,0 +1,20 @@
+import { attributeText, type TreeNode } from "../src/charts/tree.ts";
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Makes the elements of a tree; everything inside an `svg` element is SVG. */
+export function build(node: TreeNode, insideSvg = false): Element {
+  const isSvg = insideSvg || node.name === "svg";
+  const made = isSvg ? document.createElementNS(SVG, node.name) : document.createElement(node.name);
+  for (const [name, value] of Object.entries(node.attributes)) made.setAttribute(name, attributeText(value));
+  made.append(...node.children.map((child) => (typeof child === "string" ? child : build(child, isSvg))));
+  return made;
+}
+
+/** Position of a pointer in the units of a drawing's view box. */
+export function drawingPoint(drawing: SVGSVGElement, event: PointerEvent): { x: number; y: number } | null {
+  const matrix = drawing.getScreenCTM();
+  if (!matrix) return null;
+  const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(matrix.inverse());
+  return { x, y };
+}

@@ -1,0 +1,98 @@
+import {
+  commonDomain,
+  MAP_PANEL,
+  mapScales,
+  type PlanePoint,
+  type PointSets,
+} from "../src/charts/embedding-map.ts";
+import { drawingPoint } from "./dom.ts";
+import type { Tip } from "./tip.ts";
+
+const SVG = "http://www.w3.org/2000/svg";
+const REACH = 14;
+
+interface MapData {
+  readonly labels?: readonly string[];
+  readonly arms: Readonly<Record<string, PointSets>>;
+}
+
+interface Hit {
+  readonly kind: string;
+  readonly index: number;
+}
+
+function nearest(
+  sets: PointSets,
+  place: (point: PlanePoint) => { x: number; y: number },
+  pointer: { x: number; y: number },
+): Hit | null {
+  let best: Hit | null = null;
+  let bestDistance = REACH;
+  for (const [kind, points] of Object.entries(sets)) {
+    for (const [index, point] of points.entries()) {
+      const { x, y } = place(point);
+      const distance = Math.hypot(x - pointer.x, y - pointer.y);
+      if (distance < bestDistance) {
+        best = { kind, index };
+        bestDistance = distance;
+      }
+    }
+  }
+  return best;
+}
+
+/** What a point is, under the pointer; the same row is ringed in the maps of all arms. */
+export function showMapTips(root: HTMLElement, tip: Tip): void {
+  const maps = new Map<string, Promise<MapData | null>>();
+  const load = (url: string) => {
+    const known = maps.get(url);
+    if (known) return known;
+    const loading = fetch(url).then(
+      (answer) => (answer.ok ? (answer.json() as Promise<MapData>) : null),
+      () => null,
+    );
+    maps.set(url, loading);
+    return loading;
+  };
+  const clear = () => {
+    tip.hide();
+    for (const ring of root.querySelectorAll(".ring")) ring.remove();
+  };
+  const ring = (data: MapData, index: number) => {
+    const { x, y } = mapScales(commonDomain(data.arms));
+    for (const figure of root.querySelectorAll<HTMLElement>("[data-arm]")) {
+      const sets = data.arms[figure.dataset.arm ?? ""] ?? {};
+      for (const points of Object.values(sets)) {
+        const point = points[index];
+        if (!point) continue;
+        const circle = document.createElementNS(SVG, "circle");
+        circle.setAttribute("class", "ring");
+        circle.setAttribute("cx", String(x(point[0])));
+        circle.setAttribute("cy", String(y(point[1])));
+        circle.setAttribute("r", "6");
+        figure.querySelector("svg.map-panel")?.append(circle);
+      }
+    }
+  };
+  root.addEventListener("pointerleave", clear);
+  root.addEventListener("pointermove", async (event) => {
+    const panel = event.target instanceof Element ? event.target.closest<SVGSVGElement>(".map-panel") : null;
+    const arm = panel?.closest<HTMLElement>("[data-arm]")?.dataset.arm;
+    const url = panel?.closest<HTMLElement>("[data-map]")?.dataset.map;
+    const data = url ? await load(url) : null;
+    clear();
+    const sets = arm === undefined ? undefined : data?.arms[arm];
+    const pointer = panel && drawingPoint(panel, event);
+    if (!data || !sets || !pointer || pointer.x > MAP_PANEL.size) return;
+    const { x, y } = mapScales(commonDomain(data.arms));
+    const hit = nearest(sets, ([px, py]) => ({ x: x(px), y: y(py) }), pointer);
+    if (!hit) return;
+    ring(data, hit.index);
+    const head = document.createElement("div");
+    head.className = "tip-head";
+    head.textContent = `${hit.kind} ${hit.index + 1}`;
+    const label = document.createElement("div");
+    label.textContent = data.labels?.[hit.index] ?? "";
+    tip.show(event, head, label);
+  });
+}

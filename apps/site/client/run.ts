@@ -1,0 +1,147 @@
+import { CurveCollector, type StepValues } from "../src/charts/curves.ts";
+import { type CurvesData, curveCharts, curvesView } from "../src/charts/curves-view.ts";
+import { doneShare, type ProgressPoint, progressText } from "../src/runs/progress.ts";
+import { showCurveTips } from "./curve-tips.ts";
+import { build } from "./dom.ts";
+import { showMapTips } from "./map-tips.ts";
+import { refreshRegions } from "./regions.ts";
+import { saveDrawing } from "./save-drawing.ts";
+import { Tip } from "./tip.ts";
+
+/** What the server put into the page for this script. */
+interface RunData {
+  /** Address of the event stream; null for a run that is over. */
+  readonly events: string | null;
+  readonly curves: CurvesData;
+  readonly units: { readonly total: number; readonly done: readonly string[] };
+}
+
+type StreamRecord =
+  | ({ readonly kind: "step" } & StepValues)
+  | ({ readonly kind: "progress" } & ProgressPoint)
+  | { readonly kind: "note" };
+
+const REDRAW_MS = 300;
+const REFRESH_MS = 1000;
+const RETRY_MS = 5000;
+
+function readData(page: Document): RunData | null {
+  const text = page.getElementById("run-data")?.textContent;
+  return text ? (JSON.parse(text) as RunData) : null;
+}
+
+/** Calls `act` soon, and once for all calls that come until then. */
+function soon(act: () => void, delay: number): () => void {
+  let waiting = false;
+  return () => {
+    if (waiting) return;
+    waiting = true;
+    setTimeout(() => {
+      waiting = false;
+      act();
+    }, delay);
+  };
+}
+
+/** Keeps the page of a run up to date from its event stream. */
+class LiveRun {
+  #data: RunData;
+  #collector: CurveCollector;
+  #source: EventSource | null = null;
+  readonly #redrawSoon = soon(() => this.#redraw(), REDRAW_MS);
+  readonly #refreshSoon = soon(() => void this.#refresh(), REFRESH_MS);
+
+  constructor(data: RunData) {
+    this.#data = data;
+    this.#collector = CurveCollector.from(data.curves.charts);
+  }
+
+  get curves(): CurvesData {
+    return { ...this.#data.curves, charts: this.#collector.charts() };
+  }
+
+  /** Follows the stream while the page is visible: browsers open only a few connections to one server. */
+  start(): void {
+    document.addEventListener("visibilitychange", () => {
+      if (document.visibilityState === "visible") void this.#refresh();
+      else this.#close();
+    });
+    this.#open();
+  }
+
+  #open(): void {
+    if (this.#source || !this.#data.events) return;
+    const source = new EventSource(this.#data.events);
+    this.#source = source;
+    source.addEventListener("records", (event) => this.#take(JSON.parse(event.data) as StreamRecord[]));
+    source.addEventListener("reset", () => {
+      this.#collector = new CurveCollector();
+    });
+    source.addEventListener("state", this.#refreshSoon);
+    source.addEventListener("end", () => {
+      this.#close();
+      void this.#refresh();
+    });
+    source.addEventListener("error", () => {
+      // The browser tries again by itself, unless the server refused the stream.
+      if (source.readyState !== EventSource.CLOSED || this.#source !== source) return;
+      this.#source = null;
+      setTimeout(() => void this.#refresh(), RETRY_MS);
+    });
+  }
+
+  #close(): void {
+    this.#source?.close();
+    this.#source = null;
+  }
+
+  #take(records: readonly StreamRecord[]): void {
+    for (const record of records) {
+      if (record.kind === "step") this.#collector.add(record);
+      else if (record.kind === "progress") this.#showProgress(record);
+      else this.#refreshSoon();
+    }
+    this.#redrawSoon();
+  }
+
+  #showProgress(progress: ProgressPoint): void {
+    const { total, done } = this.#data.units;
+    const bar = document.querySelector<HTMLProgressElement>("#status progress");
+    if (bar) bar.value = 100 * doneShare(total, done, progress);
+    const text = document.getElementById("progress-text");
+    if (text) text.textContent = progressText(progress);
+  }
+
+  #redraw(): void {
+    document.getElementById("curves")?.replaceChildren(build(curvesView(this.curves)));
+  }
+
+  /** Takes over what the server knows now. A stream that is not open begins anew from there. */
+  async #refresh(): Promise<void> {
+    const page = await refreshRegions(location.href);
+    const data = page && readData(page);
+    if (!data) return;
+    this.#data = data;
+    if (this.#source) return;
+    this.#collector = CurveCollector.from(data.curves.charts);
+    this.#redraw();
+    if (document.visibilityState === "visible") this.#open();
+  }
+}
+
+const data = readData(document);
+const curves = document.getElementById("curves");
+const maps = document.getElementById("maps");
+if (data && curves && maps) {
+  const live = new LiveRun(data);
+  const tip = new Tip();
+  showCurveTips(curves, tip, () => curveCharts(live.curves));
+  showMapTips(maps, tip);
+  live.start();
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target instanceof Element ? event.target.closest<HTMLElement>("[data-save]") : null;
+  const drawing = button?.closest("figure, .verdict")?.querySelector<SVGSVGElement>("svg.chart");
+  if (button && drawing) saveDrawing(drawing, button.dataset.save ?? "chart");
+});

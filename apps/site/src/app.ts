@@ -1,0 +1,139 @@
+import { filterRecords, groupByDay, MAX_QUERY_LENGTH, searchRecords } from "@concord/feed";
+import { BrokenRunError, RunBusyError, RunRequestError, UnknownRunError } from "@concord/papers";
+import { Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { compress } from "hono/compress";
+import { HTTPException } from "hono/http-exception";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { z } from "zod";
+import { hostCheck, sameOriginOnly, securityHeaders } from "./http/security.ts";
+import { cataloguePage } from "./pages/catalogue.ts";
+import { layout } from "./pages/layout.ts";
+import { paperPage } from "./pages/paper.ts";
+import { aboutPage, messagePage } from "./pages/plain.ts";
+import { runRoutes } from "./run-routes.ts";
+import { MAX_SEEDS, type Render, type SiteParts } from "./site-parts.ts";
+
+const MAX_BODY_BYTES = 16 * 1024;
+const PAST_RUNS_SHOWN = 8;
+
+const catalogueQuery = z.object({
+  q: z.string().trim().max(MAX_QUERY_LENGTH).default(""),
+  topic: z.string().max(64).default(""),
+  runs: z.literal("1").optional(),
+});
+
+/** The words and the status with which a failure is answered; details of unexpected ones stay in the server's log. */
+function describeFailure(error: Error): {
+  readonly status: ContentfulStatusCode;
+  readonly title: string;
+  readonly message: string;
+} {
+  if (error instanceof HTTPException) {
+    const title = error.status === 404 ? "Not found" : "Not possible";
+    return { status: error.status as ContentfulStatusCode, title, message: error.message };
+  }
+  if (error instanceof UnknownRunError) {
+    return { status: 404, title: "Not found", message: "There is no such run. It may have been deleted." };
+  }
+  if (error instanceof RunBusyError) return { status: 409, title: "Not possible", message: error.message };
+  if (error instanceof RunRequestError) return { status: 400, title: "Not possible", message: error.message };
+  console.error(error);
+  const broken = error instanceof BrokenRunError;
+  return {
+    status: 500,
+    title: "Something went wrong",
+    message: broken
+      ? "The record of this run cannot be read. The server's log says why."
+      : "The server could not answer. Its log says why.",
+  };
+}
+
+/** All routes of the site. */
+export function createApp(parts: SiteParts): Hono {
+  const { assets, catalogue, store } = parts;
+  const render: Render = (page) => layout(assets, page);
+  const app = new Hono();
+
+  app.use(securityHeaders);
+  app.use(hostCheck(parts.host, parts.hosts));
+  app.use(sameOriginOnly);
+  app.use(compress());
+  app.use(
+    bodyLimit({
+      maxSize: MAX_BODY_BYTES,
+      onError: () => {
+        throw new HTTPException(413, { message: `A request may have at most ${MAX_BODY_BYTES} bytes.` });
+      },
+    }),
+  );
+  app.use(async (context, next) => {
+    await next();
+    if (!context.res.headers.has("cache-control")) context.header("Cache-Control", "no-cache");
+  });
+
+  app.get("/healthz", (context) => context.json({ status: "ok" }));
+
+  app.get("/assets/:file", (context) => {
+    const asset = assets.file(context.req.param("file"));
+    if (!asset) throw new HTTPException(404, { message: "There is no such file." });
+    return context.body(asset.body, 200, {
+      "Content-Type": asset.contentType,
+      "Cache-Control": "public, max-age=31536000, immutable",
+    });
+  });
+
+  const venues = new Map(
+    catalogue.records.flatMap(({ slug }) => {
+      const venue = slug && catalogue.card(slug)?.venue;
+      return slug && venue ? [[slug, venue] as const] : [];
+    }),
+  );
+
+  app.get("/", (context) => {
+    const parsed = catalogueQuery.safeParse(context.req.query());
+    if (!parsed.success) {
+      throw new HTTPException(400, {
+        message: `A search has at most ${MAX_QUERY_LENGTH} characters; a topic is one of the list.`,
+      });
+    }
+    const { q, topic, runs } = parsed.data;
+    const matching = filterRecords(searchRecords(catalogue.records, q), { topic: topic || undefined });
+    const found = runs ? matching.filter(({ runnable }) => runnable) : matching;
+    const body = cataloguePage({
+      query: { q, topic, runs: runs !== undefined },
+      topics: catalogue.topics,
+      days: groupByDay(found),
+      found: found.length,
+      total: catalogue.records.length,
+      venues,
+    });
+    const description =
+      "Papers on making embeddings agree, each with what it printed, and many to run in place.";
+    return context.html(render({ title: "Daily Papers", section: "papers", description, body }));
+  });
+
+  app.get("/papers/:slug", async (context) => {
+    const card = catalogue.card(context.req.param("slug"));
+    if (!card) throw new HTTPException(404, { message: "There is no such paper in the catalogue." });
+    const experiment = await catalogue.experiment(card.slug);
+    const runs = (await store.list()).filter(({ paper }) => paper === card.slug).slice(0, PAST_RUNS_SHOWN);
+    const body = paperPage({ card, experiment, runs, maxSeeds: MAX_SEEDS });
+    return context.html(render({ title: card.title, section: "papers", description: card.useFor, body }));
+  });
+
+  app.get("/about", (context) =>
+    context.html(render({ title: "About", section: "about", body: aboutPage() })),
+  );
+
+  app.route("/", runRoutes(parts, render));
+
+  app.notFound(() => {
+    throw new HTTPException(404, { message: "There is no such page." });
+  });
+  app.onError((error, context) => {
+    const { status, title, message } = describeFailure(error);
+    return context.html(render({ title, section: "none", body: messagePage(title, message) }), status);
+  });
+  return app;
+}

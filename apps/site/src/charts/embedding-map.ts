@@ -1,0 +1,113 @@
+import { extentOf, linear, paddedDomain } from "./axes.ts";
+import { element, type TreeNode } from "./tree.ts";
+
+export type PlanePoint = readonly [x: number, y: number];
+/** Points of every kind ("image", "text") of one arm. */
+export type PointSets = Readonly<Record<string, readonly PlanePoint[]>>;
+
+export const MAP_PANEL = { size: 280, edge: 10 } as const;
+
+/** Marks by kind: colour and form differ, so the kinds stay apart without colour. */
+const MARKS = 4;
+
+/** The domain that all panels share: a square around the points of every arm, so that distances compare. */
+export function commonDomain(arms: Readonly<Record<string, PointSets>>): {
+  readonly x: readonly [number, number];
+  readonly y: readonly [number, number];
+} {
+  const points = Object.values(arms).flatMap((sets) => Object.values(sets).flat());
+  const [left, right] = paddedDomain(extentOf(points.map(([x]) => x)) ?? [0, 1], 0);
+  const [bottom, top] = paddedDomain(extentOf(points.map(([, y]) => y)) ?? [0, 1], 0);
+  const half = Math.max(right - left, top - bottom) / 2;
+  const middleX = (left + right) / 2;
+  const middleY = (bottom + top) / 2;
+  return { x: [middleX - half, middleX + half], y: [middleY - half, middleY + half] };
+}
+
+export function mapScales(domain: ReturnType<typeof commonDomain>) {
+  const { size, edge } = MAP_PANEL;
+  return { x: linear(domain.x, [edge, size - edge]), y: linear(domain.y, [size - edge, edge]) };
+}
+
+const coordinate = (value: number) => String(Math.round(value * 10) / 10);
+
+/** Path data of one mark: disc, cross, ring of four, dash; a zero-length stroke with round caps is a disc. */
+function markPath(kind: number, x: number, y: number): string {
+  const at = `${coordinate(x)} ${coordinate(y)}`;
+  switch (kind % MARKS) {
+    case 0:
+      return `M${at}h0`;
+    case 1:
+      return `M${coordinate(x - 2.2)} ${coordinate(y - 2.2)}l4.4 4.4m0-4.4l-4.4 4.4`;
+    case 2:
+      return `M${coordinate(x)} ${coordinate(y - 2.8)}l2.8 2.8l-2.8 2.8l-2.8-2.8z`;
+    default:
+      return `M${coordinate(x - 2.8)} ${coordinate(y)}h5.6m-2.8-2.8v5.6`;
+  }
+}
+
+/** The mark of the kind with this index, for legends. */
+export function mapMark(index: number): TreeNode {
+  return element(
+    "svg",
+    { class: "swatch", viewBox: "0 0 12 12", width: 12, height: 12, "aria-hidden": "true" },
+    element("path", { class: `mark mark-${index % MARKS}`, d: markPath(index, 6, 6) }),
+  );
+}
+
+/** Whether rows of two kinds belong together one to one, so that a line can join each pair. */
+export function pairedKinds(sets: PointSets): boolean {
+  const [a, b, ...rest] = Object.values(sets);
+  return a !== undefined && b !== undefined && rest.length === 0 && a.length === b.length;
+}
+
+/** One arm's points on axes that all arms of the seed share; lines join the two points of a pair. */
+export function mapPanel(
+  label: string,
+  sets: PointSets,
+  domain: ReturnType<typeof commonDomain>,
+  colourKinds: readonly string[],
+): TreeNode {
+  const { size } = MAP_PANEL;
+  const { x, y } = mapScales(domain);
+  const kinds = Object.keys(sets);
+  const counts = kinds.map((kind) => `${sets[kind]!.length} ${kind}`).join(", ");
+  const lines: string[] = [];
+  if (pairedKinds(sets)) {
+    const [a, b] = Object.values(sets);
+    for (const [index, from] of a!.entries()) {
+      const to = b![index]!;
+      lines.push(
+        `M${coordinate(x(from[0]))} ${coordinate(y(from[1]))}L${coordinate(x(to[0]))} ${coordinate(y(to[1]))}`,
+      );
+    }
+  }
+  const inside = (tick: number, [low, high]: readonly [number, number]) => tick > low && tick < high;
+  return element(
+    "svg",
+    {
+      class: "chart map-panel",
+      viewBox: `0 0 ${size} ${size}`,
+      role: "img",
+      "aria-label": `Embedding map of ${label}: ${counts} points on the first two principal axes.`,
+    },
+    element(
+      "g",
+      { class: "axis" },
+      ...x
+        .ticks(4)
+        .filter((tick) => inside(tick, domain.x))
+        .map((tick) => element("line", { class: "grid", x1: x(tick), x2: x(tick), y1: 0, y2: size })),
+      ...y
+        .ticks(4)
+        .filter((tick) => inside(tick, domain.y))
+        .map((tick) => element("line", { class: "grid", x1: 0, x2: size, y1: y(tick), y2: y(tick) })),
+    ),
+    ...(lines.length > 0 ? [element("path", { class: "pair", d: lines.join("") })] : []),
+    ...kinds.map((kind) => {
+      const index = Math.max(0, colourKinds.indexOf(kind));
+      const marks = sets[kind]!.map(([px, py]) => markPath(index, x(px), y(py)));
+      return element("path", { class: `mark mark-${index % MARKS}`, d: marks.join("") });
+    }),
+  );
+}

@@ -1,0 +1,83 @@
+import type { AddressInfo } from "node:net";
+import { RunStore } from "@concord/papers";
+import { serve } from "@hono/node-server";
+import { createApp } from "./app.ts";
+import { builtInPapers, Catalogue, type PaperSource } from "./catalogue.ts";
+import { buildAssets } from "./http/assets.ts";
+import { RunEvents } from "./runs/events.ts";
+import { Journals } from "./runs/journal.ts";
+import { RunQueue } from "./runs/queue.ts";
+
+export type { PaperSource } from "./catalogue.ts";
+
+export interface SiteOptions {
+  /** Port to listen on; 0 takes a free one. */
+  readonly port: number;
+  /** Address to listen on. Default "127.0.0.1": only this machine can reach the site. */
+  readonly host?: string;
+  /** Host names, beside the address itself, that requests may carry, e.g. of a reverse proxy before the site. */
+  readonly hosts?: readonly string[];
+  /** Folder with one subfolder a run; made if it is not there. */
+  readonly runsFolder: string;
+  /**
+   * Program and first arguments of the command that executes a run in a process of its own. The site appends
+   * `run --resume ID --runs FOLDER --json`.
+   */
+  readonly command: readonly string[];
+  /** Where papers come from. Default: the catalogue that Concord ships. */
+  readonly papers?: PaperSource;
+}
+
+export interface Site {
+  readonly url: string;
+  /** Stops serving and executing. A run under way goes back into the queue and on from where it was. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts the site and begins to work off the queue of runs.
+ *
+ * @throws Error when the port is taken or the catalogue is malformed
+ */
+export async function startSite(options: SiteOptions): Promise<Site> {
+  const host = options.host ?? "127.0.0.1";
+  const store = new RunStore(options.runsFolder);
+  const queue = new RunQueue({ store, command: options.command });
+  const events = new RunEvents({ store });
+  const [assets, catalogue] = await Promise.all([
+    buildAssets(),
+    Catalogue.load(options.papers ?? builtInPapers),
+  ]);
+  const app = createApp({
+    assets,
+    catalogue,
+    store,
+    queue,
+    events,
+    journals: new Journals(),
+    host,
+    hosts: options.hosts ?? [],
+  });
+  const { server, address } = await new Promise<{ server: ReturnType<typeof serve>; address: AddressInfo }>(
+    (resolve, reject) => {
+      const listening = serve({ fetch: app.fetch, port: options.port, hostname: host }, (info) =>
+        resolve({ server: listening, address: info }),
+      );
+      listening.once("error", reject);
+    },
+  );
+  await queue.start();
+  const name = address.family === "IPv6" ? `[${address.address}]` : address.address;
+  return {
+    url: `http://${name}:${address.port}`,
+    async close() {
+      events.close();
+      await queue.close();
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        // Browsers keep idle connections open.
+        if ("closeAllConnections" in server) server.closeAllConnections();
+      });
+    },
+  };
+}

@@ -1,0 +1,96 @@
+import { html } from "hono/html";
+import type { HtmlEscapedString } from "hono/utils/html";
+import type { AssetName, Assets } from "../http/assets.ts";
+
+/** Escaped HTML, as `html` makes it. */
+export type Html = HtmlEscapedString | Promise<HtmlEscapedString>;
+
+export interface Page {
+  /** Without the name of the site. */
+  readonly title: string;
+  readonly description?: string;
+  /** Which entry of the navigation is the current one. */
+  readonly section: "papers" | "runs" | "about" | "none";
+  /** Scripts beyond those of every page. */
+  readonly scripts?: readonly AssetName[];
+  readonly body: Html;
+}
+
+const navigation = [
+  { section: "papers", href: "/", label: "Papers" },
+  { section: "runs", href: "/runs", label: "Runs" },
+  { section: "about", href: "/about", label: "About" },
+] as const;
+
+const shortcuts = [
+  { keys: ["/"], text: "Search the papers" },
+  { keys: ["j", "k"], text: "Next, previous paper" },
+  { keys: ["Enter"], text: "Open the paper" },
+  { keys: ["g", "then p, r, a"], text: "Go to papers, runs, about" },
+  { keys: ["t"], text: "Light or dark" },
+  { keys: ["?"], text: "This help" },
+];
+
+function mark(): Html {
+  return html`<svg class="brand-mark" viewBox="0 0 32 20" width="32" height="20" aria-hidden="true"><circle cx="10" cy="10" r="8.5"/><circle cx="22" cy="10" r="8.5"/></svg>`;
+}
+
+/** The frame of every page: head, navigation, main part, footer, dialog of keyboard shortcuts. */
+export function layout(assets: Assets, page: Page): Html {
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${page.title} · Concord</title>
+${page.description ? html`<meta name="description" content="${page.description}">` : ""}
+<link rel="icon" type="image/svg+xml" href="${assets.url("icon")}">
+<link rel="stylesheet" href="${assets.url("style")}">
+<script src="${assets.url("theme")}"></script>
+<script src="${assets.url("main")}" defer></script>
+${(page.scripts ?? []).map((name) => html`<script src="${assets.url(name)}" defer></script>`)}
+</head>
+<body>
+<a class="skip-link" href="#main">Skip to content</a>
+<header class="site-header">
+<div class="bar">
+<a class="brand" href="/">${mark()}<span>Concord</span></a>
+<nav aria-label="Site">
+${navigation.map(({ section, href, label }) =>
+  section === page.section
+    ? html`<a href="${href}" aria-current="page">${label}</a>`
+    : html`<a href="${href}">${label}</a>`,
+)}
+</nav>
+<div class="tools needs-script">
+<button type="button" class="tool" data-action="help" aria-label="Keyboard shortcuts" aria-haspopup="dialog"><span aria-hidden="true">?</span></button>
+<button type="button" class="tool" data-action="theme" aria-label="Switch between light and dark"><svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true"><circle cx="8" cy="8" r="6.25" fill="none" stroke="currentColor" stroke-width="1.5"/><path d="M8 2a6 6 0 0 1 0 12z" fill="currentColor"/></svg></button>
+</div>
+</div>
+</header>
+<main id="main" tabindex="-1">
+${page.body}
+</main>
+<footer class="site-footer">
+<div class="bar">
+<p>Concord finds the paper that makes your embeddings agree, and runs it on your data.</p>
+<p class="needs-script">Press <kbd>?</kbd> for keyboard shortcuts.</p>
+</div>
+</footer>
+<dialog id="shortcuts" aria-labelledby="shortcuts-title">
+<form method="dialog">
+<h2 id="shortcuts-title" class="panel-title">Keyboard shortcuts</h2>
+<dl>
+${shortcuts.map(
+  ({ keys, text }) =>
+    html`<div><dt>${keys.map((key) => html`<kbd>${key}</kbd> `)}</dt><dd>${text}</dd></div>`,
+)}
+</dl>
+<p class="field-check"><input type="checkbox" id="shortcuts-on" checked><label for="shortcuts-on">Single-key shortcuts are on</label></p>
+<button class="button">Close</button>
+</form>
+</dialog>
+</body>
+</html>`;
+}

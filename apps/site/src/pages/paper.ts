@@ -1,0 +1,201 @@
+import {
+  arxivAbsUrl,
+  arxivPdfUrl,
+  type Claim,
+  type PaperCard,
+  type PresetName,
+  type RunRecord,
+} from "@concord/papers";
+import { html } from "hono/html";
+import { bibtex } from "../bibtex.ts";
+import type { ExperimentInfo } from "../runs/summary.ts";
+import { countText, differenceUnit, numberText } from "../text.ts";
+import type { Html } from "./layout.ts";
+import { authorCount, dayElement, outcomeCounts, statusBadge, timeElement, topicLinks } from "./parts.ts";
+import { publishedTable, scrollingTable } from "./tables.ts";
+
+export interface PaperView {
+  readonly card: PaperCard;
+  readonly experiment: ExperimentInfo | null;
+  /** Runs of this paper, newest first. */
+  readonly runs: readonly RunRecord[];
+  readonly maxSeeds: number;
+}
+
+const presetNames: readonly PresetName[] = ["smoke", "default", "paper"];
+
+function authorLine(card: PaperCard): Html {
+  const missing = card.authorCount - card.authors.length;
+  if (card.authors.length === 0) return html`<span>${authorCount(card)}</span>`;
+  return html`<span>${authorCount(card)}: ${card.authors.join(", ")}${missing > 0 ? ` and ${countText(missing, "other")}` : ""}</span>`;
+}
+
+function links({ card, experiment }: PaperView): Html {
+  const rel = "external noopener";
+  return html`<ul class="link-row">
+${experiment ? html`<li class="narrow-only"><a class="button button-primary" href="#run">Run</a></li>` : ""}
+<li><a class="button button-quiet" href="${arxivAbsUrl(card)}" rel="${rel}">arXiv ${card.arxivId}</a></li>
+<li><a class="button button-quiet" href="${arxivPdfUrl(card)}" rel="${rel}">PDF</a></li>
+${card.code ? html`<li><a class="button button-quiet" href="${card.code.url}" rel="${rel}">Official code</a></li>` : ""}
+</ul>
+${card.code ? html`<p class="quiet small">Licence of the official code: ${card.code.licence}.</p>` : ""}`;
+}
+
+function runPanel({ card, experiment, maxSeeds }: PaperView): Html {
+  if (!experiment) {
+    return html`<section class="panel" aria-labelledby="run">
+<h2 id="run" class="panel-title">Run</h2>
+<p class="quiet">No experiment of this paper can be run here yet.</p>
+</section>`;
+  }
+  const inputs = experiment.inputs ?? [];
+  const flags = inputs
+    .filter(({ kind }) => kind !== "flag")
+    .map(({ name, placeholder }) => `--${name} ${placeholder ?? name.toUpperCase()}`);
+  return html`<section class="panel" aria-labelledby="run">
+<h2 id="run" class="panel-title">Run</h2>
+<form method="post" action="/papers/${card.slug}/runs">
+<fieldset class="presets">
+<legend>Size</legend>
+${presetNames.map((name) => {
+  const preset = experiment.presets[name];
+  return html`<label class="preset">
+<input type="radio" name="preset" value="${name}" ${name === "smoke" ? "checked" : ""}>
+<span class="preset-name">${name}</span>
+<span class="preset-cost">${preset.description}</span>
+</label>`;
+})}
+</fieldset>
+<div class="field">
+<label for="seeds">Paired seeds</label>
+<input id="seeds" name="seeds" type="number" inputmode="numeric" min="1" max="${maxSeeds}" placeholder="as the size says" aria-describedby="seeds-help">
+<p id="seeds-help" class="help">Two or more give an interval; empty keeps the number of the size.</p>
+</div>
+<button class="button button-primary">Run</button>
+</form>
+${
+  flags.length > 0
+    ? html`<div class="own-data"><h3>On your own data</h3>
+<p>Files are read by the command in a terminal, not through this page:</p>
+<pre><code>npm run concord -- run ${card.slug} ${flags.join(" ")}</code></pre>
+<dl class="inputs">${inputs.map(
+        (input) => html`<div><dt><code>--${input.name}</code></dt><dd>${input.description}</dd></div>`,
+      )}</dl></div>`
+    : ""
+}
+</section>`;
+}
+
+function pastRuns({ card, runs }: PaperView): Html {
+  if (runs.length === 0) return html``;
+  return html`<section class="panel" aria-labelledby="past-runs">
+<h2 id="past-runs" class="panel-title">Runs of this paper</h2>
+<ol class="run-list">
+${runs.map(
+  (run) => html`<li>
+<div class="run-line"><a href="/runs/${run.id}"><span class="visually-hidden">Run of ${card.title}, </span>${run.preset}, ${countText(run.seeds.length, "seed")}</a>${statusBadge(run.status)}</div>
+<div class="quiet small">${timeElement(run.createdAt)}</div>
+${run.verdicts.length > 0 ? outcomeCounts(run) : ""}
+</li>`,
+)}
+</ol>
+</section>`;
+}
+
+/** What a claim asks for in words, e.g. `higher by at least 2.0 points`, `lower by at most 1.0 points`, `at least as high`. */
+function demandText({ change, margin, metric, direction }: Claim, experiment: ExperimentInfo): string {
+  const found = experiment.metrics.find(({ id }) => id === metric);
+  const size = Math.abs(margin);
+  const amount =
+    change === "relative"
+      ? `${Number((size * 100).toPrecision(4))}\u00a0% of its value`
+      : numberText(size, found?.digits ?? 3) + differenceUnit(found?.unit);
+  const opposite = direction === "higher" ? "lower" : "higher";
+  if (margin === 0) return `at least as ${direction === "higher" ? "high" : "low"}`;
+  return margin > 0 ? `${direction} by at least ${amount}` : `${opposite} by at most ${amount}`;
+}
+
+function claimList(experiment: ExperimentInfo): Html {
+  const armLabel = (id: string) => experiment.arms.find((arm) => arm.id === id)?.label ?? id;
+  const metricLabel = (id: string) => experiment.metrics.find((metric) => metric.id === id)?.label ?? id;
+  return html`<section aria-labelledby="claims">
+<h2 id="claims">Claims that a run tests</h2>
+<p class="section-lead">Each margin was declared before any run. A claim counts as reproduced only when the whole 95 % interval of the change keeps to its margin.</p>
+<ol class="claims">
+${experiment.claims.map(
+  (claim) => html`<li>
+<p class="claim-statement">${claim.statement}</p>
+<p class="claim-test">${metricLabel(claim.metric)}: <em>${armLabel(claim.arm)}</em> against <em>${armLabel(claim.against)}</em>: <span class="margin-value">${demandText(claim, experiment)}</span></p>
+<p class="quiet small">${claim.source}</p>
+</li>`,
+)}
+</ol>
+</section>`;
+}
+
+function armsAndMetrics(experiment: ExperimentInfo): Html {
+  return html`<section aria-labelledby="arms">
+<h2 id="arms">Arms</h2>
+<dl class="definitions">
+${experiment.arms.map(
+  (arm) =>
+    html`<div><dt>${arm.label} <span class="role role-${arm.role}">${arm.role}</span></dt><dd>${arm.description}</dd></div>`,
+)}
+</dl>
+</section>
+<section aria-labelledby="metrics">
+<h2 id="metrics">Metrics</h2>
+${scrollingTable(
+  "Metrics",
+  html`<table class="data metrics">
+<caption class="visually-hidden">Metrics of the experiment and their definitions</caption>
+<thead><tr><th scope="col">Metric</th><th scope="col" class="text">Better</th><th scope="col" class="text">Definition</th></tr></thead>
+<tbody>${experiment.metrics.map(
+    (metric) =>
+      html`<tr><th scope="row">${metric.label}${metric.unit ? html` <span class="quiet">${metric.unit}</span>` : ""}</th><td class="text">${metric.better === "neither" ? "" : metric.better}</td><td class="text wrap">${metric.description}</td></tr>`,
+  )}</tbody>
+</table>`,
+)}
+</section>`;
+}
+
+/** A paper: what it says, what it printed, and, where it can be run, what a run tests and how to start one. */
+export function paperPage(view: PaperView): Html {
+  const { card, experiment } = view;
+  return html`<div class="column">
+<header class="paper-head">
+<h1>${card.title}</h1>
+<p class="byline">${dayElement(card.published)}${card.venue ? html`<span>${card.venue}</span>` : ""}${authorLine(card)}</p>
+${links(view)}
+${topicLinks(card.topics)}
+</header>
+<div class="with-aside">
+<div class="prose-column">
+<section aria-labelledby="summary">
+<h2 id="summary" class="visually-hidden">Summary</h2>
+<p class="paper-summary">${card.summary}</p>
+<p class="use-for"><span class="use-for-label">Use it for</span> ${card.useFor}</p>
+</section>
+${experiment ? claimList(experiment) : ""}
+${experiment ? armsAndMetrics(experiment) : ""}
+${
+  card.publishedResults.length > 0
+    ? html`<section aria-labelledby="published">
+<h2 id="published">What the paper printed</h2>
+${card.publishedResults.map((table) => publishedTable(table))}
+</section>`
+    : ""
+}
+<section aria-labelledby="cite">
+<div class="section-head"><h2 id="cite">Cite</h2>
+<button type="button" class="button button-quiet needs-script" data-copy="bibtex">Copy</button></div>
+<pre tabindex="0" aria-labelledby="cite"><code id="bibtex">${bibtex(card)}</code></pre>
+</section>
+</div>
+<aside class="side" aria-label="Run this paper">
+${runPanel(view)}
+${pastRuns(view)}
+</aside>
+</div>
+</div>`;
+}

@@ -1,0 +1,82 @@
+import type { EmbeddingMap, PaperCard, RunRecord } from "@concord/papers";
+import { html, raw } from "hono/html";
+import { type CurvesData, curvesView } from "../charts/curves-view.ts";
+import { markup } from "../charts/tree.ts";
+import type { Journal } from "../runs/journal.ts";
+import { positionText } from "../runs/log-file.ts";
+import { armStyles, type ExperimentInfo, metricsOf } from "../runs/summary.ts";
+import { countText } from "../text.ts";
+import type { Html } from "./layout.ts";
+import { timeElement } from "./parts.ts";
+import { runDetails } from "./run-details.ts";
+import { embeddingSection } from "./run-map.ts";
+import { resultsSection, verdictSection } from "./run-results.ts";
+import { doneUnits, runStatusSection } from "./run-status.ts";
+
+export interface RunView {
+  readonly run: RunRecord;
+  /** The paper and its experiment; null where this catalogue has them no more. */
+  readonly card: PaperCard | null;
+  readonly experiment: ExperimentInfo | null;
+  readonly journal: Journal;
+  /** When run.json was written, as the event stream knows it. */
+  readonly changed: number;
+  /** 1 for the run that comes next; null when it does not wait. */
+  readonly queuePosition: number | null;
+  readonly map: EmbeddingMap | null;
+  /** Seeds of which there is a map. */
+  readonly mapSeeds: readonly number[];
+}
+
+export function isLive(run: RunRecord): boolean {
+  return run.status === "queued" || run.status === "running";
+}
+
+/** What the curves of a run are drawn from, on the server and in the browser. */
+export function curvesData({ run, experiment, journal }: RunView): CurvesData {
+  return {
+    charts: journal.charts,
+    units: Object.fromEntries(run.units.map(({ id, seed, arm }) => [id, { seed, arm }])),
+    arms: armStyles(run, experiment),
+    names: Object.fromEntries(
+      metricsOf(run, experiment).map(({ id, label, unit }) => [id, unit ? `${label}, ${unit}` : label]),
+    ),
+  };
+}
+
+/** JSON for a script element: `<` is written as an escape, so that no text in it can end the element. */
+function jsonData(value: unknown): Html {
+  return raw(JSON.stringify(value).replaceAll("<", "\\u003c"));
+}
+
+/**
+ * A run. Everything is drawn on the server; the page's script adds curve points as they are logged and fetches the
+ * parts marked `data-live` again when the state of the run changes.
+ */
+export function runPage(view: RunView): Html {
+  const { run, card } = view;
+  const data = curvesData(view);
+  return html`<div class="column run-page">
+<header class="paper-head">
+<p class="overline">Run of</p>
+<h1>${card ? html`<a href="/papers/${card.slug}">${card.title}</a>` : run.paper}</h1>
+<p class="byline"><span>${run.preset} size</span><span>${countText(run.arms.length, "arm")}</span><span>${countText(run.seeds.length, "paired seed")}</span>${run.startedAt ? html`<span>started ${timeElement(run.startedAt)}</span>` : html`<span>created ${timeElement(run.createdAt)}</span>`}</p>
+</header>
+<div id="status" data-live>${runStatusSection(view)}</div>
+<div id="verdicts" data-live>${verdictSection(view)}</div>
+<div id="results" data-live>${resultsSection(view)}</div>
+<section aria-labelledby="curves-title">
+<h2 id="curves-title">Curves</h2>
+<div id="curves">${raw(markup(curvesView(data)))}</div>
+</section>
+<div id="maps" data-live>${embeddingSection(view)}</div>
+<div id="details" data-live>${runDetails(view)}</div>
+<script type="application/json" id="run-data">${jsonData({
+    events: isLive(run)
+      ? `/runs/${run.id}/events?from=${positionText(view.journal.position)}&seen=${view.changed}`
+      : null,
+    units: { total: run.units.length, done: doneUnits(run) },
+    curves: data,
+  })}</script>
+</div>`;
+}

@@ -1,0 +1,169 @@
+import { createReadStream } from "node:fs";
+import { readdir, readFile, stat } from "node:fs/promises";
+import { Readable } from "node:stream";
+import { createRun, type EmbeddingMap, embeddingMap, type RunRecord, type RunStore } from "@concord/papers";
+import { Hono } from "hono";
+import { HTTPException } from "hono/http-exception";
+import { z } from "zod";
+import { runPage } from "./pages/run.ts";
+import { runsPage } from "./pages/runs.ts";
+import { queuePosition } from "./runs/queue.ts";
+import { MAX_SEEDS, type Render, type SiteParts } from "./site-parts.ts";
+
+const RUNS_SHOWN = 200;
+const MAX_WAITING = 20;
+const MAX_MAP_BYTES = 16 * 2 ** 20;
+
+const runForm = z.object({
+  preset: z.enum(["smoke", "default", "paper"]),
+  seeds: z
+    .string()
+    .trim()
+    .regex(/^\d{0,4}$/)
+    .transform((text) => (text === "" ? undefined : Number(text)))
+    .refine((count) => count === undefined || (count >= 1 && count <= MAX_SEEDS))
+    .optional(),
+});
+
+const mapQuery = z.object({ seed: z.coerce.number().int().min(0).optional() });
+const eventsQuery = z.object({ from: z.string().max(40).optional(), seen: z.coerce.number().default(0) });
+
+/** Seeds of which the run has a map, in order. */
+async function mapSeedsOf(store: RunStore, id: string): Promise<readonly number[]> {
+  const names = await readdir(store.path(id, "maps")).catch(() => []);
+  return names
+    .flatMap((name) => /^seed-(\d{1,9})\.json$/.exec(name)?.slice(1).map(Number) ?? [])
+    .sort((a, b) => a - b);
+}
+
+async function readMap(store: RunStore, id: string, seed: number): Promise<EmbeddingMap> {
+  const path = store.path(id, "maps", `seed-${seed}.json`);
+  const { size } = await stat(path);
+  if (size > MAX_MAP_BYTES) throw new Error(`${path}: ${size} bytes, at most ${MAX_MAP_BYTES} are read.`);
+  return embeddingMap.parse(JSON.parse(await readFile(path, "utf8")));
+}
+
+/** Routes of runs: start, show, follow, stop, take up again, delete, download. */
+export function runRoutes({ catalogue, store, queue, journals, events }: SiteParts, render: Render): Hono {
+  const app = new Hono();
+
+  app.post("/papers/:slug/runs", async (context) => {
+    const slug = context.req.param("slug");
+    const experiment = await catalogue.experiment(slug);
+    if (!experiment) throw new HTTPException(404, { message: "There is no such paper to run here." });
+    const parsed = runForm.safeParse(await context.req.parseBody());
+    if (!parsed.success) {
+      throw new HTTPException(400, {
+        message: `Choose a size and a number of seeds from 1 to ${MAX_SEEDS}, or none. More seeds can be run from a terminal.`,
+      });
+    }
+    const waiting = (await store.list()).filter(({ status }) => status === "queued").length;
+    if (waiting >= MAX_WAITING) {
+      throw new HTTPException(429, {
+        message: `${waiting} runs are waiting already. Let some finish first.`,
+      });
+    }
+    const { preset, seeds } = parsed.data;
+    const run = await createRun(experiment, store, {
+      preset,
+      ...(seeds === undefined ? {} : { seeds: Array.from({ length: seeds }, (_, seed) => seed) }),
+    });
+    queue.notify();
+    return context.redirect(`/runs/${run.id}`, 303);
+  });
+
+  app.get("/runs", async (context) => {
+    const all = await store.list();
+    const runs = all.slice(0, RUNS_SHOWN);
+    const titles = new Map(
+      runs.flatMap(({ paper }) => {
+        const title = catalogue.card(paper)?.title;
+        return title ? [[paper, title] as const] : [];
+      }),
+    );
+    const body = runsPage({ runs, titles, total: all.length, executesHere: queue.executes });
+    return context.html(render({ title: "Runs", section: "runs", body }));
+  });
+
+  app.get("/runs/:id", async (context) => {
+    const id = context.req.param("id");
+    const { mtimeMs: changed } = await stat(store.path(id, "run.json")).catch(() => ({ mtimeMs: 0 }));
+    const run = await store.read(id);
+    const waiting = run.status === "queued" ? await store.list() : [];
+    const mapSeeds = await mapSeedsOf(store, id);
+    const asked = mapQuery.safeParse(context.req.query()).data?.seed;
+    const seed = asked !== undefined && mapSeeds.includes(asked) ? asked : mapSeeds[0];
+    const card = catalogue.card(run.paper);
+    const body = runPage({
+      run,
+      card,
+      changed,
+      experiment: await catalogue.experiment(run.paper),
+      journal: await journals.read(store.path(id, "log.jsonl")),
+      queuePosition: queuePosition(waiting, id),
+      map: seed === undefined ? null : await readMap(store, id, seed),
+      mapSeeds,
+    });
+    const title = `${run.preset} run of ${card?.title ?? run.paper}`;
+    return context.html(render({ title, section: "runs", scripts: ["run"], body }));
+  });
+
+  app.get("/runs/:id/events", async (context) => {
+    const { id } = await store.read(context.req.param("id"));
+    const { from, seen } = eventsQuery.parse(context.req.query());
+    return events.stream(context, id, context.req.header("last-event-id") ?? from, seen);
+  });
+
+  app.post("/runs/:id/:action{cancel|resume|delete}", async (context) => {
+    const { id, status } = await store.read(context.req.param("id"));
+    switch (context.req.param("action")) {
+      case "cancel":
+        requireStatus(status, ["queued", "running"], "be cancelled");
+        await queue.cancel(id);
+        break;
+      case "resume":
+        requireStatus(status, ["failed", "cancelled"], "be resumed");
+        await queue.resume(id);
+        break;
+      default:
+        requireStatus(status, ["done", "failed", "cancelled"], "be deleted");
+        await store.delete(id);
+        return context.redirect("/runs", 303);
+    }
+    return context.redirect(`/runs/${id}`, 303);
+  });
+
+  app.get("/runs/:id/:file{run\\.json|log\\.jsonl}", async (context) => {
+    const { id } = await store.read(context.req.param("id"));
+    const file = context.req.param("file");
+    const path = store.path(id, file);
+    const found = await stat(path).catch(() => null);
+    if (!found) throw new HTTPException(404, { message: "The run has no such file yet." });
+    return context.body(Readable.toWeb(createReadStream(path)) as ReadableStream, 200, {
+      "Content-Type": file === "run.json" ? "application/json" : "application/jsonl",
+      "Content-Disposition": `attachment; filename="${id}.${file}"`,
+    });
+  });
+
+  app.get("/runs/:id/maps/:seed{\\d{1,9}}", async (context) => {
+    const { id } = await store.read(context.req.param("id"));
+    const seed = Number(context.req.param("seed"));
+    if (!(await mapSeedsOf(store, id)).includes(seed)) {
+      throw new HTTPException(404, { message: "There is no map of this seed." });
+    }
+    return context.json(await readMap(store, id, seed));
+  });
+
+  return app;
+}
+
+/** Refuses an action that the run's status does not allow, e.g. from a page that was open for long. */
+function requireStatus(
+  status: RunRecord["status"],
+  allowed: readonly RunRecord["status"][],
+  verb: string,
+): void {
+  if (!allowed.includes(status)) {
+    throw new HTTPException(409, { message: `This run is ${status} and cannot ${verb}.` });
+  }
+}
