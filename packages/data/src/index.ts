@@ -1,1 +1,93 @@
-export {};
+export {
+  type BatchPlan,
+  type BatchPlanOptions,
+  type BatchSource,
+  batchPlan,
+} from "./batches/batch-source.ts";
+export {
+  type CaptionedBatch,
+  type CaptionedBatchesOptions,
+  captionedBatches,
+} from "./batches/captioned-batches.ts";
+export { type PrefetchedSource, type PrefetchOptions, prefetch } from "./batches/prefetch.ts";
+export { type BatchSourceModule, type WorkerSourceOptions, workerSource } from "./batches/worker-source.ts";
+export { type AugmentOptions, augmentImages } from "./images/augment.ts";
+export {
+  type ChannelStatistics,
+  channelStatistics,
+  clipStatistics,
+  standardise,
+  toByteImages,
+  toFloatImages,
+} from "./images/convert.ts";
+export type { DecodeReply } from "./images/decode.ts";
+export { type ImageDecoder, type ImageDecoderOptions, imageDecoder } from "./images/image-decoder.ts";
+export {
+  ImageFileError,
+  type ImageFiles,
+  type ImageFilesLimits,
+  type ImageLocation,
+  openImageFiles,
+} from "./images/image-files.ts";
+export {
+  type CaptionedImageSet,
+  captionedImageSet,
+  type LabelColumn,
+  labelColumn,
+  selectImages,
+  splitImages,
+} from "./images/image-set.ts";
+export { filePixels, memoryPixels, type PixelStore } from "./images/pixel-store.ts";
+export {
+  type LoadCaptionedImagesOptions,
+  type LoadedCaptionedImages,
+  type LoadProgress,
+  loadCaptionedImages,
+} from "./loaders/captioned-images.ts";
+export { cocoPairs } from "./loaders/coco.ts";
+export type { PairColumns } from "./loaders/columns.ts";
+export { type CsvOptions, csvPairs } from "./loaders/csv.ts";
+export {
+  type FolderClass,
+  type ImageFolderOptions,
+  imageFolderClasses,
+  imageFolderPairs,
+} from "./loaders/image-folder.ts";
+export { jsonlPairs } from "./loaders/jsonl.ts";
+export { karpathyPairs } from "./loaders/karpathy.ts";
+export { type OpenedPairs, type OpenPairsOptions, openPairs } from "./loaders/open-pairs.ts";
+export {
+  describeProblem,
+  type PairRow,
+  type PairSource,
+  RowError,
+  type RowProblem,
+  type RowProblems,
+} from "./loaders/rows.ts";
+export { loadTokenizer, type TextTokenizer, type TokenBatch, textTokenizer } from "./text/tokenizer.ts";
+export { type BpeTokenizerOptions, trainBpeTokenizer } from "./text/train-bpe.ts";
+export { trainWordTokenizer, type WordTokenizerOptions } from "./text/train-words.ts";
+export {
+  type AttributeName,
+  type AttributeValue,
+  attributeNames,
+  captionedShapesAttributes,
+  captionedShapesCombinations,
+  fillerWords,
+  type ZeroShotClass,
+  zeroShotClasses,
+} from "./worlds/captioned-shapes/attributes.ts";
+export type { CaptionStyle } from "./worlds/captioned-shapes/captions.ts";
+export type { AttributeIndices } from "./worlds/captioned-shapes/render.ts";
+export {
+  type CaptionedShapesStreamOptions,
+  captionedShapesStream,
+} from "./worlds/captioned-shapes/stream.ts";
+export {
+  type CaptionedShape,
+  type CaptionedShapesBatch,
+  type CaptionedShapesOptions,
+  type CaptionedShapesSplit,
+  type CaptionedShapesWorld,
+  captionedShapes,
+} from "./worlds/captioned-shapes/world.ts";
