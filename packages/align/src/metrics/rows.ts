@@ -49,6 +49,16 @@ export function unitRows(operation: string, name: string, rows: NDArray): NDArra
   return { dtype: "float64", shape: [n, width], data };
 }
 
+/**
+ * Rows scaled to length 1: [N, D] to [N, D]. A row of zeros stays zero.
+ *
+ * @throws RangeError when `rows` is no non-empty float matrix or a value is not finite
+ */
+export function normalizeRows(rows: NDArray): NDArray<"float32"> {
+  const { shape, data } = unitRows("normalizeRows", "rows", rows);
+  return { dtype: "float32", shape, data: Float32Array.from(data) };
+}
+
 /** @throws RangeError when two sets of embeddings differ in width, or in number where they must be pairs */
 export function checkFit(operation: string, a: NDArray, b: NDArray, pairs: "pairs" | "sets"): void {
   if (a.shape[1] !== b.shape[1] || (pairs === "pairs" && a.shape[0] !== b.shape[0])) {

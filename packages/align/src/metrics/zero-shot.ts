@@ -1,6 +1,6 @@
 import type { NDArray } from "@concord/tensor";
 import { hitsAt } from "./ranking.ts";
-import { checkFit, checkRows, forEachBlockOfProducts, unitRows } from "./rows.ts";
+import { checkFit, checkRows, forEachBlockOfProducts, normalizeRows, unitRows } from "./rows.ts";
 
 /** Factor on cosines in zero-shot logits, CLIP's trained logit scale. */
 const ZERO_SHOT_SCALE = 100;
@@ -35,8 +35,7 @@ export function classVectors(
   }
   for (let c = 0; c < classes; c++)
     if (!filled.has(c)) throw new RangeError(`${operation}: class ${c} has no prompt`);
-  const mean = unitRows(operation, "class means", { dtype: "float64", shape: [classes, D], data: sums });
-  return { dtype: "float32", shape: [classes, D], data: Float32Array.from(mean.data) };
+  return normalizeRows({ dtype: "float64", shape: [classes, D], data: sums });
 }
 
 /**
