@@ -19,10 +19,6 @@ export function missingColumn(file: string, line: number, wanted: string, presen
   );
 }
 
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 /** Texts of a field that holds one text or a list of texts; null when it holds something else. */
 export function textList(value: unknown): readonly string[] | null {
   const list = Array.isArray(value) ? value : [value];

@@ -1,4 +1,5 @@
-import { columnNames, isRecord, missingColumn, type PairColumns, textList } from "./columns.ts";
+import { isRecord } from "../json.ts";
+import { columnNames, missingColumn, type PairColumns, textList } from "./columns.ts";
 import { type PairSource, shownValue } from "./rows.ts";
 import { readLines } from "./text-file.ts";
 

@@ -1,4 +1,4 @@
-import { isRecord } from "./columns.ts";
+import { isRecord } from "../json.ts";
 import { type PairSource, shownValue } from "./rows.ts";
 import { readJson } from "./text-file.ts";
 

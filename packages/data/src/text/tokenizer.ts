@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { readFile, rename, stat, writeFile } from "node:fs/promises";
 import type { NDArray } from "@concord/tensor";
-import { isRecord } from "../loaders/columns.ts";
+import { isRecord } from "../json.ts";
 import { libraryTokenizer } from "./library-tokenizer.ts";
 
 /** Token ids of B texts, padded to one length. */
