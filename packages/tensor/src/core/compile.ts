@@ -1,4 +1,3 @@
-import { runtime as defaultRuntime } from "#runtime";
 import { lowerGraph } from "../onnx/lower.ts";
 import type { Runtime, Session } from "../runtime/runtime.ts";
 import { formatShape, ShapeError } from "./errors.ts";
@@ -90,7 +89,8 @@ async function compileGraph(
   result: unknown,
   options: CompileOptions,
 ): Promise<CompiledGraph> {
-  const engine = options.runtime ?? defaultRuntime;
+  // Loaded on first use: who only wants arrays and random numbers, such as a data worker, needs no ONNX Runtime.
+  const engine = options.runtime ?? (await import("#runtime")).runtime;
   const outputs = new Map(
     treeEntries(result).map(([path, leaf]) => [`out/${path}`, asTensor(leaf as Tensor)]),
   );
