@@ -94,13 +94,14 @@ async function compileGraph(
   const outputs = new Map(
     treeEntries(result).map(([path, leaf]) => [`out/${path}`, asTensor(leaf as Tensor)]),
   );
-  const { model, usedInputs, nodeCount } = lowerGraph(
+  const { model, usedInputs, nodeCount, usesFloat64 } = lowerGraph(
     options.name ?? "concord",
     inputs,
     outputs,
     engine.target,
   );
   const session = await engine.load(model, {
+    fuse: !usesFloat64,
     ...(options.threads === undefined ? {} : { threads: options.threads }),
     ...(options.profile === undefined ? {} : { profile: options.profile }),
   });

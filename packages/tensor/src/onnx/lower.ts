@@ -40,6 +40,8 @@ export interface LoweredGraph {
   /** Inputs that the graph really uses; others were optimised away and must not be fed. */
   readonly usedInputs: ReadonlySet<string>;
   readonly nodeCount: number;
+  /** Whether any value is float64. */
+  readonly usesFloat64: boolean;
 }
 
 /**
@@ -90,5 +92,6 @@ export function lowerGraph(
     }
   }
   for (const [outputName, tensor] of outputs) graph.output(outputName, nameOf(tensor), tensor);
-  return { model: graph.build(name), usedInputs, nodeCount: graph.nodeCount };
+  const usesFloat64 = nodes.some(({ outputs }) => outputs.some(({ dtype }) => dtype === "float64"));
+  return { model: graph.build(name), usedInputs, nodeCount: graph.nodeCount, usesFloat64 };
 }

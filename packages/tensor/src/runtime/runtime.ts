@@ -4,6 +4,8 @@ import type { GraphTarget } from "../onnx/builder.ts";
 export interface LoadOptions {
   /** Threads of one graph run; by default the number of cores. */
   readonly threads?: number;
+  /** Whether groups of nodes may become fused kernels, which exist for float32 only. Default true. */
+  readonly fuse?: boolean;
   /** Path prefix for a kernel-by-kernel profile (Node only). */
   readonly profile?: string;
 }
