@@ -31,7 +31,11 @@ for (const room of rooms) {
       exclude: ["src/**/*.test.ts", "src/**/tune.ts"],
     }),
   );
-  const { status } = spawnSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", config], { stdio: "inherit" });
+  const { status } = spawnSync(
+    process.execPath,
+    [join(root, "node_modules/typescript/bin/tsc"), "-p", config],
+    { stdio: "inherit" },
+  );
   rmSync(config);
   if (status !== 0) process.exit(status ?? 1);
   for (const asset of assets[room] ?? []) {
