@@ -1,2 +1,3 @@
 export * from "./card.ts";
 export * from "./catalogue.ts";
+export * from "./harness/index.ts";

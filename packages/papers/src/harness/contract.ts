@@ -21,12 +21,16 @@ export interface Metric {
   readonly digits: number;
   /** Exact definition, one or two sentences. */
   readonly description: string;
+  /** True when an arm may lack it, e.g. an accuracy when the user's data carry no labels. Default false. */
+  readonly optional?: boolean;
 }
 
 /**
  * A statement of the paper that a run tests: over paired seeds, the change of `metric` from arm `against` to arm
- * `arm`, counted positive in `direction`, must exceed `margin`. A negative margin states non-inferiority:
- * how much worse is still 'does not suffer'. Margins are declared here, before any run.
+ * `arm`, counted positive in `direction`, must reach `margin`: the claim is reproduced when the whole 95 % interval
+ * of the mean change is >= margin, not reproduced when the whole interval is < margin, else inconclusive (as it always
+ * is with a single seed). A negative margin states non-inferiority: how much worse is still 'does not suffer'. Margins
+ * are declared here, before any run; that of a relative change is a fraction (0.03 for 3 %).
  */
 export interface Claim {
   readonly id: string;
@@ -55,6 +59,7 @@ export interface RunInput {
 }
 
 export interface Preset<Config> {
+  /** Plain JSON: it is kept in the run record. */
   readonly config: Config;
   /** How many paired seeds the preset runs unless told otherwise. */
   readonly seeds: number;
@@ -94,7 +99,7 @@ export interface Progress {
 export interface UnitContext<Config> {
   readonly config: Config;
   readonly seed: number;
-  /** Derived from the seed alone, so that the arms of a seed are paired. */
+  /** Derived from the seed alone, the same in every unit of a seed: its arms are paired. Fold in what differs. */
   readonly key: Key;
   /** e.g. "seed-0/prepare" or "seed-0/clip-refine". */
   readonly unit: string;
@@ -102,19 +107,29 @@ export interface UnitContext<Config> {
   readonly inputs: Readonly<Record<string, string | boolean>>;
   /** Aborted when the run is cancelled; long loops call `signal.throwIfAborted()`. */
   readonly signal: AbortSignal;
-  /** Appends a record to log.jsonl; `step` and numbers become curves on the page. */
+  /**
+   * Appends a record to log.jsonl; `step` and numbers become curves on the page. Within a unit, a phase and step with
+   * the same value names is written once, so that a resumed unit which passes by again leaves no duplicates.
+   */
   log(phase: string, step: number, values: Readonly<Record<string, LogValue>>): void;
-  /** A message for people, e.g. about rejected input rows. */
+  /** A message for people, e.g. about rejected input rows. Written once per unit, level and text. */
   note(message: string, level?: "info" | "warning"): void;
   progress(progress: Progress): void;
-  /** Result of `build`, kept on disk under the unit: after a kill it is loaded instead of built again. */
+  /**
+   * Result of `build`, kept on disk under the unit: after a kill it is loaded instead of built again. `prepare` is
+   * called again when a run is resumed, and finds its memos, until all arms of the seed are done.
+   */
   memo<T extends ArrayTree>(name: string, build: () => Promise<T>): Promise<T>;
   readonly checkpoint: {
     /** The newest checkpoint of this name, or null. */
     load(name: string): Promise<{ readonly step: number; readonly state: ArrayTree } | null>;
     save(name: string, step: number, state: ArrayTree): Promise<void>;
   };
-  /** Absolute path for a file that this unit leaves in the run folder. */
+  /**
+   * Absolute path for a file that this unit leaves in the run folder. A unit that is resumed writes its files again.
+   *
+   * @throws RangeError when the name is anything but letters, digits, `.`, `_`, `-`
+   */
   artefact(fileName: string): string;
 }
 
@@ -127,7 +142,7 @@ export interface Experiment<Config = unknown, Shared = unknown> {
   readonly presets: Readonly<Record<PresetName, Preset<Config>>>;
   readonly inputs?: readonly RunInput[];
   /** Checks inputs before anything is queued or computed; throws an Error that says what is wrong. */
-  validate?(inputs: Readonly<Record<string, string | boolean>>): Promise<void>;
+  validate?(inputs: Readonly<Record<string, string | boolean>>, preset: PresetName): Promise<void>;
   /** Data and whatever all arms of this seed start from, e.g. the pre-trained model. */
   prepare(context: UnitContext<Config>): Promise<Shared>;
   runArm(arm: string, shared: Shared, context: UnitContext<Config>): Promise<ArmResult>;

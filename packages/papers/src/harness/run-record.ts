@@ -27,7 +27,8 @@ export const verdict = z.object({
 export type Verdict = z.infer<typeof verdict>;
 
 export const unitRecord = z.object({
-  id: z.string(),
+  /** "seed-N/prepare" or "seed-N/ARM"; names the folder `units/seed-N/ARM` of the run. */
+  id: z.string().regex(/^seed-\d+\/[a-z0-9]+(-[a-z0-9]+)*$/),
   seed: z.number().int(),
   /** null for the preparation of a seed. */
   arm: z.string().nullable(),
@@ -54,7 +55,7 @@ export const runRecord = z.object({
   seconds: z.number(),
   /** How often the run was taken up again after a kill. */
   resumes: z.number().int(),
-  /** The process that executes it; meaningful while `running`. */
+  /** The process that executes it, for people; whether it lives, the run's lock says (`RunStore.isInterrupted`). */
   pid: z.number().int().optional(),
   error: z.string().optional(),
   environment: z.record(z.string(), z.string()),
@@ -77,7 +78,7 @@ export const logRecord = z.discriminatedUnion("kind", [
     step: z.number(),
     values: z.record(z.string(), z.union([z.number(), z.string(), z.boolean(), z.null()])),
   }),
-  /** A message for people. */
+  /** A message for people. Its unit is "run" when it is about the run as a whole. */
   z.object({
     kind: z.literal("note"),
     time: z.string(),
@@ -114,6 +115,8 @@ export const embeddingMap = z.object({
   seed: z.number().int(),
   /** Share of the variance that the two axes carry, 0 to 1. */
   explained: z.number(),
+  /** Share of the variance per axis. */
+  shares: z.tuple([z.number(), z.number()]).optional(),
   labels: z.array(z.string()).optional(),
   arms: z.record(z.string(), z.record(z.string(), z.array(z.tuple([z.number(), z.number()])))),
 });
