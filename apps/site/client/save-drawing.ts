@@ -1,4 +1,4 @@
-const KEPT_STYLES = [
+const INHERITED_STYLES = [
   "fill",
   "fill-opacity",
   "stroke",
@@ -7,21 +7,20 @@ const KEPT_STYLES = [
   "stroke-linecap",
   "stroke-linejoin",
   "stroke-dasharray",
-  "opacity",
   "font-family",
   "font-size",
   "font-weight",
-  "font-variant-numeric",
-  "display",
 ];
 
 /** Writes the look that style sheets give to an element, and to all below it, into attributes of its own. */
-function settleStyles(element: Element): void {
+function settleStyles(element: Element, outer: CSSStyleDeclaration | null): void {
   const style = getComputedStyle(element);
-  const settled = KEPT_STYLES.map((name) => [name, style.getPropertyValue(name)] as const);
-  for (const child of element.children) settleStyles(child);
-  for (const [name, value] of settled) if (value !== "") element.setAttribute(name, value);
-  element.removeAttribute("class");
+  for (const child of element.children) settleStyles(child, style);
+  for (const name of INHERITED_STYLES) {
+    const value = style.getPropertyValue(name);
+    if (value !== outer?.getPropertyValue(name)) element.setAttribute(name, value);
+    else element.removeAttribute(name);
+  }
 }
 
 /** Downloads a drawing as an SVG file that stands alone, in the colours of the light theme, for slides and papers. */
@@ -32,7 +31,8 @@ export function saveDrawing(drawing: SVGSVGElement, name: string): void {
   bench.append(copy);
   document.body.append(bench);
   for (const extra of copy.querySelectorAll(".hover-line, .hover-area, .ring")) extra.remove();
-  settleStyles(copy);
+  settleStyles(copy, null);
+  for (const element of [copy, ...copy.querySelectorAll("[class]")]) element.removeAttribute("class");
   const { width, height } = drawing.viewBox.baseVal;
   copy.setAttribute("width", String(width));
   copy.setAttribute("height", String(height));

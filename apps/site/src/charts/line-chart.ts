@@ -35,7 +35,7 @@ export function seriesOf(
   ].filter(({ seeds }) => seeds.length > 0);
 }
 
-export const LINE_CHART = { width: 400, height: 250, top: 14, right: 14, bottom: 38, left: 52 } as const;
+export const LINE_CHART = { width: 360, height: 228, top: 12, right: 12, bottom: 38, left: 46 } as const;
 
 /** Classes that carry a series' colour and weight; dashes are attributes. */
 function strokeOf(style: ArmStyle | null): Record<string, string> {

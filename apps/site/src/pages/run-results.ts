@@ -83,7 +83,7 @@ function directionText(metric: Metric): Html {
 }
 
 /** The published tables that compare at least two of the run's arms, reduced to them. */
-function publishedBeside(view: RunView): Html {
+export function publishedSection(view: RunView): Html {
   const arms = new Map(armStyles(view.run, view.experiment).map((arm) => [arm.id, arm]));
   const tables = (view.card?.publishedResults ?? [])
     .map((table) => ({ ...table, rows: table.rows.filter(({ arm }) => arm !== undefined && arms.has(arm)) }))
@@ -96,7 +96,7 @@ function publishedBeside(view: RunView): Html {
 </section>`;
 }
 
-/** Arm by metric, beside what the paper printed. */
+/** Arm by metric. */
 export function resultsSection(view: RunView): Html {
   const { run, experiment } = view;
   if (run.results.length === 0) return html``;
@@ -121,6 +121,5 @@ ${cells.map((cell, column) => resultCell(cell, metrics[column]!))}
   )}</tbody>
 </table>`,
 )}
-</section>
-${publishedBeside(view)}`;
+</section>`;
 }

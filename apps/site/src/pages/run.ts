@@ -10,7 +10,7 @@ import type { Html } from "./layout.ts";
 import { timeElement } from "./parts.ts";
 import { runDetails } from "./run-details.ts";
 import { embeddingSection } from "./run-map.ts";
-import { resultsSection, verdictSection } from "./run-results.ts";
+import { publishedSection, resultsSection, verdictSection } from "./run-results.ts";
 import { doneUnits, runStatusSection } from "./run-status.ts";
 
 export interface RunView {
@@ -57,7 +57,7 @@ export function runPage(view: RunView): Html {
   const { run, card } = view;
   const data = curvesData(view);
   return html`<div class="column run-page">
-<header class="paper-head">
+<header id="head" class="paper-head" data-live>
 <p class="overline">Run of</p>
 <h1>${card ? html`<a href="/papers/${card.slug}">${card.title}</a>` : run.paper}</h1>
 <p class="byline"><span>${run.preset} size</span><span>${countText(run.arms.length, "arm")}</span><span>${countText(run.seeds.length, "paired seed")}</span>${run.startedAt ? html`<span>started ${timeElement(run.startedAt)}</span>` : html`<span>created ${timeElement(run.createdAt)}</span>`}</p>
@@ -69,6 +69,7 @@ export function runPage(view: RunView): Html {
 <h2 id="curves-title">Curves</h2>
 <div id="curves">${raw(markup(curvesView(data)))}</div>
 </section>
+<div id="published">${publishedSection(view)}</div>
 <div id="maps" data-live>${embeddingSection(view)}</div>
 <div id="details" data-live>${runDetails(view)}</div>
 <script type="application/json" id="run-data">${jsonData({

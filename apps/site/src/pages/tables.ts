@@ -7,7 +7,7 @@ import type { Html } from "./layout.ts";
 
 /** A table that scrolls sideways in its own frame on narrow screens; the frame can be reached by keyboard. */
 export function scrollingTable(label: string, table: Html): Html {
-  return html`<div class="table-scroll" role="region" aria-label="${label}" tabindex="0">${table}</div>`;
+  return html`<div class="table-scroll" role="group" aria-label="${label}" tabindex="0">${table}</div>`;
 }
 
 function publishedValue(value: number | string | null | undefined): Html {

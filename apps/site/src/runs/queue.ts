@@ -169,8 +169,9 @@ export class RunQueue {
     }
     // A process that took the run over meanwhile answers for it.
     if (after.status === "running" && !this.#store.isInterrupted(after)) return;
-    if (cancelled) await this.#store.cancel(id);
-    else await this.#afterDeath(after, ending);
+    if (!cancelled) await this.#afterDeath(after, ending);
+    // `queued` again: it was cancelled and resumed before its process was gone.
+    else if (after.status === "running") await this.#store.cancel(id);
   }
 
   /** Runs the command for one run and waits for its end. Standard error goes to a file in the run's folder. */

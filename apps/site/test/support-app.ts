@@ -1,0 +1,44 @@
+import { RunStore } from "@concord/papers";
+import type { Hono } from "hono";
+import { createApp } from "../src/app.ts";
+import { Catalogue, type PaperSource } from "../src/catalogue.ts";
+import { buildAssets } from "../src/http/assets.ts";
+import { RunEvents } from "../src/runs/events.ts";
+import { Journals } from "../src/runs/journal.ts";
+import { RunQueue } from "../src/runs/queue.ts";
+import { toyPapers } from "./support.ts";
+
+export interface TestApp {
+  readonly app: Hono;
+  readonly store: RunStore;
+  readonly queue: RunQueue;
+}
+
+/** The routes over a folder of runs, without a server; its queue does not work unless it is started. */
+export async function testApp(
+  folder: string,
+  options: { papers?: PaperSource; host?: string; hosts?: string[] } = {},
+): Promise<TestApp> {
+  const store = new RunStore(folder);
+  const queue = new RunQueue({ store, command: ["unused"] });
+  const app = createApp({
+    assets: await buildAssets(),
+    catalogue: await Catalogue.load(options.papers ?? toyPapers),
+    store,
+    queue,
+    events: new RunEvents({ store, pollMs: 20 }),
+    journals: new Journals(),
+    host: options.host ?? "127.0.0.1",
+    hosts: options.hosts ?? [],
+  });
+  return { app, store, queue };
+}
+
+/** A form as a page of the site sends it. */
+export function ownForm(fields: Readonly<Record<string, string>> = {}): RequestInit {
+  return {
+    method: "POST",
+    headers: { "sec-fetch-site": "same-origin", "content-type": "application/x-www-form-urlencoded" },
+    body: new URLSearchParams(fields).toString(),
+  };
+}
