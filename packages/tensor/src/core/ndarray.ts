@@ -131,6 +131,11 @@ export function toNumbers(array: NDArray): number[] {
 
 export function isNDArray(value: unknown): value is NDArray {
   return (
-    typeof value === "object" && value !== null && "dtype" in value && "shape" in value && "data" in value
+    typeof value === "object" &&
+    value !== null &&
+    "dtype" in value &&
+    "shape" in value &&
+    "data" in value &&
+    ArrayBuffer.isView(value.data)
   );
 }
