@@ -88,6 +88,18 @@ export function broadcastShapes(operation: string, a: readonly number[], b: read
   });
 }
 
+/** Throws unless the sliding window of a convolution or pool has whole sizes and steps >= 1 and borders >= 0. */
+export function checkWindow(
+  operation: string,
+  window: Readonly<Record<"size" | "stride" | "padding", number | readonly number[]>>,
+): void {
+  for (const [name, value] of Object.entries(window)) {
+    const least = name === "padding" ? 0 : 1;
+    if ([value].flat().some((n) => !Number.isInteger(n) || n < least))
+      throw new ShapeError(`${operation}: ${name} must be an integer >= ${least}, got ${[value].flat().join(", ")}`);
+  }
+}
+
 export function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((n, i) => n === b[i]);
 }

@@ -1,5 +1,5 @@
 import type { GraphBuilder } from "../onnx/builder.ts";
-import { DTypeError, formatShape } from "./errors.ts";
+import { DTypeError, formatShape, ShapeError } from "./errors.ts";
 import type { DType, NDArray } from "./ndarray.ts";
 import { holds, isNDArray, ndarray } from "./ndarray.ts";
 
@@ -185,6 +185,10 @@ export function defineOp<Attributes>(
 ): (inputs: readonly Tensor[], attributes: Attributes, lean?: Application<Attributes>) => Tensor[] {
   return (inputs, attributes, lean) => {
     const outputs = definition.infer(inputs, attributes);
+    for (const { shape } of outputs) {
+      if (!shape.every((n) => Number.isInteger(n) && n >= 0))
+        throw new ShapeError(`${definition.name}: ${formatShape(shape)} is no shape; sizes are integers >= 0`);
+    }
     const op = definition as OpDefinition<unknown>;
     const node = new GraphNode({ kind: "op", op, inputs, attributes, ...(lean && { lean }) }, outputs);
     return outputs.map((_, index) => new Tensor(node, index));

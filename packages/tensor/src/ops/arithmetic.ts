@@ -1,6 +1,6 @@
 import { broadcastShapes } from "../core/axes.ts";
 import { DTypeError } from "../core/errors.ts";
-import { isFloat } from "../core/ndarray.ts";
+import { holds, isFloat } from "../core/ndarray.ts";
 import type { Spec, TensorLike } from "../core/tensor.ts";
 import {
   asOperands,
@@ -127,6 +127,8 @@ function shareOf(a: Tensor, b: Tensor): Tensor {
 export function pow(x: TensorLike, exponent: number): Tensor {
   const input = asTensor(x);
   if (exponent === 1) return input;
+  if (!holds(input.dtype, exponent))
+    throw new DTypeError(`pow: the exponent ${exponent} needs a float, got ${input.dtype}; convert with cast()`);
   return exponent === 2 ? mul(input, input) : powOp([input], { exponent });
 }
 

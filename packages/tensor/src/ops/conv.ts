@@ -1,4 +1,4 @@
-import { checkAxes } from "../core/axes.ts";
+import { checkAxes, checkWindow } from "../core/axes.ts";
 import { formatShape, ShapeError } from "../core/errors.ts";
 import type { Spec } from "../core/tensor.ts";
 import { checkDType, defineUnitOp, type Tensor } from "../core/tensor.ts";
@@ -136,7 +136,7 @@ function pair(value: number | readonly [number, number]): readonly [number, numb
  * @param x        [B, C, H, W]
  * @param weights  [O, C, kh, kw]
  * @returns [B, O, ⌊(H + 2p - kh) / stride⌋ + 1, ⌊(W + 2p - kw) / stride⌋ + 1]
- * @throws ShapeError when channels differ or the kernel does not fit
+ * @throws ShapeError when channels differ, the kernel does not fit or an option is out of range
  */
 export function conv2d(x: Tensor, weights: Tensor, options: Conv2dOptions = {}): Tensor {
   checkAxes("conv2d", {
@@ -145,9 +145,8 @@ export function conv2d(x: Tensor, weights: Tensor, options: Conv2dOptions = {}):
     ...(options.bias && { bias: [options.bias, "O"] as const }),
   });
   checkDType("conv2d", [x, weights, options.bias], ["float32"]);
-  const y = conv2dOp([x, weights], {
-    stride: pair(options.stride ?? 1),
-    padding: pair(options.padding ?? 0),
-  });
+  const [stride, padding] = [pair(options.stride ?? 1), pair(options.padding ?? 0)];
+  checkWindow("conv2d", { size: weights.shape.slice(2), stride, padding });
+  const y = conv2dOp([x, weights], { stride, padding });
   return options.bias ? add(y, reshape(options.bias, [1, -1, 1, 1])) : y;
 }

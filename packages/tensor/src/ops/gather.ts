@@ -68,8 +68,10 @@ const segmentSumOp = defineUnitOp<{ readonly segments: number }>({
 /** Sums rows of one segment: y_s = Σ_{i: ids_i = s} x_i; [N, ...] and [N] to [segments, ...]. */
 export function segmentSum(x: Tensor, ids: Tensor, segments: number): Tensor {
   checkIndices("segmentSum", ids);
-  if (ids.rank !== 1 || ids.shape[0] !== x.shape[0]) {
-    throw new ShapeError(`segmentSum: ids must have shape [${x.shape[0]}], got ${formatShape(ids.shape)}`);
+  if (x.rank === 0 || !sameShape(ids.shape, x.shape.slice(0, 1))) {
+    throw new ShapeError(
+      `segmentSum: x [N, ...] and ids [N] have shapes ${formatShape(x.shape)} and ${formatShape(ids.shape)}`,
+    );
   }
   return segmentSumOp([x, ids], { segments });
 }
@@ -119,8 +121,15 @@ const scatterAddAlongOp = defineUnitOp<{ readonly shape: readonly number[]; read
 /** Adds each entry of x to a tensor of zeros at its index along an axis: the transpose of `takeAlong`. */
 export function scatterAddAlong(x: Tensor, indices: Tensor, shape: readonly number[], axis = -1): Tensor {
   checkIndices("scatterAddAlong", indices);
-  return scatterAddAlongOp([x, indices], {
-    shape: [...shape],
-    axis: normalizeAxis("scatterAddAlong", axis, x.rank),
-  });
+  const along = normalizeAxis("scatterAddAlong", axis, x.rank);
+  if (
+    !sameShape(x.shape, indices.shape) ||
+    shape.length !== x.rank ||
+    !sameShape(shape.with(along, 0), x.shape.with(along, 0))
+  ) {
+    throw new ShapeError(
+      `scatterAddAlong: x ${formatShape(x.shape)}, indices ${formatShape(indices.shape)} and result ${formatShape(shape)} differ outside axis ${axis} of the result`,
+    );
+  }
+  return scatterAddAlongOp([x, indices], { shape: [...shape], axis: along });
 }

@@ -1,4 +1,4 @@
-import { checkAxes } from "../core/axes.ts";
+import { checkAxes, checkWindow } from "../core/axes.ts";
 import { formatShape, ShapeError } from "../core/errors.ts";
 import { ndarray, sizeOf } from "../core/ndarray.ts";
 import type { Spec } from "../core/tensor.ts";
@@ -29,6 +29,14 @@ function pooledShape(
       `${name}: a window of ${size} does not fit into ${formatShape(shape)} with padding ${padding}`,
     );
   return [batch, channels, rows, columns];
+}
+
+function poolAttributes(name: string, size: number, options: PoolOptions): PoolAttributes {
+  const { stride = size, padding = 0 } = options;
+  checkWindow(name, { size, stride, padding });
+  if (padding >= size)
+    throw new ShapeError(`${name}: a border of ${padding} must be smaller than the window of ${size}`);
+  return { size, stride, padding };
 }
 
 function onnxAttributes({ size, stride, padding }: PoolAttributes): Record<string, readonly number[]> {
@@ -65,14 +73,14 @@ const maxPoolOp = defineOp<PoolAttributes>({
 export interface PoolOptions {
   /** Step of the window. Default: its size. */
   readonly stride?: number;
-  /** Border on every side, never chosen by max pooling, counted as zeros by average pooling. Default 0. */
+  /** Border on every side, smaller than the window, never chosen by max pooling, counted as zeros by average pooling. Default 0. */
   readonly padding?: number;
 }
 
 /** Largest value in each window: [B, C, H, W] to [B, C, ⌊(H + 2p - size) / stride⌋ + 1, …]. */
 export function maxPool2d(x: Tensor, size: number, options: PoolOptions = {}): Tensor {
   checkAxes("maxPool2d", { x: [x, "B C H W"] });
-  return maxPoolOp([x], { size, stride: options.stride ?? size, padding: options.padding ?? 0 })[0] as Tensor;
+  return maxPoolOp([x], poolAttributes("maxPool2d", size, options))[0] as Tensor;
 }
 
 const averagePoolOp: UnitOp<PoolAttributes> = defineUnitOp<PoolAttributes>({
@@ -122,10 +130,12 @@ const averagePoolGradientOp = defineUnitOp<PoolAttributes & { readonly shape: re
 export function averagePool2d(x: Tensor, size: number, options: PoolOptions = {}): Tensor {
   checkAxes("averagePool2d", { x: [x, "B C H W"] });
   checkDType("averagePool2d", [x], ["float32"]);
-  return averagePoolOp([x], { size, stride: options.stride ?? size, padding: options.padding ?? 0 });
+  return averagePoolOp([x], poolAttributes("averagePool2d", size, options));
 }
 
 /** Mean over all positions: [B, C, ...] to [B, C]. */
 export function globalAveragePool(x: Tensor): Tensor {
+  if (x.rank < 2)
+    throw new ShapeError(`globalAveragePool: x needs the axes [B, C, ...], got ${formatShape(x.shape)}`);
   return mean(x, { axes: x.shape.map((_, axis) => axis).slice(2) });
 }

@@ -128,9 +128,15 @@ export function sum(x: TensorLike, options: ReduceOptions = {}): Tensor {
   return reduceWith("sum", x, options, (input, axes) => sumOp([input], { axes }));
 }
 
-/** Sums over the axes that broadcasting added, so that the result has the given shape. */
+/**
+ * Sums over the axes that broadcasting added, so that the result has the given shape.
+ *
+ * @throws ShapeError when the shape does not broadcast to that of x
+ */
 export function sumTo(x: Tensor, shape: readonly number[]): Tensor {
   if (sameShape(x.shape, shape)) return x;
+  if (!sameShape(broadcastShapes("sumTo", shape, x.shape), x.shape))
+    throw new ShapeError(`sumTo: ${formatShape(shape)} does not broadcast to ${formatShape(x.shape)}`);
   const lead = x.rank - shape.length;
   const axes = x.shape
     .map((_, axis) => axis)

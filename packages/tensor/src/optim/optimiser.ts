@@ -113,7 +113,7 @@ export interface SgdOptions {
   readonly momentum?: number;
   /** L2 penalty added to the gradient. Default 0. */
   readonly weightDecay?: number;
-  /** Look-ahead momentum. Default false. */
+  /** Look-ahead momentum, with momentum > 0. Default false. */
   readonly nesterov?: boolean;
 }
 
@@ -126,6 +126,7 @@ export interface SgdOptions {
  */
 export function sgd(options: SgdOptions): Optimiser {
   const { momentum = 0, weightDecay = 0, nesterov = false } = options;
+  if (nesterov && momentum === 0) throw new RangeError("sgd: nesterov needs a momentum above 0");
   return {
     init: (params) => initState(params, momentum === 0 ? [] : ["velocity"]),
     update: (params, gradients, state) => {
