@@ -96,7 +96,9 @@ export function checkWindow(
   for (const [name, value] of Object.entries(window)) {
     const least = name === "padding" ? 0 : 1;
     if ([value].flat().some((n) => !Number.isInteger(n) || n < least))
-      throw new ShapeError(`${operation}: ${name} must be an integer >= ${least}, got ${[value].flat().join(", ")}`);
+      throw new ShapeError(
+        `${operation}: ${name} must be an integer >= ${least}, got ${[value].flat().join(", ")}`,
+      );
   }
 }
 

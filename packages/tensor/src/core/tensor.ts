@@ -187,7 +187,9 @@ export function defineOp<Attributes>(
     const outputs = definition.infer(inputs, attributes);
     for (const { shape } of outputs) {
       if (!shape.every((n) => Number.isInteger(n) && n >= 0))
-        throw new ShapeError(`${definition.name}: ${formatShape(shape)} is no shape; sizes are integers >= 0`);
+        throw new ShapeError(
+          `${definition.name}: ${formatShape(shape)} is no shape; sizes are integers >= 0`,
+        );
     }
     const op = definition as OpDefinition<unknown>;
     const node = new GraphNode({ kind: "op", op, inputs, attributes, ...(lean && { lean }) }, outputs);

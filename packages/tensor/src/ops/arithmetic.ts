@@ -128,7 +128,9 @@ export function pow(x: TensorLike, exponent: number): Tensor {
   const input = asTensor(x);
   if (exponent === 1) return input;
   if (!holds(input.dtype, exponent))
-    throw new DTypeError(`pow: the exponent ${exponent} needs a float, got ${input.dtype}; convert with cast()`);
+    throw new DTypeError(
+      `pow: the exponent ${exponent} needs a float, got ${input.dtype}; convert with cast()`,
+    );
   return exponent === 2 ? mul(input, input) : powOp([input], { exponent });
 }
 

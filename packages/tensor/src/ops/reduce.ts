@@ -1,7 +1,8 @@
 import { checkAxes, normalizeAxis } from "../core/axes.ts";
+import type { DType } from "../core/ndarray.ts";
 import { sizeOf } from "../core/ndarray.ts";
 import type { Spec, TensorLike } from "../core/tensor.ts";
-import { asOperands, asTensor, defineUnitOp, type Tensor } from "../core/tensor.ts";
+import { asOperands, asTensor, checkDType, defineUnitOp, type Tensor } from "../core/tensor.ts";
 import { cast, div, equal, mul, neg, sub } from "./arithmetic.ts";
 import { exp, sqrt } from "./math.ts";
 import type { ReduceOptions } from "./structure.ts";
@@ -15,10 +16,15 @@ function defineReduction(
   name: string,
   opType: string,
   vjp: (x: Tensor, y: Tensor, dy: Tensor, axes: readonly number[]) => Tensor,
+  dtypes: readonly DType[] = ["float32", "float64"],
 ): (x: TensorLike, options?: ReduceOptions) => Tensor {
   const op = defineUnitOp<ReduceAttributes>({
     name,
-    infer: ([x], { axes }) => [{ shape: reducedShape((x as Spec).shape, axes), dtype: (x as Spec).dtype }],
+    infer: ([x], { axes }) => {
+      checkDType(name, [x], dtypes);
+      const { shape, dtype } = x as Spec;
+      return [{ shape: reducedShape(shape, axes), dtype }];
+    },
     lower: (graph, [x], { axes }) => [graph.node(opType, [x as string, graph.int64s(axes)], { keepdims: 1 })],
     vjp: ({ inputs, outputs, cotangents, attributes }) => [
       vjp(inputs[0] as Tensor, outputs[0] as Tensor, cotangents[0] as Tensor, attributes.axes),
@@ -38,10 +44,12 @@ function toExtrema(x: Tensor, y: Tensor, dy: Tensor, axes: readonly number[]): T
   return mul(attained, div(dy, sum(attained, { axes, keepDims: true })));
 }
 
+const ORDERED: readonly DType[] = ["float32", "float64", "int32", "int64", "uint8"];
+
 /** Largest value over axes; ties share the gradient evenly. */
-export const max = defineReduction("max", "ReduceMax", toExtrema);
+export const max = defineReduction("max", "ReduceMax", toExtrema, ORDERED);
 /** Smallest value over axes; ties share the gradient evenly. */
-export const min = defineReduction("min", "ReduceMin", toExtrema);
+export const min = defineReduction("min", "ReduceMin", toExtrema, ORDERED);
 
 /** ln Σ e^x over axes, without overflow. */
 export const logSumExp = defineReduction("logSumExp", "ReduceLogSumExp", (x, y, dy) =>
@@ -68,7 +76,10 @@ function defineAlongAxis(
 ): (x: TensorLike, axis?: number) => Tensor {
   const op = defineUnitOp<{ readonly axis: number }>({
     name,
-    infer: ([x]) => [x as Spec],
+    infer: ([x]) => {
+      checkDType(name, [x]);
+      return [x as Spec];
+    },
     lower: (graph, inputs, { axis }) => [graph.node(opType, inputs, { axis })],
     vjp: ({ outputs, cotangents, attributes }) => [
       vjp(outputs[0] as Tensor, cotangents[0] as Tensor, attributes.axis),
