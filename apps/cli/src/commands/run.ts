@@ -1,0 +1,138 @@
+import {
+  createRun,
+  type Experiment,
+  executeRun,
+  type RunRecord,
+  type RunRequest,
+  RunStore,
+} from "@concord/papers";
+import { type Context, coloursFor, columnsOf, runsFolder } from "../context.ts";
+import { ExitCode, UsageError } from "../errors.ts";
+import { ProgressDisplay } from "../progress-display.ts";
+import { printable, shellText } from "../render/text.ts";
+import { renderReport } from "../report.ts";
+import { findRun } from "./runs.ts";
+
+/** Ctrl-C reaches a process twice when its parent passes it on as well; what comes sooner is no second request. */
+const SECOND_REQUEST_MS = 500;
+
+export interface RunOptions {
+  readonly runs?: string | undefined;
+  readonly json?: boolean | undefined;
+  /** Leave the run to a running site (or a later `--resume`) instead of executing it here. */
+  readonly queue?: boolean | undefined;
+}
+
+/** A command line that does `args` to the runs in this folder, to be copied. */
+function hint(context: Context, options: RunOptions, ...args: readonly string[]): string {
+  const runs = options.runs === undefined ? [] : ["--runs", shellText(options.runs)];
+  return [context.name, ...args, ...runs].join(" ");
+}
+
+function openStore(context: Context, options: RunOptions): RunStore {
+  return new RunStore(runsFolder(options.runs, context.env));
+}
+
+function printRecord(context: Context, store: RunStore, run: RunRecord): void {
+  context.stdout.write(`${JSON.stringify({ ...run, folder: store.path(run.id) })}\n`);
+}
+
+/** Calls `cancel` at the first request to stop, and ends the process at the second. */
+function listenForStop(context: Context, cancel: () => void): () => void {
+  let first: number | null = null;
+  return context.onStopRequest(() => {
+    const now = performance.now();
+    if (first === null) {
+      first = now;
+      cancel();
+    } else if (now - first >= SECOND_REQUEST_MS) {
+      context.exit(ExitCode.cancelled);
+    }
+  });
+}
+
+async function report(
+  context: Context,
+  options: RunOptions,
+  store: RunStore,
+  experiment: Experiment,
+  run: RunRecord,
+): Promise<ExitCode> {
+  if (options.json) printRecord(context, store, run);
+  else {
+    const style = { columns: columnsOf(context.stdout), colours: coloursFor(context.stdout, context.env) };
+    context.stdout.write(`\n${await renderReport(store, run, experiment, style)}\n`);
+  }
+  if (run.status === "done") return ExitCode.done;
+  const next = hint(context, options, "run", "--resume", run.id);
+  if (run.status === "cancelled") {
+    context.stderr.write(`\nCancelled. Go on from here with:\n  ${next}\n`);
+    return ExitCode.cancelled;
+  }
+  context.stderr.write(
+    `\nThe run failed: ${printable(run.error ?? run.status)}\nThe stack is in ${store.path(run.id, "error.txt")}. Try again from here with:\n  ${next}\n`,
+  );
+  return ExitCode.failed;
+}
+
+async function execute(
+  context: Context,
+  options: RunOptions,
+  store: RunStore,
+  experiment: Experiment,
+  run: RunRecord,
+): Promise<ExitCode> {
+  if (!options.json) {
+    const { description } = experiment.presets[run.preset];
+    context.stderr.write(`${run.paper}, preset ${run.preset}: ${description}\nRun ${run.id}\n`);
+  }
+  const display = options.json ? null : new ProgressDisplay(run, experiment.arms, context);
+  const controller = new AbortController();
+  const end = listenForStop(context, () => {
+    display?.print("Stopping after the current step; once more to stop at once.");
+    controller.abort();
+  });
+  let record: RunRecord;
+  try {
+    record = await executeRun(experiment, store, run.id, {
+      signal: controller.signal,
+      onEvent: (event) => display?.observe(event),
+    });
+  } finally {
+    end();
+    display?.end();
+  }
+  return report(context, options, store, experiment, record);
+}
+
+/** Makes a run of a paper's experiment and executes it, or queues it. */
+export async function runPaper(
+  context: Context,
+  experiment: Experiment,
+  request: RunRequest,
+  options: RunOptions,
+): Promise<ExitCode> {
+  const store = openStore(context, options);
+  const run = await createRun(experiment, store, request, { hold: options.queue !== true });
+  if (options.queue !== true) return execute(context, options, store, experiment, run);
+  if (options.json) printRecord(context, store, run);
+  else {
+    context.stdout.write(
+      `Queued ${run.id}\nIt starts when \`${hint(context, options, "start")}\` serves this folder, or now with:\n  ${hint(context, options, "run", "--resume", run.id)}\n`,
+    );
+  }
+  return ExitCode.done;
+}
+
+/** Goes on with a run that was queued, cancelled, killed or failed; prints the results of one that is done. */
+export async function resumeRun(context: Context, id: string, options: RunOptions): Promise<ExitCode> {
+  const store = openStore(context, options);
+  const run = await findRun(store, id);
+  const experiment = await context.papers.loadExperiment(run.paper);
+  if (run.status === "done") {
+    if (!options.json) context.stderr.write(`Run ${run.id} is done already; these are its results.\n`);
+    return report(context, options, store, experiment, run);
+  }
+  if (options.queue) throw new UsageError("--queue and --resume exclude each other.");
+  return execute(context, options, store, experiment, run);
+}

@@ -1,0 +1,54 @@
+import type { Experiment, PaperCard } from "@concord/papers";
+import type { Site, SiteOptions } from "@concord/site";
+import picocolors from "picocolors";
+
+/** Where text goes: a terminal, a pipe, a file, or a test. */
+export type Output = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
+
+/** Where papers come from. */
+export interface Papers {
+  readonly loadCatalogue: () => Promise<readonly PaperCard[]>;
+  readonly loadCard: (slug: string) => Promise<PaperCard>;
+  readonly hasExperiment: (slug: string) => Promise<boolean>;
+  readonly loadExperiment: (slug: string) => Promise<Experiment>;
+}
+
+/** Everything outside the command that it touches. */
+export interface Context {
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly papers: Papers;
+  readonly startSite: (options: SiteOptions) => Promise<Site>;
+  /** Program and first arguments that start this command again, in another process. */
+  readonly self: readonly string[];
+  /** How people call the command here, for hints that can be copied. */
+  readonly name: string;
+  /** Calls back at every request to stop (Ctrl-C, SIGTERM); returns what ends that. */
+  readonly onStopRequest: (handler: () => void) => () => void;
+  /** Ends the process at once. */
+  readonly exit: (code: number) => void;
+}
+
+export type Colours = ReturnType<typeof picocolors.createColors>;
+
+/** Colours for an output: on terminals, unless NO_COLOR is set; elsewhere only when FORCE_COLOR is. */
+export function coloursFor(output: Output, env: Context["env"]): Colours {
+  const off = Boolean(env.NO_COLOR) || env.TERM === "dumb";
+  return picocolors.createColors(!off && (Boolean(env.FORCE_COLOR) || output.isTTY === true));
+}
+
+const DEFAULT_COLUMNS = 100;
+const MIN_COLUMNS = 60;
+/** Longer lines of prose are hard to read, wider tables hard to follow. */
+const MAX_COLUMNS = 140;
+
+/** How wide text for an output may be. */
+export function columnsOf(output: Output): number {
+  return Math.min(MAX_COLUMNS, Math.max(MIN_COLUMNS, output.columns ?? DEFAULT_COLUMNS));
+}
+
+/** The folder with the runs: what was asked for, else CONCORD_RUNS, else `runs` in the current folder. */
+export function runsFolder(given: string | undefined, env: Context["env"]): string {
+  return given ?? (env.CONCORD_RUNS || "runs");
+}

@@ -1,0 +1,28 @@
+import * as papers from "@concord/papers";
+import { startSite } from "@concord/site";
+import { runCli } from "./cli.ts";
+
+const stopSignals = ["SIGINT", "SIGTERM"] as const;
+
+// `concord papers | head` closes the pipe: nobody reads on, so there is nothing left to say.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit();
+});
+
+process.exitCode = await runCli(process.argv.slice(2), {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  env: process.env,
+  papers,
+  startSite,
+  self: [process.execPath, ...process.execArgv, process.argv[1] as string],
+  name: process.env.npm_lifecycle_event === "concord" ? "npm run concord --" : "concord",
+  onStopRequest(handler) {
+    for (const signal of stopSignals) process.on(signal, handler);
+    return () => {
+      for (const signal of stopSignals) process.removeListener(signal, handler);
+    };
+  },
+  exit: process.exit,
+});

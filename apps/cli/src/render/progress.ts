@@ -1,0 +1,179 @@
+import type { Arm, LogRecord, RunRecord } from "@concord/papers";
+import type { Colours } from "../context.ts";
+import { durationText, printable } from "./text.ts";
+
+/** How far a run is at one moment. */
+export interface ProgressView {
+  /** Place of the unit at work among all units, from 1; 0 before the first. */
+  readonly index: number;
+  readonly total: number;
+  readonly unit: string | null;
+  readonly phase: string | null;
+  /** Share of the phase that is done, 0 to 1; null before its first step. */
+  readonly share: number | null;
+  readonly loss: number | null;
+  readonly samplesPerSecond: number | null;
+  readonly dataSeconds: number | null;
+  readonly computeSeconds: number | null;
+  /** Seconds until the run is done; null while nothing of the same kind is finished. */
+  readonly remainingSeconds: number | null;
+}
+
+interface UnitTime {
+  readonly id: string;
+  readonly arm: string | null;
+  /** Set when the unit is done. */
+  seconds: number | undefined;
+  done: boolean;
+}
+
+function mean(values: readonly number[]): number | null {
+  return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/**
+ * Follows a run's events. What is left is estimated from finished units: one of the same arm in another seed is the
+ * best guess, else others of its kind (preparations; arms that only evaluate the start; arms that train).
+ */
+export class RunProgress {
+  readonly #units: readonly UnitTime[];
+  readonly #roles: ReadonlyMap<string, Arm["role"]>;
+  readonly #now: () => number;
+  #current: { readonly unit: UnitTime; readonly since: number } | null = null;
+  #last: Extract<LogRecord, { kind: "progress" }> | null = null;
+
+  /** @param now  milliseconds of a clock that never goes back */
+  constructor(
+    run: Pick<RunRecord, "units">,
+    arms: readonly Pick<Arm, "id" | "role">[],
+    now: () => number = () => performance.now(),
+  ) {
+    this.#units = run.units.map(({ id, arm, status, seconds }) => ({
+      id,
+      arm,
+      done: status === "done",
+      seconds: status === "done" ? seconds : undefined,
+    }));
+    this.#roles = new Map(arms.map(({ id, role }) => [id, role]));
+    this.#now = now;
+  }
+
+  observe(event: LogRecord): void {
+    if (event.kind === "progress") this.#last = event;
+    if (event.kind !== "state" || event.unit === undefined) return;
+    const unit = this.#units.find(({ id }) => id === event.unit);
+    if (!unit) return;
+    // The preparation of a resumed seed is done from the start, and starts and ends once more.
+    if (this.#current?.unit !== unit) {
+      this.#current = { unit, since: this.#now() };
+      this.#last = null;
+    } else if (event.unitStatus === "done") {
+      unit.seconds ??= (this.#now() - this.#current.since) / 1000;
+      unit.done = true;
+    }
+  }
+
+  view(): ProgressView {
+    const unit = this.#current?.unit ?? null;
+    const last = this.#last?.unit === unit?.id ? this.#last : null;
+    return {
+      index: unit ? this.#units.indexOf(unit) + 1 : 0,
+      total: this.#units.length,
+      unit: unit?.id ?? null,
+      phase: last?.phase ?? null,
+      share: last && last.steps > 0 ? Math.min(1, Math.max(0, last.step / last.steps)) : null,
+      loss: last?.loss ?? null,
+      samplesPerSecond: last?.samplesPerSecond ?? null,
+      dataSeconds: last?.dataSeconds ?? null,
+      computeSeconds: last?.computeSeconds ?? null,
+      remainingSeconds: this.#remaining(),
+    };
+  }
+
+  #kind({ arm }: UnitTime): string {
+    if (arm === null) return "preparation";
+    return this.#roles.get(arm) === "reference" ? "evaluation" : "training";
+  }
+
+  #estimate(unit: UnitTime): number | null {
+    const finished = this.#units.filter(({ seconds }) => seconds !== undefined);
+    const secondsOf = (units: readonly UnitTime[]) => units.map(({ seconds }) => seconds as number);
+    return (
+      mean(secondsOf(finished.filter(({ arm }) => arm === unit.arm))) ??
+      mean(secondsOf(finished.filter((other) => this.#kind(other) === this.#kind(unit))))
+    );
+  }
+
+  #remaining(): number | null {
+    let total = 0;
+    for (const unit of this.#units) {
+      if (unit.done) continue;
+      const estimate = this.#estimate(unit);
+      if (estimate === null) return null;
+      const elapsed = this.#current?.unit === unit ? (this.#now() - this.#current.since) / 1000 : 0;
+      total += Math.max(0, estimate - elapsed);
+    }
+    return total;
+  }
+}
+
+const BAR_WIDTH = 16;
+const MIN_BAR_WIDTH = 6;
+
+function bar(share: number, width: number, colours: Colours): string {
+  const full = Math.round(share * width);
+  return `${colours.cyan("━".repeat(full))}${colours.dim("─".repeat(width - full))}`;
+}
+
+/** A loss with four figures that count: `0.01234`, `1.234`, `12.34`. */
+function lossText(loss: number): string {
+  return Math.abs(loss) >= 1e-3 && Math.abs(loss) < 1e4
+    ? Number(loss.toPrecision(4)).toString()
+    : loss.toExponential(2);
+}
+
+/** The figures of a line, the most useful first. */
+function figures(view: ProgressView): string[] {
+  const { remainingSeconds, loss, samplesPerSecond, dataSeconds, computeSeconds } = view;
+  const parts = [`ETA ${remainingSeconds === null ? "-" : durationText(remainingSeconds)}`];
+  if (loss !== null) parts.push(`loss ${lossText(loss)}`);
+  if (samplesPerSecond !== null) {
+    parts.push(`${Math.round(samplesPerSecond).toLocaleString("en-GB")} samples/s`);
+  }
+  if (dataSeconds !== null && computeSeconds !== null) {
+    parts.push(`data ${durationText(dataSeconds)}, compute ${durationText(computeSeconds)}`);
+  }
+  return parts;
+}
+
+/**
+ * One line that says how far a run is:
+ *
+ *   3/20 seed-0/contrastive · training ━━━━━━──── 62 % · ETA 2 min 10 s · loss 1.234 · 980 samples/s · …
+ *
+ * In a terminal it is cut to `columns`, first by a shorter bar, then by leaving out the last figures.
+ *
+ * @param options.columns  null for plain lines of any length, without a bar
+ */
+export function progressLine(
+  view: ProgressView,
+  { columns, colours }: { readonly columns: number | null; readonly colours: Colours },
+): string {
+  const place = `${view.index}/${view.total}`;
+  if (view.unit === null) return `${place} starting`;
+  const phase = printable(view.phase ?? "working");
+  const percent = view.share === null ? "" : `${Math.floor(100 * view.share)} %`;
+  const rest = figures(view);
+  if (columns === null) {
+    return [`${place} ${view.unit}`, [phase, percent].filter(Boolean).join(" "), ...rest].join(" · ");
+  }
+  const lengthWith = (barWidth: number, parts: readonly string[]) =>
+    [`${place} ${view.unit}`, `${phase} ${"-".repeat(barWidth)} ${percent.padStart(5)}`, ...parts].join(" · ")
+      .length;
+  let width = BAR_WIDTH;
+  while (width > MIN_BAR_WIDTH && lengthWith(width, rest) > columns) width--;
+  while (rest.length > 1 && lengthWith(width, rest) > columns) rest.pop();
+  while (width < BAR_WIDTH && lengthWith(width + 1, rest) <= columns) width++;
+  const work = `${phase} ${bar(view.share ?? 0, width, colours)} ${percent.padStart(5)}`;
+  return [`${colours.bold(place)} ${view.unit}`, work, ...rest].join(colours.dim(" · "));
+}
