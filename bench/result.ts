@@ -1,0 +1,147 @@
+import { availableParallelism, cpus, loadavg, totalmem } from "node:os";
+import { imageTokens, model, stepFlops } from "./clip-step/model.ts";
+import { type EngineId, packageVersion, peakMatrixSize } from "./engines.ts";
+import type { EngineRecord, Schedule } from "./measure.ts";
+import { median, range } from "./statistics.ts";
+
+/** All engines start from the same numbers, so their first losses differ by rounding only. */
+const LOSS_TOLERANCE = 1e-3;
+
+export interface EngineResult {
+  readonly id: EngineId;
+  readonly name: string;
+  readonly threads: number;
+  /** Milliseconds a step. */
+  readonly minimum: number;
+  readonly median: number;
+  /** Median over Concord's median, and the same within each round: smallest and largest. Null without Concord. */
+  readonly ratio: { readonly medians: number; readonly rounds: readonly [number, number] } | null;
+  readonly gflops: number;
+  /** Share of the machine's matrix product peak. */
+  readonly utilisation: number;
+  /** MiB */
+  readonly peakMemory: number;
+  /** Milliseconds of the first step, with building and compiling. */
+  readonly firstStep: number;
+  readonly firstLoss: number;
+  /** Loss at the last step that all engines reached. */
+  readonly commonLoss: number;
+  /** Milliseconds of every measured step, by round. */
+  readonly rounds: readonly (readonly number[])[];
+  readonly losses: readonly number[];
+}
+
+export interface NotRun {
+  readonly id: EngineId;
+  readonly reason: string;
+}
+
+export interface BenchmarkResult {
+  readonly model: typeof model & { readonly imageTokens: number; readonly flops: number };
+  readonly machine: {
+    readonly cpu: string;
+    readonly cores: number;
+    /** GiB */
+    readonly memory: number;
+    readonly system: string;
+    /** Average number of busy threads in the minute before the start. Zero where the system does not say. */
+    readonly load: number;
+  };
+  readonly versions: Readonly<Record<string, string>>;
+  readonly threads: number;
+  readonly schedule: Schedule;
+  readonly matmulPeak: { readonly size: number; readonly milliseconds: number; readonly gflops: number };
+  /** Number of the step whose loss is `commonLoss`, from 1. */
+  readonly commonStep: number;
+  readonly engines: readonly EngineResult[];
+  /** Engines that are not installed here. */
+  readonly skipped: readonly NotRun[];
+  /** Engines that are installed and did not run, or computed something else. */
+  readonly failed: readonly NotRun[];
+  readonly warnings: readonly string[];
+}
+
+/** Operations a nanosecond. */
+function gflops(operations: number, milliseconds: number): number {
+  return operations / milliseconds / 1e6;
+}
+
+/** Why a record cannot stand beside the others, if it cannot. */
+function failureOf(record: EngineRecord, reference: EngineRecord | undefined): string | undefined {
+  if (record.error !== undefined) return record.error;
+  const [loss, expected] = [record.losses[0] as number, reference?.losses[0] ?? Number.NaN];
+  if (Math.abs(loss - expected) <= LOSS_TOLERANCE) return undefined;
+  return `its first loss is ${loss}, that of ${reference?.id} ${expected}: it does not compute the same model`;
+}
+
+function ratioTo(concord: EngineRecord | undefined, record: EngineRecord): EngineResult["ratio"] {
+  if (!concord) return null;
+  const perRound = record.rounds.map((steps, i) => median(steps) / median(concord.rounds[i] ?? []));
+  return { medians: median(record.rounds.flat()) / median(concord.rounds.flat()), rounds: range(perRound) };
+}
+
+export function machineNow(): BenchmarkResult["machine"] {
+  return {
+    cpu: cpus()[0]?.model.trim() ?? "unknown processor",
+    cores: availableParallelism(),
+    memory: totalmem() / 2 ** 30,
+    system: `${process.platform} ${process.arch}`,
+    load: loadavg()[0] ?? 0,
+  };
+}
+
+/** Turns records into the figures that are shown. */
+export function summarise(measured: {
+  readonly records: readonly EngineRecord[];
+  readonly peakMilliseconds: readonly number[];
+  readonly machine: BenchmarkResult["machine"];
+  readonly threads: number;
+  readonly schedule: Schedule;
+  readonly skipped: readonly NotRun[];
+  readonly warnings: readonly string[];
+}): BenchmarkResult {
+  const { records, peakMilliseconds, machine, threads, schedule, skipped, warnings } = measured;
+  const reference = records.find(({ error }) => error === undefined);
+  const failures = records.map((record) => ({ id: record.id, reason: failureOf(record, reference) }));
+  const failed = failures.filter((failure): failure is NotRun => failure.reason !== undefined);
+  const sound = records.filter(({ id }) => !failed.some((failure) => failure.id === id));
+  const concord = sound.find(({ id }) => id === "concord");
+  const commonStep = Math.min(...sound.map(({ losses }) => losses.length));
+  const peakTime = median(peakMilliseconds);
+  const peak = gflops(2 * peakMatrixSize ** 3, peakTime);
+  const flops = stepFlops();
+  const engines = sound.map((record): EngineResult => {
+    const { id, name, peakMemory, firstStep, rounds, losses } = record;
+    const steps = rounds.flat();
+    const speed = gflops(flops, median(steps));
+    return {
+      id,
+      name,
+      threads: record.threads,
+      minimum: range(steps)[0],
+      median: median(steps),
+      ratio: ratioTo(concord, record),
+      gflops: speed,
+      utilisation: speed / peak,
+      peakMemory,
+      firstStep,
+      firstLoss: losses[0] as number,
+      commonLoss: losses[commonStep - 1] as number,
+      rounds,
+      losses,
+    };
+  });
+  return {
+    model: { ...model, imageTokens, flops },
+    machine,
+    versions: { node: process.versions.node, "onnxruntime-node": packageVersion("onnxruntime-node") },
+    threads,
+    schedule,
+    matmulPeak: { size: peakMatrixSize, milliseconds: peakTime, gflops: peak },
+    commonStep,
+    engines,
+    skipped,
+    failed,
+    warnings,
+  };
+}
