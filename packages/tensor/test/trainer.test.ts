@@ -1,18 +1,12 @@
 import { describe, expect, test } from "vitest";
-import type { Key, NDArray, Tensor, Traced } from "../src/index.ts";
+import type { NDArray, Tensor, Traced } from "../src/index.ts";
 import {
   adamw,
   add,
-  cast,
   compile,
   concat,
   createTrainer,
-  dropout,
   foldIn,
-  foldInTensor,
-  gather,
-  keyArray,
-  layerNorm,
   matmul,
   mean,
   minimise,
@@ -21,10 +15,6 @@ import {
   ndarray,
   normalArray,
   randomKey,
-  relu,
-  reshape,
-  ShapeError,
-  softmaxCrossEntropy,
   square,
   sub,
   sum,
@@ -198,206 +188,6 @@ describe("a queue in the state", () => {
       );
     expect(reported).toEqual([0, 0, 1, 2]);
     expect(toNumbers(trainer.state().queue)).toEqual([2, 1, 2, 2, 3, 1, 3, 2]);
-    await trainer.close();
-  });
-});
-
-describe("runs are reproducible to the bit", () => {
-  const width = 24;
-  const key = randomKey(11);
-  const weights = (layer: number, rows: number, columns: number): NDArray =>
-    normalArray(foldIn(key, layer), [rows, columns], 0, 1 / Math.sqrt(rows));
-
-  function classifier() {
-    return minimise({
-      params: {
-        input: weights(0, 16, width),
-        gain: ndarray(new Array<number>(width).fill(1)),
-        bias: zerosArray([width]),
-        output: weights(1, width, 4),
-      },
-      optimiser: adamw({ learningRate: 0.01 }),
-      loss: (
-        p,
-        { x, labels, noise }: { readonly x: Tensor; readonly labels: Tensor; readonly noise: Tensor },
-      ) => {
-        const hidden = dropout(
-          foldInTensor(noise, 0),
-          relu(layerNorm(matmul(x, p.input), p.gain, p.bias)),
-          0.2,
-        );
-        return mean(softmaxCrossEntropy(matmul(hidden, p.output), labels));
-      },
-    });
-  }
-
-  const identity = ndarray([1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1], { shape: [4, 4] });
-  const oneHotOf = compile((classes: Tensor) => gather(identity, classes));
-  async function batchOf(step: number) {
-    const stepKey: Key = foldIn(key, 1000 + step);
-    const classes = ndarray(Array.from(uniformArray(stepKey, [64], 0, 4).data, Math.floor), {
-      dtype: "int32",
-    });
-    const x = normalArray(foldIn(stepKey, 1), [64, 16]);
-    classes.data.forEach((label, i) => {
-      x.data[i * 16 + label] = x.data[i * 16 + label]! + 3;
-    });
-    return { x, labels: await oneHotOf(classes), noise: keyArray(foldIn(stepKey, 2)) };
-  }
-
-  async function run(trainer: ReturnType<typeof classifier>, from: number, to: number): Promise<number[]> {
-    const losses: number[] = [];
-    for (let step = from; step < to; step++) losses.push((await trainer.step(await batchOf(step))).loss);
-    return losses;
-  }
-
-  test("the same seed and batches give the same losses and parameters, which learn", async () => {
-    const [first, second] = [classifier(), classifier()];
-    const losses = await run(first, 0, 40);
-    expect(await run(second, 0, 40)).toEqual(losses);
-    expect(second.state()).toEqual(first.state());
-    expect(losses[0]).toBeGreaterThan(1.2);
-    expect(losses.at(-1)).toBeLessThan(0.6);
-    await first.close();
-    await second.close();
-  });
-
-  test("a run that is saved, killed and restored goes on as if nothing had happened", async () => {
-    const whole = classifier();
-    const losses = await run(whole, 0, 20);
-    const killed = classifier();
-    await run(killed, 0, 9);
-    const saved = structuredClone(killed.state());
-    await killed.close();
-    const resumed = classifier();
-    await run(resumed, 100, 102);
-    resumed.restore(saved);
-    expect(await run(resumed, 9, 20)).toEqual(losses.slice(9));
-    expect(resumed.state()).toEqual(whole.state());
-    await whole.close();
-    await resumed.close();
-  });
-});
-
-describe("mistakes in a step are named", () => {
-  const state = { w: ndarray([1, 2]), n: ndarray(0, { dtype: "int32" }) };
-  const trainerOf = (
-    change: (old: Traced<typeof state>) => Record<string, Tensor>,
-    metrics: Record<string, Tensor> = {},
-  ) =>
-    createTrainer({
-      state,
-      step: (old, _batch: Record<string, never>) => ({
-        state: { ...old, ...change(old) },
-        metrics,
-      }),
-      options: { name: "my step" },
-    });
-
-  test.each([
-    [
-      "another shape",
-      ({ w }: Traced<typeof state>) => ({ w: sum(w) }),
-      "my step: the new state has float32 [] at 'w', the old one float32 [2]",
-    ],
-    [
-      "another dtype",
-      ({ n }: Traced<typeof state>) => ({ n: cast(n, "float32") }),
-      "my step: the new state has float32 [] at 'n', the old one int32 []",
-    ],
-    [
-      "a leaf more",
-      ({ w }: Traced<typeof state>) => ({ extra: w }),
-      "my step: the new state has float32 [2] at 'extra', the old one nothing",
-    ],
-    [
-      "a leaf less",
-      () => ({ w: undefined as unknown as Tensor }),
-      "my step: the new state has nothing at 'w', the old one float32 [2]",
-    ],
-  ])("a new state with %s", async (_what, change, message) => {
-    const trainer = trainerOf(change as (old: Traced<typeof state>) => Record<string, Tensor>);
-    await expect(trainer.step({})).rejects.toThrow(message);
-    await expect(trainer.step({})).rejects.toThrow(ShapeError);
-    expect(trainer.state()).toEqual(state);
-    await trainer.close();
-  });
-
-  test("a metric that is no scalar", async () => {
-    const trainer = createTrainer({
-      state,
-      step: (old, _batch: Record<string, never>) => ({ state: old, metrics: { w: old.w } }),
-      options: { name: "my step" },
-    });
-    await expect(trainer.step({})).rejects.toThrow("my step: metric 'w' must be a scalar, got [2]");
-    await trainer.close();
-  });
-
-  test("a batch that holds no array", async () => {
-    const trainer = createTrainer({
-      state,
-      step: (old, { x }: { readonly x: Tensor }) => ({ state: old, metrics: { x: sum(x) } }),
-    });
-    const nothing = null as unknown as NDArray;
-    await expect(trainer.step({ x: nothing })).rejects.toThrow(
-      "training step: the batch: 'x' must be an array or a number, got object",
-    );
-    await trainer.close();
-  });
-
-  test("a restored state of another structure leaves the state as it was", async () => {
-    const trainer = trainerOf(() => ({}));
-    const restore = (given: unknown) => () => trainer.restore(given as typeof state);
-    expect(restore({ w: ndarray([1, 2]) })).toThrow(
-      "my step: the restored state has nothing at 'n', the old one int32 []",
-    );
-    expect(restore({ ...state, w: ndarray([1, 2, 3]) })).toThrow(
-      "has float32 [3] at 'w', the old one float32 [2]",
-    );
-    expect(restore({ ...state, w: ndarray([1, 2], { dtype: "float64" }) })).toThrow("has float64 [2] at 'w'");
-    expect(restore({ ...state, more: ndarray([1]) })).toThrow(
-      "has float32 [1] at 'more', the old one nothing",
-    );
-    expect(restore({ ...state, w: "?" })).toThrow("'w' must be an array or a number, got string");
-    expect(trainer.state()).toEqual(state);
-    await trainer.step({});
-    await trainer.close();
-  });
-
-  test("a second step before the first has ended", async () => {
-    const trainer = oscillator();
-    const first = trainer.step(batchAt(0));
-    await expect(trainer.step(batchAt(1))).rejects.toThrow(
-      "training step: the step before is still running; await it first",
-    );
-    await first;
-    await trainer.step(batchAt(1));
-    const reference = oscillator();
-    await reference.step(batchAt(0));
-    await reference.step(batchAt(1));
-    expect(trainer.state()).toEqual(reference.state());
-    await trainer.close();
-    await reference.close();
-  });
-
-  test("a step that fails while it runs leaves the state as it was", async () => {
-    const trainer = createTrainer({
-      state: {
-        table: ndarray([
-          [1, 2],
-          [3, 4],
-        ]),
-      },
-      step: ({ table }, { index }: { readonly index: Tensor }) => ({
-        state: { table: add(table, 1) },
-        metrics: { picked: sum(gather(table, reshape(index, [1]))) },
-      }),
-    });
-    const index = (i: number): NDArray => ndarray(i, { dtype: "int32" });
-    expect(await trainer.step({ index: index(1) })).toEqual({ picked: 7 });
-    await expect(trainer.step({ index: index(5) })).rejects.toThrow();
-    expect(await trainer.step({ index: index(0) })).toEqual({ picked: 5 });
-    expect(toNumbers(trainer.state().table)).toEqual([3, 4, 5, 6]);
     await trainer.close();
   });
 });
