@@ -1,5 +1,5 @@
 import {
-  commonDomain,
+  commonFrame,
   MAP_PANEL,
   mapScales,
   type PlanePoint,
@@ -59,7 +59,7 @@ export function showMapTips(root: HTMLElement, tip: Tip): void {
     for (const ring of root.querySelectorAll(".ring")) ring.remove();
   };
   const ring = (data: MapData, index: number) => {
-    const { x, y } = mapScales(commonDomain(data.arms));
+    const { x, y } = mapScales(commonFrame(data.arms));
     for (const figure of root.querySelectorAll<HTMLElement>("[data-arm]")) {
       const sets = data.arms[figure.dataset.arm ?? ""] ?? {};
       for (const points of Object.values(sets)) {
@@ -83,8 +83,8 @@ export function showMapTips(root: HTMLElement, tip: Tip): void {
     clear();
     const sets = arm === undefined ? undefined : data?.arms[arm];
     const pointer = panel && drawingPoint(panel, event);
-    if (!data || !sets || !pointer || pointer.x > MAP_PANEL.size) return;
-    const { x, y } = mapScales(commonDomain(data.arms));
+    if (!data || !sets || !pointer || pointer.x > MAP_PANEL.width) return;
+    const { x, y } = mapScales(commonFrame(data.arms));
     const hit = nearest(sets, ([px, py]) => ({ x: x(px), y: y(py) }), pointer);
     if (!hit) return;
     ring(data, hit.index);

@@ -1,11 +1,18 @@
 import { filterRecords, groupByDay, MAX_QUERY_LENGTH, searchRecords } from "@concord/feed";
-import { BrokenRunError, RunBusyError, RunRequestError, UnknownRunError } from "@concord/papers";
+import {
+  BrokenRunError,
+  type PresetName,
+  RunBusyError,
+  RunRequestError,
+  UnknownRunError,
+} from "@concord/papers";
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { compress } from "hono/compress";
 import { HTTPException } from "hono/http-exception";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { z } from "zod";
+import { sizesThatNeedFiles } from "./catalogue.ts";
 import { hostCheck, sameOriginOnly, securityHeaders } from "./http/security.ts";
 import { cataloguePage } from "./pages/catalogue.ts";
 import { layout } from "./pages/layout.ts";
@@ -51,7 +58,7 @@ function describeFailure(error: Error): {
 
 /** All routes of the site. */
 export function createApp(parts: SiteParts): Hono {
-  const { assets, catalogue, store } = parts;
+  const { assets, catalogue, index } = parts;
   const render: Render = (page) => layout(assets, page);
   const app = new Hono();
 
@@ -117,8 +124,9 @@ export function createApp(parts: SiteParts): Hono {
     const card = catalogue.card(context.req.param("slug"));
     if (!card) throw new HTTPException(404, { message: "There is no such paper in the catalogue." });
     const experiment = await catalogue.experiment(card.slug);
-    const runs = (await store.list()).filter(({ paper }) => paper === card.slug).slice(0, PAST_RUNS_SHOWN);
-    const body = paperPage({ card, experiment, runs, maxSeeds: MAX_SEEDS });
+    const needsFiles = experiment ? await sizesThatNeedFiles(experiment) : new Set<PresetName>();
+    const runs = (await index.list()).filter(({ paper }) => paper === card.slug).slice(0, PAST_RUNS_SHOWN);
+    const body = paperPage({ card, experiment, runs, maxSeeds: MAX_SEEDS, needsFiles });
     return context.html(render({ title: card.title, section: "papers", description: card.useFor, body }));
   });
 

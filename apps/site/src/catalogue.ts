@@ -5,6 +5,7 @@ import {
   loadCatalogue,
   loadExperiment,
   type PaperCard,
+  type PresetName,
 } from "@concord/papers";
 
 /** Where the site gets its papers and their experiments from. */
@@ -65,4 +66,13 @@ export class Catalogue {
     loading.catch(() => this.#experiments.delete(slug));
     return loading;
   }
+}
+
+/** Sizes of an experiment that it does not run without files of the user. */
+export async function sizesThatNeedFiles(experiment: Experiment): Promise<ReadonlySet<PresetName>> {
+  const sizes = new Set<PresetName>();
+  for (const size of Object.keys(experiment.presets) as PresetName[]) {
+    await experiment.validate?.({}, size).catch(() => sizes.add(size));
+  }
+  return sizes;
 }

@@ -7,6 +7,7 @@ import { buildAssets } from "./http/assets.ts";
 import { RunEvents } from "./runs/events.ts";
 import { Journals } from "./runs/journal.ts";
 import { RunQueue } from "./runs/queue.ts";
+import { RunIndex } from "./runs/run-index.ts";
 
 export type { PaperSource } from "./catalogue.ts";
 
@@ -42,7 +43,8 @@ export interface Site {
 export async function startSite(options: SiteOptions): Promise<Site> {
   const host = options.host ?? "127.0.0.1";
   const store = new RunStore(options.runsFolder);
-  const queue = new RunQueue({ store, command: options.command });
+  const index = new RunIndex(store);
+  const queue = new RunQueue({ store, index, command: options.command });
   const events = new RunEvents({ store });
   const [assets, catalogue] = await Promise.all([
     buildAssets(),
@@ -52,6 +54,7 @@ export async function startSite(options: SiteOptions): Promise<Site> {
     assets,
     catalogue,
     store,
+    index,
     queue,
     events,
     journals: new Journals(),
@@ -63,7 +66,10 @@ export async function startSite(options: SiteOptions): Promise<Site> {
       const listening = serve({ fetch: app.fetch, port: options.port, hostname: host }, (info) =>
         resolve({ server: listening, address: info }),
       );
-      listening.once("error", reject);
+      listening.once("error", (error: NodeJS.ErrnoException) => {
+        const taken = error.code === "EADDRINUSE";
+        reject(taken ? new Error(`Port ${options.port} of ${host} is taken by another program.`) : error);
+      });
     },
   );
   await queue.start();

@@ -44,7 +44,10 @@ async function readMap(store: RunStore, id: string, seed: number): Promise<Embed
 }
 
 /** Routes of runs: start, show, follow, stop, take up again, delete, download. */
-export function runRoutes({ catalogue, store, queue, journals, events }: SiteParts, render: Render): Hono {
+export function runRoutes(
+  { catalogue, store, index, queue, journals, events }: SiteParts,
+  render: Render,
+): Hono {
   const app = new Hono();
 
   app.post("/papers/:slug/runs", async (context) => {
@@ -57,7 +60,7 @@ export function runRoutes({ catalogue, store, queue, journals, events }: SitePar
         message: `Choose a size and a number of seeds from 1 to ${MAX_SEEDS}, or none. More seeds can be run from a terminal.`,
       });
     }
-    const waiting = (await store.list()).filter(({ status }) => status === "queued").length;
+    const waiting = (await index.list()).filter(({ status }) => status === "queued").length;
     if (waiting >= MAX_WAITING) {
       throw new HTTPException(429, {
         message: `${waiting} runs are waiting already. Let some finish first.`,
@@ -73,7 +76,7 @@ export function runRoutes({ catalogue, store, queue, journals, events }: SitePar
   });
 
   app.get("/runs", async (context) => {
-    const all = await store.list();
+    const all = await index.list();
     const runs = all.slice(0, RUNS_SHOWN);
     const titles = new Map(
       runs.flatMap(({ paper }) => {
@@ -89,7 +92,7 @@ export function runRoutes({ catalogue, store, queue, journals, events }: SitePar
     const id = context.req.param("id");
     const { mtimeMs: changed } = await stat(store.path(id, "run.json")).catch(() => ({ mtimeMs: 0 }));
     const run = await store.read(id);
-    const waiting = run.status === "queued" ? await store.list() : [];
+    const waiting = run.status === "queued" ? await index.list() : [];
     const mapSeeds = await mapSeedsOf(store, id);
     const asked = mapQuery.safeParse(context.req.query()).data?.seed;
     const seed = asked !== undefined && mapSeeds.includes(asked) ? asked : mapSeeds[0];
@@ -127,7 +130,7 @@ export function runRoutes({ catalogue, store, queue, journals, events }: SitePar
         break;
       default:
         requireStatus(status, ["done", "failed", "cancelled"], "be deleted");
-        await store.delete(id);
+        await queue.delete(id);
         return context.redirect("/runs", 303);
     }
     return context.redirect(`/runs/${id}`, 303);

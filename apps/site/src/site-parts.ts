@@ -5,12 +5,14 @@ import type { Html, Page } from "./pages/layout.ts";
 import type { RunEvents } from "./runs/events.ts";
 import type { Journals } from "./runs/journal.ts";
 import type { RunQueue } from "./runs/queue.ts";
+import type { RunIndex } from "./runs/run-index.ts";
 
 /** What the routes work with. */
 export interface SiteParts {
   readonly assets: Assets;
   readonly catalogue: Catalogue;
   readonly store: RunStore;
+  readonly index: RunIndex;
   readonly queue: RunQueue;
   readonly journals: Journals;
   readonly events: RunEvents;

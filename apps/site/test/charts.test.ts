@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CurveCollector, meanCurve, type Point, valueAt } from "../src/charts/curves.ts";
 import { curvesView } from "../src/charts/curves-view.ts";
-import { commonDomain, mapPanel, mapScales } from "../src/charts/embedding-map.ts";
+import { commonFrame, mapPanel, mapScales } from "../src/charts/embedding-map.ts";
 import { INTERVAL_PLOT, intervalPlot } from "../src/charts/interval-plot.ts";
 import { lineChart, lineScales, seriesOf } from "../src/charts/line-chart.ts";
 import { SERIES_COLOURS, styleArms } from "../src/charts/series.ts";
@@ -323,24 +323,24 @@ describe("embedding map", () => {
     },
   } as const;
 
-  it("has one square domain around the points of all arms", () => {
-    const { x, y } = commonDomain(arms);
-    expect(x[1] - x[0]).toBeCloseTo(y[1] - y[0]);
+  it("has one scale for both axes and a frame around the points of all arms", () => {
+    const { x, y, height } = commonFrame(arms);
     expect([x[0], x[1]]).toEqual([-2, 4]);
     expect(y[0]).toBeLessThanOrEqual(0);
     expect(y[1]).toBeGreaterThanOrEqual(3);
-    const scales = mapScales(commonDomain(arms));
+    expect(height).toBe(152);
+    const scales = mapScales(commonFrame(arms));
     expect(scales.x(1) - scales.x(0)).toBeCloseTo(scales.y(0) - scales.y(1));
   });
 
   it("joins pairs only where two kinds have a row each", () => {
-    const domain = commonDomain(arms);
-    expect(withClass(mapPanel("A", arms.a, domain, ["image", "text"]), "pair")).toHaveLength(1);
-    expect(withClass(mapPanel("B", arms.b, domain, ["image", "text"]), "pair")).toHaveLength(0);
+    const frame = commonFrame(arms);
+    expect(withClass(mapPanel("A", arms.a, frame, ["image", "text"]), "pair")).toHaveLength(1);
+    expect(withClass(mapPanel("B", arms.b, frame, ["image", "text"]), "pair")).toHaveLength(0);
   });
 
   it("survives a single point", () => {
     const one = { a: { image: [[5, 5]] as const } };
-    expect(markup(mapPanel("A", one.a, commonDomain(one), ["image"]))).not.toMatch(/NaN|Infinity/);
+    expect(markup(mapPanel("A", one.a, commonFrame(one), ["image"]))).not.toMatch(/NaN|Infinity/);
   });
 });

@@ -2,7 +2,7 @@ import { appendFile, mkdir, writeFile } from "node:fs/promises";
 import { createRun, executeRun, type PaperCard, type RunRecord } from "@concord/papers";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { temporaryFolder, toyPapers } from "./support.ts";
-import { type TestApp, testApp } from "./support-app.ts";
+import { ownForm, type TestApp, testApp } from "./support-app.ts";
 import { toyExperiment } from "./toy-experiment.ts";
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -83,6 +83,22 @@ describe("paper", () => {
     expect(text).toContain("run clip-refine --pairs FILE.csv --images FOLDER");
     expect(text).toContain("Not confirmed in the paper itself.");
     expect(text).toContain(`href="/runs/${done.id}"`);
+  });
+
+  it("does not offer a size that needs files of the user", async () => {
+    const picky = {
+      ...toyExperiment,
+      validate: async (_: unknown, size: string) => {
+        if (size === "paper") throw new Error("give --pairs");
+      },
+    };
+    const { app } = await testApp(folder.path, { papers: { ...toyPapers, experiment: async () => picky } });
+    const text = await (await app.request("/papers/clip-refine")).text();
+    expect(text).toContain('value="paper" disabled>');
+    expect(text).not.toContain('value="default" disabled>');
+    const answer = await app.request("/papers/clip-refine/runs", ownForm({ preset: "paper" }));
+    expect(answer.status).toBe(400);
+    expect(await answer.text()).toContain("give --pairs");
   });
 
   it("escapes hostile text of a card", async () => {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { createRun, type RunRecord, RunStore } from "@concord/papers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { queuePosition, RunQueue } from "../src/runs/queue.ts";
+import { RunIndex } from "../src/runs/run-index.ts";
 import { eventually, temporaryFolder } from "./support.ts";
 import { toyExperiment } from "./toy-experiment.ts";
 
@@ -48,6 +49,7 @@ function command(body: string): readonly string[] {
 async function startQueue(run: readonly string[], killAfterMs = 300): Promise<RunQueue> {
   const queue = new RunQueue({
     store,
+    index: new RunIndex(store),
     command: run,
     pollMs: 30,
     killAfterMs,

@@ -6,6 +6,7 @@ import { buildAssets } from "../src/http/assets.ts";
 import { RunEvents } from "../src/runs/events.ts";
 import { Journals } from "../src/runs/journal.ts";
 import { RunQueue } from "../src/runs/queue.ts";
+import { RunIndex } from "../src/runs/run-index.ts";
 import { toyPapers } from "./support.ts";
 
 export interface TestApp {
@@ -20,11 +21,13 @@ export async function testApp(
   options: { papers?: PaperSource; host?: string; hosts?: string[] } = {},
 ): Promise<TestApp> {
   const store = new RunStore(folder);
-  const queue = new RunQueue({ store, command: ["unused"] });
+  const index = new RunIndex(store);
+  const queue = new RunQueue({ store, index, command: ["unused"] });
   const app = createApp({
     assets: await buildAssets(),
     catalogue: await Catalogue.load(options.papers ?? toyPapers),
     store,
+    index,
     queue,
     events: new RunEvents({ store, pollMs: 20 }),
     journals: new Journals(),

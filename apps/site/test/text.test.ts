@@ -100,8 +100,8 @@ describe("results", () => {
       toyExperiment,
     );
     const cells = (arm: string) => rows.find((row) => row.arm.id === arm)!.cells;
-    expect(cells("contrastive")[0]).toEqual({ mean: 52, deviation: Math.sqrt(8), seeds: 2, best: true });
-    expect(cells("clip-refine")[0]).toEqual({ mean: 52.01, deviation: null, seeds: 1, best: true });
+    expect(cells("contrastive")[0]).toEqual({ mean: 52, deviation: Math.sqrt(8), count: 2, best: true });
+    expect(cells("clip-refine")[0]).toEqual({ mean: 52.01, deviation: null, count: 1, best: true });
     expect(cells("contrastive")[1]).toMatchObject({ best: true });
     expect(cells("clip-refine")[1]).toMatchObject({ best: false });
     expect(cells("pre-trained")).toEqual([null, null]);

@@ -5,28 +5,37 @@ export type PlanePoint = readonly [x: number, y: number];
 /** Points of every kind ("image", "text") of one arm. */
 export type PointSets = Readonly<Record<string, readonly PlanePoint[]>>;
 
-export const MAP_PANEL = { size: 280, edge: 10 } as const;
+export const MAP_PANEL = { width: 280, edge: 12, minHeight: 140, maxHeight: 280 } as const;
 
 /** Marks by kind: colour and form differ, so the kinds stay apart without colour. */
 const MARKS = 4;
 
-/** The domain that all panels share: a square around the points of every arm, so that distances compare. */
-export function commonDomain(arms: Readonly<Record<string, PointSets>>): {
+/** The part of the plane that all panels of a map show, and how high they are. */
+export interface MapFrame {
   readonly x: readonly [number, number];
   readonly y: readonly [number, number];
-} {
+  readonly height: number;
+}
+
+/** A frame around the points of every arm with one scale for both axes, so that distances compare in every direction. */
+export function commonFrame(arms: Readonly<Record<string, PointSets>>): MapFrame {
+  const { width, edge, minHeight, maxHeight } = MAP_PANEL;
   const points = Object.values(arms).flatMap((sets) => Object.values(sets).flat());
   const [left, right] = paddedDomain(extentOf(points.map(([x]) => x)) ?? [0, 1], 0);
   const [bottom, top] = paddedDomain(extentOf(points.map(([, y]) => y)) ?? [0, 1], 0);
-  const half = Math.max(right - left, top - bottom) / 2;
-  const middleX = (left + right) / 2;
-  const middleY = (bottom + top) / 2;
-  return { x: [middleX - half, middleX + half], y: [middleY - half, middleY + half] };
+  // Data units per pixel: the axis that needs more decides.
+  const scale = Math.max((right - left) / (width - 2 * edge), (top - bottom) / (maxHeight - 2 * edge));
+  const height = Math.max(minHeight, Math.ceil((top - bottom) / scale) + 2 * edge);
+  const around = (low: number, high: number, pixels: number): [number, number] => {
+    const half = (scale * (pixels - 2 * edge)) / 2;
+    return [(low + high) / 2 - half, (low + high) / 2 + half];
+  };
+  return { x: around(left, right, width), y: around(bottom, top, height), height };
 }
 
-export function mapScales(domain: ReturnType<typeof commonDomain>) {
-  const { size, edge } = MAP_PANEL;
-  return { x: linear(domain.x, [edge, size - edge]), y: linear(domain.y, [size - edge, edge]) };
+export function mapScales({ x, y, height }: MapFrame) {
+  const { width, edge } = MAP_PANEL;
+  return { x: linear(x, [edge, width - edge]), y: linear(y, [height - edge, edge]) };
 }
 
 const coordinate = (value: number) => String(Math.round(value * 10) / 10);
@@ -61,15 +70,21 @@ export function pairedKinds(sets: PointSets): boolean {
   return a !== undefined && b !== undefined && rest.length === 0 && a.length === b.length;
 }
 
+/** Many lines over each other must not become a surface. */
+function pairOpacity(lines: number): number {
+  return Math.min(0.3, Math.max(0.07, 12 / lines));
+}
+
 /** One arm's points on axes that all arms of the seed share; lines join the two points of a pair. */
 export function mapPanel(
   label: string,
   sets: PointSets,
-  domain: ReturnType<typeof commonDomain>,
+  frame: MapFrame,
   colourKinds: readonly string[],
 ): TreeNode {
-  const { size } = MAP_PANEL;
-  const { x, y } = mapScales(domain);
+  const { width } = MAP_PANEL;
+  const { height } = frame;
+  const { x, y } = mapScales(frame);
   const kinds = Object.keys(sets);
   const counts = kinds.map((kind) => `${sets[kind]!.length} ${kind}`).join(", ");
   const lines: string[] = [];
@@ -82,12 +97,11 @@ export function mapPanel(
       );
     }
   }
-  const inside = (tick: number, [low, high]: readonly [number, number]) => tick > low && tick < high;
   return element(
     "svg",
     {
       class: "chart map-panel",
-      viewBox: `0 0 ${size} ${size}`,
+      viewBox: `0 0 ${width} ${height}`,
       role: "img",
       "aria-label": `Embedding map of ${label}: ${counts} points on the first two principal axes.`,
     },
@@ -95,15 +109,15 @@ export function mapPanel(
       "g",
       { class: "axis" },
       ...x
-        .ticks(4)
-        .filter((tick) => inside(tick, domain.x))
-        .map((tick) => element("line", { class: "grid", x1: x(tick), x2: x(tick), y1: 0, y2: size })),
+        .ticks(5)
+        .map((tick) => element("line", { class: "grid", x1: x(tick), x2: x(tick), y1: 0, y2: height })),
       ...y
-        .ticks(4)
-        .filter((tick) => inside(tick, domain.y))
-        .map((tick) => element("line", { class: "grid", x1: 0, x2: size, y1: y(tick), y2: y(tick) })),
+        .ticks(5)
+        .map((tick) => element("line", { class: "grid", x1: 0, x2: width, y1: y(tick), y2: y(tick) })),
     ),
-    ...(lines.length > 0 ? [element("path", { class: "pair", d: lines.join("") })] : []),
+    ...(lines.length > 0
+      ? [element("path", { class: "pair", "stroke-opacity": pairOpacity(lines.length), d: lines.join("") })]
+      : []),
     ...kinds.map((kind) => {
       const index = Math.max(0, colourKinds.indexOf(kind));
       const marks = sets[kind]!.map(([px, py]) => markPath(index, x(px), y(py)));

@@ -1,5 +1,5 @@
 /** How many series colours the style sheet defines (`--series-0` ...); further arms start again with other dashes. */
-export const SERIES_COLOURS = 8;
+export const SERIES_COLOURS = 9;
 
 export type ArmRole = "reference" | "baseline" | "method" | "ablation";
 
@@ -14,7 +14,7 @@ export interface ArmStyle {
   readonly dash: string;
 }
 
-const ablationDashes = ["6 2", "2 2", "8 2 2 2", "5 3", "3 3", "9 3"];
+const ablationDashes = ["6 2", "2 2", "8 2 2 2", "4 4", "10 3", "2 4"];
 const METHOD_COLOUR = 0;
 const BASELINE_COLOUR = 1;
 const REFERENCE_COLOUR = 2;
@@ -40,8 +40,10 @@ export function styleArms(
       taken.add(role);
       return { id, label, role, colour: own, dash: role === "reference" ? "1 3" : "none" };
     }
-    const colour = FIRST_FREE_COLOUR + (others % (SERIES_COLOURS - FIRST_FREE_COLOUR));
-    const dash = ablationDashes[others % ablationDashes.length] ?? "none";
+    const free = SERIES_COLOURS - FIRST_FREE_COLOUR;
+    const colour = FIRST_FREE_COLOUR + (others % free);
+    // Shifted by one in every round, so that a colour that comes again has another dash.
+    const dash = ablationDashes[(others + Math.floor(others / free)) % ablationDashes.length] ?? "none";
     others += 1;
     return { id, label, role, colour, dash };
   });

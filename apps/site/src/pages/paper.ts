@@ -20,6 +20,8 @@ export interface PaperView {
   /** Runs of this paper, newest first. */
   readonly runs: readonly RunRecord[];
   readonly maxSeeds: number;
+  /** Sizes that cannot be run without files of the user. */
+  readonly needsFiles: ReadonlySet<PresetName>;
 }
 
 const presetNames: readonly PresetName[] = ["smoke", "default", "paper"];
@@ -41,7 +43,7 @@ ${card.code ? html`<li><a class="button button-quiet" href="${card.code.url}" re
 ${card.code ? html`<p class="quiet small">Licence of the official code: ${card.code.licence}.</p>` : ""}`;
 }
 
-function runPanel({ card, experiment, maxSeeds }: PaperView): Html {
+function runPanel({ card, experiment, maxSeeds, needsFiles }: PaperView): Html {
   if (!experiment) {
     return html`<section class="panel" aria-labelledby="run">
 <h2 id="run" class="panel-title">Run</h2>
@@ -50,7 +52,7 @@ function runPanel({ card, experiment, maxSeeds }: PaperView): Html {
   }
   const inputs = experiment.inputs ?? [];
   const flags = inputs
-    .filter(({ kind }) => kind !== "flag")
+    .filter(({ kind }) => kind === "path")
     .map(({ name, placeholder }) => `--${name} ${placeholder ?? name.toUpperCase()}`);
   return html`<section class="panel" aria-labelledby="run">
 <h2 id="run" class="panel-title">Run</h2>
@@ -59,10 +61,11 @@ function runPanel({ card, experiment, maxSeeds }: PaperView): Html {
 <legend>Size</legend>
 ${presetNames.map((name) => {
   const preset = experiment.presets[name];
+  const state = needsFiles.has(name) ? "disabled" : name === "smoke" ? "checked" : "";
   return html`<label class="preset">
-<input type="radio" name="preset" value="${name}" ${name === "smoke" ? "checked" : ""}>
+<input type="radio" name="preset" value="${name}" ${state}>
 <span class="preset-name">${name}</span>
-<span class="preset-cost">${preset.description}</span>
+<span class="preset-cost">${preset.description}${needsFiles.has(name) ? html` <strong>Only in a terminal, with your own data.</strong>` : ""}</span>
 </label>`;
 })}
 </fieldset>
@@ -78,9 +81,9 @@ ${
     ? html`<div class="own-data"><h3>On your own data</h3>
 <p>Files are read by the command in a terminal, not through this page:</p>
 <pre><code>npm run concord -- run ${card.slug} ${flags.join(" ")}</code></pre>
-<dl class="inputs">${inputs.map(
+<details><summary>${countText(inputs.length, "option")}</summary><dl class="inputs">${inputs.map(
         (input) => html`<div><dt><code>--${input.name}</code></dt><dd>${input.description}</dd></div>`,
-      )}</dl></div>`
+      )}</dl></details></div>`
     : ""
 }
 </section>`;

@@ -1,5 +1,5 @@
 import { html, raw } from "hono/html";
-import { commonDomain, mapMark, mapPanel, pairedKinds } from "../charts/embedding-map.ts";
+import { commonFrame, mapMark, mapPanel, pairedKinds } from "../charts/embedding-map.ts";
 import { markup } from "../charts/tree.ts";
 import { numberText } from "../text.ts";
 import type { Html } from "./layout.ts";
@@ -18,7 +18,7 @@ export function embeddingSection({ run, map, mapSeeds, experiment }: RunView): H
   if (!map) return html``;
   const arms = run.arms.filter((arm) => map.arms[arm]);
   const kinds = [...new Set(arms.flatMap((arm) => Object.keys(map.arms[arm] ?? {})))];
-  const domain = commonDomain(map.arms);
+  const frame = commonFrame(map.arms);
   const paired = arms.some((arm) => pairedKinds(map.arms[arm] ?? {}));
   return html`<section aria-labelledby="map-title" data-map="/runs/${run.id}/maps/${map.seed}">
 <h2 id="map-title">Embedding map</h2>
@@ -36,7 +36,7 @@ ${
 </div>
 <div class="map-grid columns-${columnsFor(arms.length)}">${arms.map((arm) => {
     const label = experiment?.arms.find(({ id }) => id === arm)?.label ?? arm;
-    return html`<figure class="map-figure" data-arm="${arm}"><figcaption>${label}<button type="button" class="save needs-script" data-save="${run.id} map ${arm} seed ${map.seed}">SVG<span class="visually-hidden"> of the map of ${label}</span></button></figcaption>${raw(markup(mapPanel(label, map.arms[arm] ?? {}, domain, kinds)))}</figure>`;
+    return html`<figure class="map-figure" data-arm="${arm}"><figcaption>${label}<button type="button" class="save needs-script" data-save="${run.id} map ${arm} seed ${map.seed}">SVG<span class="visually-hidden"> of the map of ${label}</span></button></figcaption>${raw(markup(mapPanel(label, map.arms[arm] ?? {}, frame, kinds)))}</figure>`;
   })}</div>
 </section>`;
 }

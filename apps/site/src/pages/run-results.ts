@@ -57,6 +57,7 @@ export function verdictSection(view: RunView): Html {
   if (verdicts.length === 0) return html``;
   return html`<section aria-labelledby="verdicts-title">
 <h2 id="verdicts-title">Verdicts</h2>
+${view.run.preset === "smoke" ? html`<p class="section-lead">A smoke run shows that everything works. It is too small to say anything about the paper.</p>` : ""}
 <ol class="verdicts">${verdicts.map((verdict) => verdictCard(verdict, view))}</ol>
 <p class="chart-key">Dot and bar: mean change over paired seeds and its 95 % interval. Rings: single seeds. Dashed line: the margin declared beforehand; a claim is reproduced when the whole bar lies in the shaded part.</p>
 </section>`;
@@ -78,8 +79,8 @@ function resultCell(cell: Cell | null, metric: Metric): Html {
 function directionText(metric: Metric): Html {
   if (metric.better === "neither") return html``;
   return metric.better === "higher"
-    ? html` <span class="direction" title="higher is better"><span aria-hidden="true">↑</span><span class="visually-hidden">(higher is better)</span></span>`
-    : html` <span class="direction" title="lower is better"><span aria-hidden="true">↓</span><span class="visually-hidden">(lower is better)</span></span>`;
+    ? html`<span class="direction" title="higher is better"><span aria-hidden="true">↑</span><span class="visually-hidden">(higher is better)</span></span>`
+    : html`<span class="direction" title="lower is better"><span aria-hidden="true">↓</span><span class="visually-hidden">(lower is better)</span></span>`;
 }
 
 /** The published tables that compare at least two of the run's arms, reduced to them. */
@@ -96,30 +97,46 @@ export function publishedSection(view: RunView): Html {
 </section>`;
 }
 
-/** Arm by metric. */
+/** One table of results, of some of the metrics. */
+function resultTable(view: RunView, caption: string, shown: (metric: Metric) => boolean): Html {
+  const metrics = metricsOf(view.run, view.experiment);
+  const columns = metrics.flatMap((metric, column) => (shown(metric) ? [{ metric, column }] : []));
+  return scrollingTable(
+    caption,
+    html`<table class="data results">
+<caption>${caption}</caption>
+<thead><tr><th scope="col">Arm</th>${columns.map(
+      ({ metric }) =>
+        html`<th scope="col"><span class="metric-name">${metric.label}</span> <span class="nowrap">${metric.unit ? html`<span class="quiet">${metric.unit}</span> ` : ""}${directionText(metric)}</span></th>`,
+    )}</tr></thead>
+<tbody>${resultRows(view.run, view.experiment).map(
+      ({ arm, cells }) => html`<tr class="arm-${arm.role}">
+<th scope="row">${raw(markup(swatch(arm)))} ${arm.label}${arm.role === "ablation" ? "" : html` <span class="role role-${arm.role}">${arm.role}</span>`}</th>
+${columns.map(({ metric, column }) => resultCell(cells[column] ?? null, metric))}
+</tr>`,
+    )}</tbody>
+</table>`,
+  );
+}
+
+/** Arm by metric: the metrics that claims are about, and the others folded away. */
 export function resultsSection(view: RunView): Html {
   const { run, experiment } = view;
   if (run.results.length === 0) return html``;
-  const metrics = metricsOf(run, experiment);
-  const rows = resultRows(run, experiment);
   const seeds = new Set(run.results.map(({ seed }) => seed)).size;
+  const what = seeds > 1 ? `Mean ± standard deviation over ${seeds} seeds` : "One seed";
+  const caption = `${what}${run.status === "done" ? "" : ", so far"}; best in bold`;
+  const claimed = new Set(experiment?.claims.map(({ metric }) => metric));
+  const metrics = metricsOf(run, experiment);
+  const others = metrics.filter(({ id }) => !claimed.has(id));
+  const folded = claimed.size > 0 && others.length > 0;
   return html`<section aria-labelledby="results-title">
 <h2 id="results-title">Results</h2>
-${scrollingTable(
-  "Results by arm",
-  html`<table class="data results">
-<caption>${seeds > 1 ? `Mean ± standard deviation over ${seeds} seeds` : "One seed"}${run.status === "done" ? "" : ", so far"}; best in bold</caption>
-<thead><tr><th scope="col">Arm</th>${metrics.map(
-    (metric) =>
-      html`<th scope="col"><span class="metric-name">${metric.label}</span>${metric.unit ? html` <span class="quiet">${metric.unit}</span>` : ""}${directionText(metric)}</th>`,
-  )}</tr></thead>
-<tbody>${rows.map(
-    ({ arm, cells }) => html`<tr class="arm-${arm.role}">
-<th scope="row">${raw(markup(swatch(arm)))} ${arm.label}${arm.role === "ablation" ? "" : html` <span class="role role-${arm.role}">${arm.role}</span>`}</th>
-${cells.map((cell, column) => resultCell(cell, metrics[column]!))}
-</tr>`,
-  )}</tbody>
-</table>`,
-)}
+${resultTable(view, caption, ({ id }) => !folded || claimed.has(id))}
+${
+  folded
+    ? html`<details class="more"><summary>${countText(others.length, "further metric")}</summary>${resultTable(view, `Further metrics. ${caption}`, ({ id }) => !claimed.has(id))}</details>`
+    : ""
+}
 </section>`;
 }

@@ -3,7 +3,7 @@ import { html } from "hono/html";
 import { doneShare, progressText } from "../runs/progress.ts";
 import { countText, durationText } from "../text.ts";
 import type { Html } from "./layout.ts";
-import { statusBadge, timeElement } from "./parts.ts";
+import { outcomeCounts, statusBadge, timeElement } from "./parts.ts";
 import type { RunView } from "./run.ts";
 
 /** Ids of the units that are done. */
@@ -56,7 +56,7 @@ ${actions(view)}
 </div>
 ${
   run.status === "done"
-    ? ""
+    ? outcomeCounts(run)
     : html`<progress max="100" value="${percent}" aria-label="Progress of the run">${percent} %</progress>`
 }
 ${run.error ? html`<div class="error-box"><h2>What went wrong</h2><pre tabindex="0">${run.error}</pre></div>` : ""}

@@ -2,10 +2,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { mkdir, open, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { acquireLock, type RunLock, type RunRecord, type RunStore } from "@concord/papers";
+import { setTimeout as sleep } from "node:timers/promises";
+import { acquireLock, RunBusyError, type RunLock, type RunRecord, type RunStore } from "@concord/papers";
+import type { RunIndex } from "./run-index.ts";
 
 export interface RunQueueOptions {
   readonly store: RunStore;
+  readonly index: RunIndex;
   /** Program and first arguments of the command that executes a run; the queue adds which run. */
   readonly command: readonly string[];
   /** How often to look for work that other processes have queued, in milliseconds. */
@@ -25,6 +28,8 @@ const STDERR_FILE = "stderr.txt";
 const STDERR_TAIL_BYTES = 4000;
 /** Beside `run.json`: in which unit the process of the run died the last time. */
 const DEATH_FILE = "death.json";
+const LOCK_PATIENCE_MS = 3000;
+const LOCK_RETRY_MS = 50;
 /** While one server holds it, no other executes runs of the folder. */
 const QUEUE_LOCK = "queue.lock";
 
@@ -42,12 +47,27 @@ export function queuePosition(records: readonly RunRecord[], id: string): number
   return index < 0 ? null : index + 1;
 }
 
+/** Does something that needs the lock of a run that has just stopped: its process may hold it for a moment longer. */
+async function whenFree(action: () => Promise<unknown>): Promise<void> {
+  const deadline = Date.now() + LOCK_PATIENCE_MS;
+  for (;;) {
+    try {
+      await action();
+      return;
+    } catch (error) {
+      if (!(error instanceof RunBusyError) || Date.now() > deadline) throw error;
+      await sleep(LOCK_RETRY_MS);
+    }
+  }
+}
+
 /**
  * Executes the queued runs of a folder, one at a time and each in a process of its own, so that neither its memory
  * nor its death is the server's. Several servers may share a folder: the first one to take the lock executes.
  */
 export class RunQueue {
   readonly #store: RunStore;
+  readonly #index: RunIndex;
   readonly #command: readonly string[];
   readonly #pollMs: number;
   readonly #killAfterMs: number;
@@ -62,6 +82,7 @@ export class RunQueue {
   constructor(options: RunQueueOptions) {
     if (options.command.length === 0) throw new Error("RunQueue: the command is empty.");
     this.#store = options.store;
+    this.#index = options.index;
     this.#command = options.command;
     this.#pollMs = options.pollMs ?? 1000;
     this.#killAfterMs = options.killAfterMs ?? 10_000;
@@ -100,8 +121,13 @@ export class RunQueue {
   async resume(id: string): Promise<void> {
     await rm(this.#store.path(id, DEATH_FILE), { force: true });
     await this.#store.clearCancelRequest(id);
-    await this.#store.requeue(id);
+    await whenFree(() => this.#store.requeue(id));
     this.notify();
+  }
+
+  /** Deletes a run that has stopped. */
+  async delete(id: string): Promise<void> {
+    await whenFree(() => this.#store.delete(id));
   }
 
   /** Stops working. A run that executes is killed, which it survives: it goes back to the head of the queue. */
@@ -147,12 +173,25 @@ export class RunQueue {
   async #next(): Promise<RunRecord | null> {
     this.#takeLock();
     if (!this.#lock) return null;
-    const running = (await this.#store.list()).filter(({ status }) => status === "running");
-    for (const record of running) {
+    const records = (await this.#index.list()).reverse();
+    for (const record of records) {
+      if (record.status !== "running") continue;
       if (!this.#store.isInterrupted(record)) return null;
       await this.#afterDeath(record, { text: "The process that executed the run is gone." });
+      return this.#next();
     }
-    return (await this.#store.queue())[0] ?? null;
+    return records.find(({ id, status }) => status === "queued" && this.#isFree(id)) ?? null;
+  }
+
+  /** Whether no process, e.g. one in a terminal, has taken the run already. */
+  #isFree(id: string): boolean {
+    try {
+      this.#store.acquire(id).release();
+      return true;
+    } catch (error) {
+      if (error instanceof RunBusyError) return false;
+      throw error;
+    }
   }
 
   async #execute(record: RunRecord): Promise<void> {

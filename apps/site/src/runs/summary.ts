@@ -1,24 +1,18 @@
-import type { Experiment, Metric, RunRecord } from "@concord/papers";
-import { deviation, mean } from "d3-array";
+import { type Experiment, type Metric, type MetricSummary, type RunRecord, summarise } from "@concord/papers";
 import { type ArmRole, type ArmStyle, styleArms } from "../charts/series.ts";
 import { numberText } from "../text.ts";
 
 /** What the pages need of an experiment: its descriptions, not its code. */
 export type ExperimentInfo = Pick<Experiment, "slug" | "arms" | "metrics" | "claims" | "presets" | "inputs">;
 
-/** Mean and standard deviation of one metric of one arm over the seeds that are done. */
-export interface Cell {
-  readonly mean: number;
-  /** Sample standard deviation; null with a single seed. */
-  readonly deviation: number | null;
-  readonly seeds: number;
+/** One metric of one arm over the seeds that are done. */
+export interface Cell extends MetricSummary {
   /** Whether no arm does better in the metric's direction. */
   readonly best: boolean;
 }
 
 export interface ResultRow {
   readonly arm: ArmStyle;
-  readonly description: string;
   /** One cell per metric; null while no seed of this arm is done. */
   readonly cells: readonly (Cell | null)[];
 }
@@ -43,17 +37,12 @@ export function metricsOf(run: RunRecord, experiment: ExperimentInfo | null): re
 /** Arm by metric: mean and deviation over the seeds so far, the best arm of every metric marked. */
 export function resultRows(run: RunRecord, experiment: ExperimentInfo | null): readonly ResultRow[] {
   const metrics = metricsOf(run, experiment);
+  const summary = summarise(run);
   const rows = armStyles(run, experiment).map((arm) => ({
     arm,
-    description: experiment?.arms.find(({ id }) => id === arm.id)?.description ?? "",
     cells: metrics.map((metric) => {
-      const values = run.results.flatMap((result) => {
-        const value = result.arm === arm.id ? result.metrics[metric.id] : undefined;
-        return value === undefined || !Number.isFinite(value) ? [] : [value];
-      });
-      const average = mean(values);
-      if (average === undefined) return null;
-      return { mean: average, deviation: deviation(values) ?? null, seeds: values.length, best: false };
+      const found = summary.get(arm.id)?.get(metric.id);
+      return found ? { ...found, best: false } : null;
     }),
   }));
   const best = metrics.map((metric, column) => {

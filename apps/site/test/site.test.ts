@@ -1,0 +1,42 @@
+import { RunStore } from "@concord/papers";
+import { expect, it } from "vitest";
+import { startSite } from "../src/index.ts";
+import { eventually, temporaryFolder, toyCommand, toyPapers } from "./support.ts";
+import { ownForm } from "./support-app.ts";
+
+it("serves, executes runs, and takes a run up again that was under way when it was closed", async () => {
+  const folder = await temporaryFolder();
+  const options = { port: 0, runsFolder: `${folder.path}/runs`, command: toyCommand, papers: toyPapers };
+  const site = await startSite(options);
+  expect(site.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+  expect(await (await fetch(`${site.url}/healthz`)).json()).toEqual({ status: "ok" });
+  await expect(startSite({ ...options, port: Number(new URL(site.url).port) })).rejects.toThrow(
+    /Port \d+ .*is taken/,
+  );
+
+  const answer = await fetch(`${site.url}/papers/clip-refine/runs`, {
+    ...ownForm({ preset: "default", seeds: "1" }),
+    redirect: "manual",
+  });
+  const id = answer.headers.get("location")!.split("/").at(-1)!;
+  const store = new RunStore(options.runsFolder);
+  const half = await eventually(async () => {
+    const run = await store.read(id);
+    return run.results.length >= 2 && run;
+  }, "two arms are done");
+  expect(half.status).toBe("running");
+  await site.close();
+  expect((await store.read(id)).status).toBe("queued");
+  await expect(fetch(site.url)).rejects.toThrow();
+
+  const again = await startSite(options);
+  const done = await eventually(async () => {
+    const run = await store.read(id);
+    return run.status === "done" && run;
+  }, "the run is done");
+  expect(done.resumes).toBe(1);
+  expect(done.results).toHaveLength(5);
+  expect(done.verdicts[0]!.interval).toBeNull();
+  await again.close();
+  await folder.remove();
+});
