@@ -88,6 +88,7 @@ async function compileGraph(
   inputs: Map<string, Tensor>,
   result: unknown,
   options: CompileOptions,
+  runsOnce = false,
 ): Promise<CompiledGraph> {
   // Loaded on first use: who only wants arrays and random numbers, such as a data worker, needs no ONNX Runtime.
   const engine = options.runtime ?? (await import("#runtime")).runtime;
@@ -101,7 +102,7 @@ async function compileGraph(
     engine.target,
   );
   const session = await engine.load(model, {
-    fuse: !usesFloat64,
+    optimisation: runsOnce ? "none" : usesFloat64 ? "basic" : "all",
     ...(options.threads === undefined ? {} : { threads: options.threads }),
     ...(options.profile === undefined ? {} : { profile: options.profile }),
   });
@@ -150,7 +151,7 @@ async function runGraph<R>(
 
 /** Values of any number of tensors that depend on constants only, computed in one graph. */
 export async function evaluate<T>(tree: T): Promise<Concrete<T>> {
-  const compiled = await compileGraph(new Map(), tree, { name: "evaluate" });
+  const compiled = await compileGraph(new Map(), tree, { name: "evaluate" }, true);
   try {
     return await runGraph(compiled, []);
   } finally {

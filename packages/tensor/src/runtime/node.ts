@@ -39,7 +39,7 @@ export const runtime: Runtime = {
   async load(model: Uint8Array, options: LoadOptions = {}): Promise<Session> {
     const session = await ort.InferenceSession.create(model, {
       executionProviders: ["cpu"],
-      graphOptimizationLevel: options.fuse === false ? "basic" : "all",
+      graphOptimizationLevel: options.optimisation === "none" ? "disabled" : (options.optimisation ?? "all"),
       executionMode: "sequential",
       intraOpNumThreads: options.threads ?? defaultThreads(),
       interOpNumThreads: 1,

@@ -4,8 +4,11 @@ import type { GraphTarget } from "../onnx/builder.ts";
 export interface LoadOptions {
   /** Threads of one graph run; by default the number of cores. */
   readonly threads?: number;
-  /** Whether groups of nodes may become fused kernels, which exist for float32 only. Default true. */
-  readonly fuse?: boolean;
+  /**
+   * How far the runtime rewrites the graph: "all" (default), "basic" without fused kernels, which exist for float32
+   * only, or "none" for graphs that run once.
+   */
+  readonly optimisation?: "all" | "basic" | "none";
   /** Path prefix for a kernel-by-kernel profile (Node only). */
   readonly profile?: string;
 }
