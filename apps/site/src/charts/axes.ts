@@ -1,13 +1,6 @@
 import { type ScaleLinear, scaleLinear } from "d3-scale";
 import { element, type TreeNode } from "./tree.ts";
 
-export interface Margins {
-  readonly top: number;
-  readonly right: number;
-  readonly bottom: number;
-  readonly left: number;
-}
-
 /** Smallest and largest finite number, or null where there is none. */
 export function extentOf(values: Iterable<number>): [number, number] | null {
   let low = Number.POSITIVE_INFINITY;
