@@ -77,9 +77,9 @@ export const defaultConfig: ClipRefineConfig = {
   encoder: {
     width: 256,
     image: { kind: "convolutional", filters: [32, 64, 96] },
-    text: { kind: "bag-of-words", width: 64, hidden: [192] },
+    text: { kind: "bag-of-words", width: 64, wordDeviation: 1, hidden: [192] },
   },
-  pretraining: { ...smallPretraining, epochs: 12, batchSize: 256, learningRate: 2e-3 },
+  pretraining: { ...smallPretraining, epochs: 8, batchSize: 256, learningRate: 1e-3 },
   refinement: {
     epochs: 1,
     batchSize: 64,
@@ -96,7 +96,7 @@ export const smokeConfig: ClipRefineConfig = {
   encoder: {
     width: 64,
     image: { kind: "convolutional", filters: [16, 32, 48] },
-    text: { kind: "bag-of-words", width: 64, hidden: [96] },
+    text: { kind: "bag-of-words", width: 64, wordDeviation: 1, hidden: [96] },
   },
   pretraining: { ...smallPretraining, epochs: 6, batchSize: 128, learningRate: 3e-3 },
   refinement: { ...defaultConfig.refinement, learningRate: 1e-4 },

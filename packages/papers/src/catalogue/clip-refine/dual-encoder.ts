@@ -5,6 +5,7 @@ import {
   type ConvEncoderParams,
   convEncoder,
   convEncoderInit,
+  embeddingInit,
   type LinearParams,
   type TextTransformerParams,
   textTransformer,
@@ -27,7 +28,13 @@ export type ImageTowerConfig =
     };
 
 export type TextTowerConfig =
-  | { readonly kind: "bag-of-words"; readonly width: number; readonly hidden: readonly number[] }
+  | {
+      readonly kind: "bag-of-words";
+      readonly width: number;
+      /** Standard deviation of the initial word vectors. */
+      readonly wordDeviation: number;
+      readonly hidden: readonly number[];
+    }
   | { readonly kind: "transformer"; readonly width: number; readonly layers: number; readonly heads: number };
 
 /** Two towers with a common output width D. */
@@ -80,7 +87,14 @@ export function dualEncoder({ config, imageSize, vocabulary, context }: DualEnco
           : visionTransformerInit(foldIn(key, 0), { ...image, imageSize, outputs: width }),
       text:
         text.kind === "bag-of-words"
-          ? bagOfWordsInit(foldIn(key, 1), { ...text, vocabulary, outputs: width })
+          ? {
+              ...bagOfWordsInit(foldIn(key, 1), { ...text, vocabulary, outputs: width }),
+              words: embeddingInit(foldIn(key, 2), {
+                vocabulary,
+                width: text.width,
+                deviation: text.wordDeviation,
+              }),
+            }
           : textTransformerInit(foldIn(key, 1), { ...text, vocabulary, context, outputs: width }),
     }),
     images(params, images) {

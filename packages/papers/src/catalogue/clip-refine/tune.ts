@@ -1,0 +1,111 @@
+/**
+ * Chooses the settings that the paper does not give, on seeds that are never reported.
+ *
+ *   node --conditions=source tune.ts pretraining   the start of all arms: how far apart do the modalities lie?
+ *   node --conditions=source tune.ts refinement    learning rate for all arms, weights of RaFA and of direct alignment
+ *
+ * Prints one line per setting and seed. What was found stands in README.md, under "Settings that are not the paper's".
+ */
+import { randomKey } from "@concord/tensor";
+import type { ArrayTree, UnitContext } from "../../harness/contract.ts";
+import { type ClipRefineConfig, defaultConfig } from "./config.ts";
+import { experiment, type Prepared } from "./experiment.ts";
+
+const TUNING_SEEDS = [100, 101, 102] as const;
+const SHOWN = [
+  "accuracy",
+  "accuracy-new",
+  "accuracy-old",
+  "t2i-r5",
+  "i2t-r5",
+  "gap-l2",
+  "alignment",
+  "uniformity",
+];
+
+/** A unit of work that leaves nothing on disk. */
+function contextInMemory(config: ClipRefineConfig, seed: number): UnitContext<ClipRefineConfig> {
+  return {
+    config,
+    seed,
+    key: randomKey(seed),
+    unit: `tuning/seed-${seed}`,
+    inputs: {},
+    signal: new AbortController().signal,
+    log() {},
+    note(message) {
+      console.error(message);
+    },
+    progress() {},
+    memo: <T extends ArrayTree>(_name: string, build: () => Promise<T>): Promise<T> => build(),
+    checkpoint: { load: async () => null, save: async () => {} },
+    artefact() {
+      throw new Error("tuning leaves no files");
+    },
+  };
+}
+
+async function report(
+  setting: string,
+  arm: string,
+  prepared: Prepared,
+  context: UnitContext<ClipRefineConfig>,
+): Promise<void> {
+  const { metrics } = await experiment.runArm(arm, prepared, context);
+  const values = SHOWN.map((id) => `${id} ${(metrics[id] as number).toFixed(3)}`);
+  console.log([setting, `seed ${context.seed}`, arm, ...values].join("\t"));
+}
+
+type Pretraining = ClipRefineConfig["pretraining"];
+type Refinement = ClipRefineConfig["refinement"];
+
+const pretrainingVariants: readonly Partial<Pretraining>[] = [
+  { separation: 0 },
+  { separation: 4 },
+  { separation: 8 },
+  { separation: 16 },
+  { separation: 8, epochs: 12, learningRate: 2e-3 },
+];
+
+async function tunePretraining(): Promise<void> {
+  for (const seed of TUNING_SEEDS) {
+    for (const variant of pretrainingVariants) {
+      const config = { ...defaultConfig, pretraining: { ...defaultConfig.pretraining, ...variant } };
+      const context = contextInMemory(config, seed);
+      await report(JSON.stringify(variant), "pre-trained", await experiment.prepare(context), context);
+    }
+  }
+}
+
+/** Every trained arm gets every learning rate; the two weights concern one arm each. */
+const refinementVariants: readonly {
+  readonly arms: readonly string[];
+  readonly change: Partial<Refinement>;
+}[] = [
+  ...[2e-5, 5e-5, 1e-4, 2e-4].map((learningRate) => ({
+    arms: ["contrastive", "self-kd", "hycd", "hycd-align", "clip-refine"],
+    change: { learningRate },
+  })),
+  ...[1, 2, 8].map((lambdaRafa) => ({ arms: ["clip-refine", "rafa-no-noise"], change: { lambdaRafa } })),
+  ...[0.25, 4].map((lambdaAlign) => ({ arms: ["hycd-align"], change: { lambdaAlign } })),
+];
+
+async function tuneRefinement(): Promise<void> {
+  for (const seed of TUNING_SEEDS) {
+    const prepared = await experiment.prepare(contextInMemory(defaultConfig, seed));
+    await report("start", "pre-trained", prepared, contextInMemory(defaultConfig, seed));
+    for (const { arms, change } of refinementVariants) {
+      const config = { ...defaultConfig, refinement: { ...defaultConfig.refinement, ...change } };
+      for (const arm of arms)
+        await report(JSON.stringify(change), arm, prepared, contextInMemory(config, seed));
+    }
+  }
+}
+
+const stages: Readonly<Record<string, () => Promise<void>>> = {
+  pretraining: tunePretraining,
+  refinement: tuneRefinement,
+};
+const stage = stages[process.argv[2] ?? ""];
+if (!stage) throw new Error(`usage: tune.ts ${Object.keys(stages).join(" | ")}`);
+await stage();
