@@ -7,6 +7,7 @@ import { listRuns, showRun } from "./commands/runs.ts";
 import { startServer } from "./commands/start.ts";
 import { type Context, coloursFor, columnsOf } from "./context.ts";
 import { describeError, ExitCode, UsageError } from "./errors.ts";
+import { paragraph } from "./render/text.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
   readonly version: string;
@@ -94,10 +95,12 @@ function inputOption({ name, kind, placeholder, description, requires = [] }: Ru
   return new Option(`--${name}${value}`, `${description}${needs}`);
 }
 
-function presetHelp({ presets }: Experiment): string {
-  const lines = Object.entries(presets).map(
-    ([name, { description }]) => `  ${name.padEnd(8)} ${description}`,
-  );
+function presetHelp({ presets }: Experiment, columns: number): string {
+  const indent = " ".repeat(11);
+  const lines = Object.entries(presets).map(([name, { description }]) => {
+    const text = paragraph(description, columns, indent).slice(indent.length);
+    return `  ${name.padEnd(indent.length - 2)}${text}`;
+  });
   return `\nPresets:\n${lines.join("\n")}`;
 }
 
@@ -105,11 +108,8 @@ function armHelp({ arms }: Experiment): string {
   return `\nArms:\n  ${arms.map(({ id, role }) => (role === "ablation" ? id : `${id} (${role})`)).join("\n  ")}`;
 }
 
-/**
- * The paper that `concord run ARGS` is about, found before its experiment's flags are known: the first argument that
- * belongs to no flag.
- */
-function findPaper(args: readonly string[]): string | undefined {
+/** The paper that `concord run ARGS` is about, found before its experiment's flags are known. */
+async function findPaper(args: readonly string[], { papers }: Context): Promise<string | undefined> {
   const probe = addRunOptions(new Command("run"))
     .helpOption(false)
     .option("-h, --help")
@@ -124,7 +124,11 @@ function findPaper(args: readonly string[]): string | undefined {
     if (error instanceof CommanderError) return undefined;
     throw error;
   }
-  return probe.args[0]?.startsWith("-") === false ? probe.args[0] : undefined;
+  const [first] = probe.args;
+  if (first === undefined || !first.startsWith("-")) return first;
+  // The paper is named after flags of its own; what those take does not look different from a paper.
+  for (const candidate of probe.args) if (await papers.hasExperiment(candidate)) return candidate;
+  return undefined;
 }
 
 function examples(context: Context, lines: readonly (readonly [command: string, meaning: string])[]): string {
@@ -144,7 +148,8 @@ function addRun(program: Command, context: Context, experiment: Experiment | nul
   const options = inputs.map((input) => ({ input, option: inputOption(input) }));
   if (options.length > 0) run.optionsGroup("Your data:");
   for (const { option } of options) run.addOption(option);
-  if (experiment) run.addHelpText("after", `${presetHelp(experiment)}\n${armHelp(experiment)}`);
+  if (experiment)
+    run.addHelpText("after", `${presetHelp(experiment, columnsOf(context.stdout))}\n${armHelp(experiment)}`);
   const slug = experiment?.slug ?? "clip-refine";
   run.addHelpText(
     "after",
@@ -198,12 +203,14 @@ function createProgram(context: Context, experiment: Experiment | null, settle: 
     .description("Finds the paper that makes your embeddings agree, and runs it on your data.")
     .version(version, "-V, --version", "print the version")
     .helpOption("-h, --help", "explain a command")
-    .helpCommand(false)
+    .helpCommand("help [command]", "explain a command")
     .showHelpAfterError(`See \`${context.name} --help\`.`)
     .exitOverride()
     .configureOutput({
       writeOut: (text) => context.stdout.write(text),
       writeErr: (text) => context.stderr.write(text),
+      outputError: (text, write) =>
+        write(text.replace(/^error:/, coloursFor(context.stderr, context.env).red("Error:"))),
       getOutHelpWidth: () => columnsOf(context.stdout),
       getErrHelpWidth: () => columnsOf(context.stderr),
       getOutHasColors: () => coloursFor(context.stdout, context.env).isColorSupported,
@@ -284,10 +291,10 @@ function createProgram(context: Context, experiment: Experiment | null, settle: 
 }
 
 /** The experiment whose flags the command line may use; null when it names none. */
-async function experimentFor(args: readonly string[], { papers }: Context): Promise<Experiment | null> {
+async function experimentFor(args: readonly string[], context: Context): Promise<Experiment | null> {
   if (args[0] !== "run") return null;
-  const paper = findPaper(args.slice(1));
-  return paper === undefined ? null : papers.loadExperiment(paper);
+  const paper = await findPaper(args.slice(1), context);
+  return paper === undefined ? null : context.papers.loadExperiment(paper);
 }
 
 /**

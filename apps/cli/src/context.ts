@@ -1,6 +1,7 @@
 import type { Experiment, PaperCard } from "@concord/papers";
 import type { Site, SiteOptions } from "@concord/site";
 import picocolors from "picocolors";
+import { shellText } from "./render/text.ts";
 
 /** Where text goes: a terminal, a pipe, a file, or a test. */
 export type Output = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
@@ -51,4 +52,10 @@ export function columnsOf(output: Output): number {
 /** The folder with the runs: what was asked for, else CONCORD_RUNS, else `runs` in the current folder. */
 export function runsFolder(given: string | undefined, env: Context["env"]): string {
   return given ?? (env.CONCORD_RUNS || "runs");
+}
+
+/** A command line to be copied, for the runs in the folder that was given, if one was. */
+export function hint(context: Context, runs: string | undefined, ...args: readonly string[]): string {
+  const folder = runs === undefined ? [] : ["--runs", shellText(runs)];
+  return [context.name, ...args, ...folder].join(" ");
 }

@@ -1,5 +1,4 @@
 import * as papers from "@concord/papers";
-import { startSite } from "@concord/site";
 import { runCli } from "./cli.ts";
 
 const stopSignals = ["SIGINT", "SIGTERM"] as const;
@@ -15,7 +14,8 @@ process.exitCode = await runCli(process.argv.slice(2), {
   stderr: process.stderr,
   env: process.env,
   papers,
-  startSite,
+  // Loaded on demand: other commands need no web server.
+  startSite: async (options) => (await import("@concord/site")).startSite(options),
   self: [process.execPath, ...process.execArgv, process.argv[1] as string],
   name: process.env.npm_lifecycle_event === "concord" ? "npm run concord --" : "concord",
   onStopRequest(handler) {

@@ -47,9 +47,10 @@ export class ProgressDisplay {
 
   /** Prints a line above the progress line. */
   print(line: string): void {
-    this.#bar.stop();
+    const redrawn = this.#stderr.isTTY === true;
+    if (redrawn) this.#bar.stop();
     this.#stderr.write(`${line}\n`);
-    this.#bar.start(1, 0);
+    if (redrawn) this.#bar.start(1, 0);
   }
 
   end(): void {

@@ -6,10 +6,9 @@ import {
   type RunRequest,
   RunStore,
 } from "@concord/papers";
-import { type Context, coloursFor, columnsOf, runsFolder } from "../context.ts";
+import { type Context, coloursFor, columnsOf, hint, runsFolder } from "../context.ts";
 import { ExitCode, UsageError } from "../errors.ts";
 import { ProgressDisplay } from "../progress-display.ts";
-import { printable, shellText } from "../render/text.ts";
 import { renderReport } from "../report.ts";
 import { findRun } from "./runs.ts";
 
@@ -21,12 +20,6 @@ export interface RunOptions {
   readonly json?: boolean | undefined;
   /** Leave the run to a running site (or a later `--resume`) instead of executing it here. */
   readonly queue?: boolean | undefined;
-}
-
-/** A command line that does `args` to the runs in this folder, to be copied. */
-function hint(context: Context, options: RunOptions, ...args: readonly string[]): string {
-  const runs = options.runs === undefined ? [] : ["--runs", shellText(options.runs)];
-  return [context.name, ...args, ...runs].join(" ");
 }
 
 function openStore(context: Context, options: RunOptions): RunStore {
@@ -64,15 +57,14 @@ async function report(
     context.stdout.write(`\n${await renderReport(store, run, experiment, style)}\n`);
   }
   if (run.status === "done") return ExitCode.done;
-  const next = hint(context, options, "run", "--resume", run.id);
-  if (run.status === "cancelled") {
-    context.stderr.write(`\nCancelled. Go on from here with:\n  ${next}\n`);
-    return ExitCode.cancelled;
+  const cancelled = run.status === "cancelled";
+  if (!options.json) {
+    const what = cancelled
+      ? "Cancelled. Go on from here with:"
+      : `The run failed; the stack is in ${store.path(run.id, "error.txt")}. Try again from here with:`;
+    context.stderr.write(`\n${what}\n  ${hint(context, options.runs, "run", "--resume", run.id)}\n`);
   }
-  context.stderr.write(
-    `\nThe run failed: ${printable(run.error ?? run.status)}\nThe stack is in ${store.path(run.id, "error.txt")}. Try again from here with:\n  ${next}\n`,
-  );
-  return ExitCode.failed;
+  return cancelled ? ExitCode.cancelled : ExitCode.failed;
 }
 
 async function execute(
@@ -86,12 +78,13 @@ async function execute(
     const { description } = experiment.presets[run.preset];
     context.stderr.write(`${run.paper}, preset ${run.preset}: ${description}\nRun ${run.id}\n`);
   }
-  const display = options.json ? null : new ProgressDisplay(run, experiment.arms, context);
   const controller = new AbortController();
+  let display: ProgressDisplay | undefined;
   const end = listenForStop(context, () => {
     display?.print("Stopping after the current step; once more to stop at once.");
     controller.abort();
   });
+  if (!options.json) display = new ProgressDisplay(run, experiment.arms, context);
   let record: RunRecord;
   try {
     record = await executeRun(experiment, store, run.id, {
@@ -118,7 +111,7 @@ export async function runPaper(
   if (options.json) printRecord(context, store, run);
   else {
     context.stdout.write(
-      `Queued ${run.id}\nIt starts when \`${hint(context, options, "start")}\` serves this folder, or now with:\n  ${hint(context, options, "run", "--resume", run.id)}\n`,
+      `Queued ${run.id}\nIt starts when \`${hint(context, options.runs, "start")}\` serves this folder, or now with:\n  ${hint(context, options.runs, "run", "--resume", run.id)}\n`,
     );
   }
   return ExitCode.done;

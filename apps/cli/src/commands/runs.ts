@@ -5,10 +5,10 @@ import {
   UnknownPaperError,
   UnknownRunError,
 } from "@concord/papers";
-import { type Context, coloursFor, columnsOf, runsFolder } from "../context.ts";
+import { type Context, coloursFor, columnsOf, hint, runsFolder } from "../context.ts";
 import { ExitCode, UsageError } from "../errors.ts";
 import { type Cell, renderTable } from "../render/table.ts";
-import { durationText, printable, timeText } from "../render/text.ts";
+import { durationText, printable } from "../render/text.ts";
 import { renderReport } from "../report.ts";
 
 const MAX_SHOWN_MATCHES = 5;
@@ -81,24 +81,23 @@ export async function listRuns(context: Context, options: RunsOptions): Promise<
     const status = statusOf(store, run);
     const style = styles[status];
     const done = run.units.filter((unit) => unit.status === "done").length;
+    const units = status === "done" ? "" : ` ${done}/${run.units.length}`;
     return [
       run.id,
       run.preset,
-      { text: status, ...(style ? { style } : {}) },
-      `${done}/${run.units.length}`,
+      { text: `${status}${units}`, ...(style ? { style } : {}) },
       run.seconds === 0 ? "" : durationText(run.seconds),
-      timeText(run.createdAt),
       verdictText(run),
     ];
   });
-  const heads = ["Run", "Preset", "Status", "Units", "Time", "Created", "Claims"];
+  const heads = ["Run", "Preset", "Status", "Time", "Claims"];
   const table = renderTable(
-    heads.map((head) => ({ head, align: head === "Units" || head === "Time" ? "right" : "left" })),
+    heads.map((head) => ({ head, align: head === "Time" ? "right" : "left" })),
     rows,
     colours,
   );
   context.stdout.write(
-    `${table}\n\nClaims: ✓ reproduced, ✗ not reproduced, ? inconclusive. Details: ${context.name} runs ID (a unique part is enough)\n`,
+    `${table}\n\nClaims: ✓ reproduced, ✗ not reproduced, ? inconclusive. An id begins with the time in UTC.\nOne of them in full: ${context.name} runs ID (a part that no other id has is enough)\n`,
   );
   return ExitCode.done;
 }
@@ -120,6 +119,7 @@ export async function showRun(context: Context, id: string, options: RunsOptions
   const style = { columns: columnsOf(context.stdout), colours: coloursFor(context.stdout, context.env) };
   context.stdout.write(`${await renderReport(store, run, experiment, style)}\n`);
   const resumable = run.status === "cancelled" || run.status === "failed" || store.isInterrupted(run);
-  if (resumable) context.stdout.write(`\nGo on from here: ${context.name} run --resume ${run.id}\n`);
+  if (resumable)
+    context.stdout.write(`\nGo on from here: ${hint(context, options.runs, "run", "--resume", run.id)}\n`);
   return ExitCode.done;
 }

@@ -6,13 +6,14 @@ import {
   type PublishedTable,
 } from "@concord/papers";
 import type { RenderOptions } from "./results.ts";
-import { COLUMN_GAP, renderTable } from "./table.ts";
-import { paragraph, printable } from "./text.ts";
+import { COLUMN_GAP, renderSplitTable, renderTable } from "./table.ts";
+import { paragraph, printable, wrapLines } from "./text.ts";
 import { marginText } from "./verdicts.ts";
 
 const LABEL_WIDTH = 34;
 const VALUE_WIDTH = 16;
 const INDENT = "  ";
+const LINK_INDENT = `${INDENT}       `;
 
 function indented(text: string): string {
   return text.replaceAll(/^(?=.)/gm, INDENT);
@@ -26,17 +27,14 @@ function authorsText({ authors, authorCount }: PaperCard): string {
 
 function renderPublished(table: PublishedTable, { columns, colours }: RenderOptions): string {
   const mark = table.confirmed ? "" : " (not confirmed in the paper itself)";
-  const rows = table.rows.map(({ label, values }) => [
-    printable(label),
-    ...values.map((value) => (value === null ? "-" : printable(String(value)))),
-  ]);
-  const grid = renderTable(
-    [
-      { head: "", width: LABEL_WIDTH },
-      ...table.columns.map((head) => ({ head, align: "right" as const, width: VALUE_WIDTH })),
-    ],
-    rows,
-    colours,
+  const wrapped = (text: string, width: number) => wrapLines(printable(text), width).join("\n");
+  const grid = renderSplitTable(
+    { head: "", cells: table.rows.map(({ label }) => ({ text: wrapped(label, LABEL_WIDTH) })) },
+    table.columns.map((head, column) => ({
+      head: wrapped(head, VALUE_WIDTH),
+      cells: table.rows.map(({ values }) => ({ text: wrapped(String(values[column] ?? "-"), VALUE_WIDTH) })),
+    })),
+    { columns: columns - INDENT.length, colours },
   );
   const source = paragraph(`Source: ${table.source}${mark}`, columns, INDENT);
   return `${paragraph(table.caption, columns)}\n${indented(grid)}\n${table.confirmed ? colours.dim(source) : colours.yellow(source)}`;
@@ -93,7 +91,14 @@ export function renderPaper(
   const head = (text: string) => colours.bold(text);
   const origin = [authorsText(card), card.published, card.venue].filter(Boolean).join(" · ");
   const links = [`Paper  ${arxivAbsUrl(card)}`, `PDF    ${arxivPdfUrl(card)}`];
-  if (card.code) links.push(`Code   ${card.code.url} (${card.code.licence})`);
+  if (card.code) {
+    links.push(`Code   ${card.code.url}`);
+    links.push(
+      ...wrapLines(card.code.licence, columns - LINK_INDENT.length).map(
+        (line) => `${LINK_INDENT.slice(INDENT.length)}${line}`,
+      ),
+    );
+  }
   const parts = [
     `${head(paragraph(card.title, columns))}\n${colours.dim(paragraph(origin, columns))}`,
     paragraph(card.summary, columns),

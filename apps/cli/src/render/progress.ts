@@ -132,10 +132,16 @@ function lossText(loss: number): string {
     : loss.toExponential(2);
 }
 
+/** Whole seconds: an estimate knows no tenths. */
+function remainingText(seconds: number | null): string {
+  if (seconds === null) return "-";
+  return seconds < 60 ? `${Math.ceil(seconds)} s` : durationText(seconds);
+}
+
 /** The figures of a line, the most useful first. */
 function figures(view: ProgressView): string[] {
   const { remainingSeconds, loss, samplesPerSecond, dataSeconds, computeSeconds } = view;
-  const parts = [`ETA ${remainingSeconds === null ? "-" : durationText(remainingSeconds)}`];
+  const parts = [`ETA ${remainingText(remainingSeconds)}`];
   if (loss !== null) parts.push(`loss ${lossText(loss)}`);
   if (samplesPerSecond !== null) {
     parts.push(`${Math.round(samplesPerSecond).toLocaleString("en-GB")} samples/s`);
@@ -146,12 +152,22 @@ function figures(view: ProgressView): string[] {
   return parts;
 }
 
+/** The figures in less room: the wait for data as a share of the time. */
+function shortFigures(view: ProgressView): string[] {
+  const { dataSeconds, computeSeconds } = view;
+  const parts = figures({ ...view, dataSeconds: null });
+  if (dataSeconds !== null && computeSeconds !== null && dataSeconds + computeSeconds > 0) {
+    parts.push(`data ${Math.round((100 * dataSeconds) / (dataSeconds + computeSeconds))} %`);
+  }
+  return parts;
+}
+
 /**
  * One line that says how far a run is:
  *
  *   3/20 seed-0/contrastive · training ━━━━━━──── 62 % · ETA 2 min 10 s · loss 1.234 · 980 samples/s · …
  *
- * In a terminal it is cut to `columns`, first by a shorter bar, then by leaving out the last figures.
+ * In a terminal it is cut to `columns`, first by a shorter bar, then by shorter and fewer figures.
  *
  * @param options.columns  null for plain lines of any length, without a bar
  */
@@ -163,7 +179,7 @@ export function progressLine(
   if (view.unit === null) return `${place} starting`;
   const phase = printable(view.phase ?? "working");
   const percent = view.share === null ? "" : `${Math.floor(100 * view.share)} %`;
-  const rest = figures(view);
+  let rest = figures(view);
   if (columns === null) {
     return [`${place} ${view.unit}`, [phase, percent].filter(Boolean).join(" "), ...rest].join(" · ");
   }
@@ -172,6 +188,7 @@ export function progressLine(
       .length;
   let width = BAR_WIDTH;
   while (width > MIN_BAR_WIDTH && lengthWith(width, rest) > columns) width--;
+  if (lengthWith(width, rest) > columns) rest = shortFigures(view);
   while (rest.length > 1 && lengthWith(width, rest) > columns) rest.pop();
   while (width < BAR_WIDTH && lengthWith(width + 1, rest) <= columns) width++;
   const work = `${phase} ${bar(view.share ?? 0, width, colours)} ${percent.padStart(5)}`;

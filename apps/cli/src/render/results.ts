@@ -1,6 +1,6 @@
 import { type Experiment, type Metric, type RunRecord, summarise } from "@concord/papers";
 import type { Colours } from "../context.ts";
-import { type Cell, COLUMN_GAP, renderTable } from "./table.ts";
+import { type Cell, renderSplitTable } from "./table.ts";
 import { countText, numberText, paragraph, printable, wrapLines } from "./text.ts";
 
 /** What the report needs of an experiment: its descriptions. */
@@ -25,27 +25,6 @@ function metricsOf(run: RunRecord, experiment: ExperimentInfo | null): readonly 
 function headOf({ label, unit, better }: Metric): string {
   const arrow = { higher: "↑", lower: "↓", neither: "" }[better];
   return [...wrapLines(printable(label), HEAD_WIDTH), [unit, arrow].filter(Boolean).join(" ")].join("\n");
-}
-
-function textWidth(text: string): number {
-  return Math.max(...text.split("\n").map((line) => line.length));
-}
-
-/** Columns that fit beside each other, group after group, in their order. */
-function splitColumns<T extends { readonly width: number }>(columns: readonly T[], room: number): T[][] {
-  const groups: T[][] = [];
-  let left = 0;
-  for (const column of columns) {
-    const needed = column.width + COLUMN_GAP;
-    const group = groups.at(-1);
-    if (group && needed <= left) group.push(column);
-    else {
-      groups.push([column]);
-      left = room;
-    }
-    left -= needed;
-  }
-  return groups;
 }
 
 /**
@@ -89,20 +68,12 @@ export function renderResults(
         ? { text: `${shown}${spread} *`, style: colours.green }
         : { text: `${shown}${spread}${best === null ? "" : "  "}` };
     });
-    const head = headOf(metric);
-    return { head, cells, width: Math.max(textWidth(head), ...cells.map(({ text }) => textWidth(text))) };
+    return { head: headOf(metric), cells };
   });
-  const armWidth = Math.max("Arm".length, ...armCells.map(({ text }) => textWidth(text)));
-  const tables = splitColumns(metricColumns, columns - armWidth).map((group) =>
-    renderTable(
-      [{ head: "Arm" }, ...group.map(({ head }) => ({ head, align: "right" as const }))],
-      armCells.map((arm, row) => [arm, ...group.map(({ cells }) => cells[row] as Cell)]),
-      colours,
-    ),
-  );
+  const tables = renderSplitTable({ head: "Arm", cells: armCells }, metricColumns, { columns, colours });
   const seeds = new Set(run.results.map(({ seed }) => seed)).size;
   const spread =
     seeds > 1 ? `Mean ± standard deviation over ${countText(seeds, "seed")}` : "One seed, so no spread";
   const legend = `${spread}; * best; ↑ higher is better, ↓ lower is better.`;
-  return [...tables, paragraph(legend, columns)].join("\n\n");
+  return `${tables}\n\n${paragraph(legend, columns)}`;
 }

@@ -66,3 +66,51 @@ export function renderTable(
     .map((line) => line.trimEnd())
     .join("\n");
 }
+
+/** A column of finished cells. */
+export interface CellColumn {
+  readonly head: string;
+  readonly cells: readonly Cell[];
+}
+
+function widthOf({ head, cells }: CellColumn): number {
+  const lines = [head, ...cells.map(({ text }) => text)].flatMap((text) => text.split("\n"));
+  return Math.max(...lines.map((line) => line.length));
+}
+
+/** Columns that fit beside each other, group after group, in their order; every group has at least one. */
+function splitColumns(columns: readonly CellColumn[], room: number): CellColumn[][] {
+  const groups: CellColumn[][] = [];
+  let left = 0;
+  for (const column of columns) {
+    const needed = widthOf(column) + COLUMN_GAP;
+    const group = groups.at(-1);
+    if (group && needed <= left) group.push(column);
+    else {
+      groups.push([column]);
+      left = room;
+    }
+    left -= needed;
+  }
+  return groups;
+}
+
+/**
+ * A table of numbers whose rows are named by its first column. Columns that do not fit beside each other go into
+ * further tables below, each with the names again.
+ */
+export function renderSplitTable(
+  names: CellColumn,
+  values: readonly CellColumn[],
+  { columns, colours }: { readonly columns: number; readonly colours: Colours },
+): string {
+  return splitColumns(values, columns - widthOf(names))
+    .map((group) =>
+      renderTable(
+        [{ head: names.head }, ...group.map(({ head }) => ({ head, align: "right" as const }))],
+        names.cells.map((name, row) => [name, ...group.map(({ cells }) => cells[row] ?? "")]),
+        colours,
+      ),
+    )
+    .join("\n\n");
+}
