@@ -70,7 +70,7 @@ const smallPretraining = {
   norm: CLIP_NORM,
 } as const;
 
-const smallOwn = { imageSize: 48, heldOut: 0.2, evaluation: 1000, vocabulary: 8192, context: 32 } as const;
+const smallOwn = { imageSize: 32, heldOut: 0.2, evaluation: 1000, vocabulary: 8192, context: 32 } as const;
 
 export const defaultConfig: ClipRefineConfig = {
   data: { generated: { pretraining: 12_000, refinement: 4096, evaluation: 2000 }, own: smallOwn },

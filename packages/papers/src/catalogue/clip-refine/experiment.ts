@@ -4,7 +4,7 @@ import { type ClipRefineConfig, defaultConfig, paperConfig, smokeConfig } from "
 import { type DualEncoder, type DualEncoderParams, dualEncoder } from "./dual-encoder.ts";
 import { calibrateNorms, createEmbedder, type Embedder } from "./embedder.ts";
 import { evaluateEncoder, metrics } from "./evaluation.ts";
-import { inputs, loadOwnTask, ownRun, validateOwnRun } from "./own-data.ts";
+import { inputs, loadOwnTask, ownRun, pretrainingEpochs, validateOwnRun } from "./own-data.ts";
 import { generatedTask, type Task } from "./task.ts";
 import { pretrain, refine } from "./training.ts";
 
@@ -156,7 +156,9 @@ async function prepare(context: UnitContext<ClipRefineConfig>): Promise<Prepared
       set: task.pretraining,
       tokenizer,
       context: length,
-      config: config.pretraining,
+      config: own
+        ? { ...config.pretraining, epochs: pretrainingEpochs(own, task.pretraining.count) }
+        : config.pretraining,
     });
     const { norm } = config.pretraining;
     const scaled = norm > 0 ? await calibrateNorms(embedder, params, task.pretraining, norm) : params;

@@ -69,7 +69,7 @@ export const inputs: readonly RunInput[] = [
     name: "epochs",
     kind: "text",
     placeholder: "N",
-    description: "Epochs of pre-training (stage A).",
+    description: "Epochs of pre-training (stage A). Default: about as many steps as on the generated world.",
     requires: ["pairs"],
   },
   {
@@ -111,6 +111,8 @@ export interface OwnRun {
   readonly labelColumn: string | undefined;
   readonly imageSize: number;
   readonly strict: boolean;
+  /** Epochs of pre-training that the user wants. */
+  readonly epochs: number | undefined;
   /** The preset's configuration with the user's changes. */
   readonly config: ClipRefineConfig;
 }
@@ -124,7 +126,7 @@ export function ownRun(config: ClipRefineConfig, given: Inputs): OwnRun | null {
   const pairs = textInput(given, "pairs");
   if (pairs === undefined) return null;
   const imageSize = integerInput(given, "image-size", MAX_IMAGE_SIZE) ?? config.data.own.imageSize;
-  const epochs = integerInput(given, "epochs", MAX_EPOCHS) ?? config.pretraining.epochs;
+  const epochs = integerInput(given, "epochs", MAX_EPOCHS);
   const refineEpochs = integerInput(given, "refine-epochs", MAX_EPOCHS) ?? config.refinement.epochs;
   const { image } = config.encoder;
   if (image.kind === "vision-transformer" && imageSize % image.patchSize !== 0)
@@ -139,12 +141,22 @@ export function ownRun(config: ClipRefineConfig, given: Inputs): OwnRun | null {
     labelColumn: textInput(given, "label-column"),
     imageSize,
     strict: given.strict === true,
-    config: {
-      ...config,
-      pretraining: { ...config.pretraining, epochs },
-      refinement: { ...config.refinement, epochs: refineEpochs },
-    },
+    epochs,
+    config: { ...config, refinement: { ...config.refinement, epochs: refineEpochs } },
   };
+}
+
+/**
+ * Epochs of pre-training on own images: what the user wants, else as many as make the steps that the preset does on
+ * the generated world, else the preset's.
+ */
+export function pretrainingEpochs({ epochs, config }: OwnRun, images: number): number {
+  if (epochs !== undefined) return epochs;
+  const { data, pretraining } = config;
+  if (!data.generated) return pretraining.epochs;
+  const stepsPerEpoch = (count: number): number => Math.max(1, Math.floor(count / pretraining.batchSize));
+  const steps = pretraining.epochs * stepsPerEpoch(data.generated.pretraining);
+  return Math.ceil(steps / stepsPerEpoch(images));
 }
 
 function open(run: OwnRun) {
@@ -204,7 +216,11 @@ export async function loadOwnTask(context: UnitContext<ClipRefineConfig>, run: O
   const classifications =
     run.labelColumn === undefined ? [] : [classificationOf(evaluation, run.labelColumn)];
   // The tokenizer must not have seen the held-out captions.
-  const tokenizer = trainBpeTokenizer(training.captions.flat(), { maxVocabulary: own.vocabulary });
+  const tokenizer = trainBpeTokenizer(training.captions.flat(), {
+    maxVocabulary: own.vocabulary,
+    // A bag of words has no use for the marks of begin and end.
+    boundaries: run.config.encoder.text.kind === "transformer",
+  });
   context.note(
     `${set.count} images: ${training.count} to train, ${evaluation.count} of ${heldOut.count} held-out ones to evaluate.`,
   );
