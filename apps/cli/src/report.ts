@@ -1,7 +1,7 @@
 import { type LogRecord, LogTail, type RunRecord, type RunStore } from "@concord/papers";
 import { type ExperimentInfo, type RenderOptions, renderResults } from "./render/results.ts";
 import { countText, durationText, paragraph, printable, timeText } from "./render/text.ts";
-import { renderVerdicts } from "./render/verdicts.ts";
+import { renderVerdicts, untestedClaims } from "./render/verdicts.ts";
 
 const SHOWN_NOTES = 6;
 
@@ -83,10 +83,15 @@ export async function renderReport(
   const status = store.isInterrupted(run) ? "interrupted" : run.status;
   const parts = [`${colours.bold(run.paper)} · preset ${run.preset} · ${status}`];
   if (run.results.length > 0) parts.push(renderResults(run, experiment, options));
-  if (run.verdicts.length > 0) {
+  const untested = untestedClaims(run, experiment);
+  if (run.verdicts.length + untested.length > 0) {
     parts.push(`${colours.bold("Claims")}\n${renderVerdicts(run, experiment, options)}`);
   }
-  const notes = await readNotes(store, run.id);
+  // The log says it as well, for those who read only that.
+  const shown = untested.map(({ claim }) => `Claim '${claim.id}' was not tested`);
+  const notes = (await readNotes(store, run.id)).filter(
+    ({ message }) => !shown.some((start) => message.startsWith(start)),
+  );
   if (notes.length > 0) parts.push(renderNotes(notes, options));
   if (run.error !== undefined) parts.push(colours.red(`Failed: ${printable(run.error)}`));
   parts.push(renderFacts(run, store.path(run.id), options));

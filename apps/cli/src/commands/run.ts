@@ -9,6 +9,7 @@ import {
 import { type Context, coloursFor, columnsOf, hint, runsFolder } from "../context.ts";
 import { ExitCode, UsageError } from "../errors.ts";
 import { ProgressDisplay } from "../progress-display.ts";
+import { countText } from "../render/text.ts";
 import { renderReport } from "../report.ts";
 import { findRun } from "./runs.ts";
 
@@ -75,8 +76,8 @@ async function execute(
   run: RunRecord,
 ): Promise<ExitCode> {
   if (!options.json) {
-    const { description } = experiment.presets[run.preset];
-    context.stderr.write(`${run.paper}, preset ${run.preset}: ${description}\nRun ${run.id}\n`);
+    const size = `${countText(run.seeds.length, "seed")}, ${countText(run.arms.length, "arm")}`;
+    context.stderr.write(`${run.paper}, preset ${run.preset}: ${size}\nRun ${run.id}\n`);
   }
   const controller = new AbortController();
   let display: ProgressDisplay | undefined;

@@ -1,4 +1,12 @@
-import type { Claim, Metric, RunRecord, Verdict, VerdictOutcome } from "@concord/papers";
+import {
+  type Claim,
+  judge,
+  type Metric,
+  type RunRecord,
+  type UntestedClaim,
+  type Verdict,
+  type VerdictOutcome,
+} from "@concord/papers";
 import type { ExperimentInfo, RenderOptions } from "./results.ts";
 import { COLUMN_GAP, type Column, renderTable } from "./table.ts";
 import { numberText, paragraph, printable, signedText } from "./text.ts";
@@ -46,17 +54,33 @@ export function verdictCells(verdict: Verdict, metric: Metric | undefined): read
   ];
 }
 
-/** Every claim that the run tested: outcome, mean change over paired seeds, its 95 % interval, and the margin. */
+function untestedCells({ claim, reason }: UntestedClaim, metric: Metric | undefined): readonly string[] {
+  return ["- not tested", "-", "-", marginText(claim, metric), `${printable(claim.statement)} (${reason})`];
+}
+
+/** The claims that a finished run says nothing about, and why. */
+export function untestedClaims(run: RunRecord, experiment: ExperimentInfo | null): readonly UntestedClaim[] {
+  return run.status === "done" && experiment ? judge(experiment.claims, run).untested : [];
+}
+
+/** Every claim of the run: outcome, mean change over paired seeds, its 95 % interval, and the margin. */
 export function renderVerdicts(
   run: RunRecord,
   experiment: ExperimentInfo | null,
   { columns, colours }: RenderOptions,
 ): string {
   const styles = { reproduced: colours.green, "not reproduced": colours.red, inconclusive: colours.yellow };
-  const rows = run.verdicts.map((verdict) => {
-    const metric = experiment?.metrics.find(({ id }) => id === verdict.metric);
-    return { outcome: verdict.outcome, cells: verdictCells(verdict, metric) };
-  });
+  const metricOf = (wanted: string) => experiment?.metrics.find(({ id }) => id === wanted);
+  const rows = [
+    ...run.verdicts.map((verdict) => ({
+      style: styles[verdict.outcome],
+      cells: verdictCells(verdict, metricOf(verdict.metric)),
+    })),
+    ...untestedClaims(run, experiment).map((untested) => ({
+      style: colours.dim,
+      cells: untestedCells(untested, metricOf(untested.claim.metric)),
+    })),
+  ];
   const heads = ["Outcome", "Change", "95 % interval", "Margin"];
   const taken = heads
     .map((head, index) => Math.max(head.length, ...rows.map(({ cells }) => cells[index]?.length ?? 0)))
@@ -67,11 +91,10 @@ export function renderVerdicts(
   ];
   const table = renderTable(
     layout,
-    rows.map(({ outcome, cells }) =>
-      cells.map((text, index) => (index === 0 ? { text, style: styles[outcome] } : text)),
-    ),
+    rows.map(({ style, cells }) => cells.map((text, index) => (index === 0 ? { text, style } : text))),
     colours,
   );
+  if (run.verdicts.length === 0) return table;
   const rule = run.verdicts.every(({ interval }) => interval === null)
     ? "One seed gives no interval, so no verdict: run at least two, e.g. with --seeds 3."
     : "Changes count positive in the claimed direction, over paired seeds. Reproduced: the whole interval reaches the margin; not reproduced: all of it stays below.";
