@@ -1,8 +1,9 @@
 // Entry of every npm script. It runs on any Node that npm itself runs on: it installs what the lock file
 // names and is not there yet, finds a Node of at least version 24, and hands the task over to that.
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { constants } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -73,9 +74,24 @@ const env = {
 };
 // 'concord' is used from the folder the user stands in, everything else from the repository.
 const cwd = task === "concord" ? (process.env.INIT_CWD ?? process.cwd()) : root;
-commands.forEach((command, index) => {
+
+/** Runs one command to its end. Ctrl-C reaches it by itself, being of the terminal; other requests to stop are passed on. */
+function execute(args) {
+  return new Promise((resolvePromise) => {
+    const child = spawn(node, args, { cwd, stdio: "inherit", env });
+    const passOn = () => child.kill("SIGTERM");
+    const stay = () => {};
+    process.on("SIGTERM", passOn).on("SIGINT", stay);
+    child.once("close", (code, signal) => {
+      process.off("SIGTERM", passOn).off("SIGINT", stay);
+      resolvePromise(code ?? 128 + (constants.signals[signal] ?? 0));
+    });
+  });
+}
+
+for (const [index, command] of commands.entries()) {
   const last = index === commands.length - 1;
   if (task === "test") console.log(`\n> ${command.map((part) => part.replace(`${root}/`, "")).join(" ")}`);
-  const result = spawnSync(node, [...command, ...(last ? rest : [])], { cwd, stdio: "inherit", env });
-  if (result.status !== 0) process.exit(result.status ?? 1);
-});
+  const status = await execute([...command, ...(last ? rest : [])]);
+  if (status !== 0) process.exit(status);
+}
