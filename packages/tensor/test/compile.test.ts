@@ -113,6 +113,16 @@ describe("compile", () => {
     expect(toNumbers(await double(x))).toEqual([2, 20]);
   });
 
+  test("reads arrays that are views into larger or shared memory", async () => {
+    const double = compile((x: Tensor) => mul(x, 2), { runtime });
+    const view = new Float32Array([1, 2, 3, 4]).subarray(1, 3);
+    const shared = new Float32Array(new SharedArrayBuffer(32), 8, 2).fill(5);
+    expect(toNumbers(await double({ dtype: "float32", shape: [2], data: view }))).toEqual([4, 6]);
+    expect(toNumbers(await double({ dtype: "float32", shape: [2], data: shared }))).toEqual([10, 10]);
+    const short = { dtype: "float32", shape: [3], data: view } as const;
+    await expect(double(short)).rejects.toThrow("Tensor's size(3) does not match data length(2)");
+  });
+
   test("compiles once for calls that overlap", async () => {
     const counted = trackedRuntime();
     const slow = compile((x: Tensor) => add(exp(x), 1), { runtime: counted });

@@ -10,6 +10,7 @@ import {
   evaluate,
   globalNorm,
   minimise,
+  mul,
   ndarray,
   sgd,
   square,
@@ -175,6 +176,13 @@ describe("clipByGlobalNorm", () => {
     expectClose("layers/0", layer!, stored.clipped["layers/0"]!.data, 1e-6);
     expectClose("bias", bias!, stored.clipped.bias!.data, 1e-6);
     expectClose("norm", norm!, [stored.norm], 1e-6);
+  });
+
+  test("leaves gradients of zero at zero and bounds tiny ones", async () => {
+    const clip = (gradient: number): Tensor => clipByGlobalNorm({ w: tensor([gradient]) }, 1e-6).gradients.w;
+    const [zero, tiny] = await allValuesOf([clip(0), mul(clip(2e-6), 1e6)]);
+    expect(zero).toEqual([0]);
+    expectClose("2e-6 clipped to 1e-6, with PyTorch's epsilon of 1e-6", tiny!, [2 / 3], 1e-6);
   });
 
   test("globalNorm joins all leaves of a tree", async () => {

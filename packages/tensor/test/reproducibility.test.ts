@@ -7,19 +7,27 @@ import {
   foldIn,
   foldInTensor,
   gather,
+  gradients,
   keyArray,
   layerNorm,
   matmul,
   mean,
   minimise,
+  mul,
   ndarray,
   normalArray,
+  ones,
   randomKey,
   relu,
+  segmentSum,
+  softmax,
   softmaxCrossEntropy,
+  sum,
+  toNumbers,
   uniformArray,
   zerosArray,
 } from "../src/index.ts";
+import { expectClose } from "./support/arrays.ts";
 
 describe("runs are reproducible to the bit", () => {
   const width = 24;
@@ -95,5 +103,33 @@ describe("runs are reproducible to the bit", () => {
     expect(resumed.state()).toEqual(whole.state());
     await whole.close();
     await resumed.close();
+  });
+
+  test("enough work for several threads gives the same bits every time, repeated indices included", async () => {
+    const rows = 20_000;
+    const [x, w] = [normalArray(randomKey(1), [rows, 32]), normalArray(randomKey(2), [32, 64])];
+    const ids = ndarray(Array.from(uniformArray(randomKey(3), [rows], 0, 5).data, Math.floor), {
+      dtype: "int32",
+    });
+    const step = compile((a: Tensor, b: Tensor, segments: Tensor) => {
+      const y = softmax(matmul(a, b));
+      const pooled = segmentSum(y, segments, 5);
+      return {
+        pooled,
+        gradients: gradients(sum(mul(pooled, pooled)), [a, b]),
+        count: segmentSum(ones([rows]), segments, 5),
+      };
+    });
+    const [first, second] = [await step(x, w, ids), await step(x, w, ids)];
+    expect(second).toEqual(first);
+    const counts = new Array<number>(5).fill(0);
+    for (const id of ids.data) counts[id] = counts[id]! + 1;
+    expect(toNumbers(first.count)).toEqual(counts);
+    expectClose(
+      "total of the probabilities",
+      [toNumbers(first.pooled).reduce((p, q) => p + q, 0)],
+      [rows],
+      1e-5,
+    );
   });
 });
