@@ -13,10 +13,6 @@ const CHUNK = 250;
 
 /** The towers of a dual encoder on arrays: each is compiled once per batch size, whatever the parameters. */
 export interface Embedder {
-  /** [B, 3, S, S] standardised images to [B, D] */
-  imageBatch(params: DualEncoderParams, images: NDArray): Promise<NDArray>;
-  /** [B, T] tokens and mask to [B, D] */
-  textBatch(params: DualEncoderParams, tokens: NDArray, mask: NDArray): Promise<NDArray>;
   /** All images of a set, [N, D]. */
   images(
     params: DualEncoderParams,
@@ -55,8 +51,6 @@ export function createEmbedder(encoder: DualEncoder, tokenizer: TextTokenizer, c
     return { dtype: "float32", shape: [count, encoder.width], data };
   };
   return {
-    imageBatch: encodeImages,
-    textBatch: encodeTexts,
     images: (params, set, signal) =>
       inChunks(set.count, signal, async (start, end) => {
         const indices = Array.from({ length: end - start }, (_, i) => start + i);

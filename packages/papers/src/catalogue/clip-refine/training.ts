@@ -29,7 +29,6 @@ import {
   type PairBatch,
   separateModalities,
 } from "./dual-encoder.ts";
-import type { Embedder } from "./embedder.ts";
 import { clipRefineObjective } from "./objective.ts";
 import { drawReferences } from "./rafa.ts";
 
@@ -134,7 +133,6 @@ export async function pretrain(
 
 export interface RefinementRequest {
   readonly encoder: DualEncoder;
-  readonly embedder: Embedder;
   readonly start: DualEncoderParams;
   readonly recipe: ArmRecipe;
   readonly set: CaptionedImageSet;
@@ -145,21 +143,22 @@ export interface RefinementRequest {
   readonly logitScale: number;
 }
 
-/** A batch of stage B: pairs, and what the frozen start makes of them. */
+/** A batch of stage B: pairs, and the parameters of the teacher, which never change. */
 interface RefinementBatch {
   readonly pairs: PairBatch;
-  readonly teacher: { readonly image: Tensor; readonly text: Tensor };
+  readonly frozen: Params;
 }
 
 /**
  * Stage B: trains a copy of the start with an arm's objective. Batches and references depend on the seed alone, so all
- * arms of a seed see the same. The teacher is the start itself, run on each batch beforehand.
+ * arms of a seed see the same. The teacher is the start itself; it runs in the same graph, fed with the same arrays in
+ * every step, and the graph of an arm without distillation leaves it out.
  */
 export async function refine(
   context: UnitContext<unknown>,
   request: RefinementRequest,
 ): Promise<DualEncoderParams> {
-  const { encoder, embedder, start, recipe, set, config, logitScale } = request;
+  const { encoder, start, recipe, set, config, logitScale } = request;
   await using batches = captionedBatches(set, {
     key: foldIn(context.key, streams.refinementBatches),
     batchSize: Math.min(config.batchSize, set.count),
@@ -180,14 +179,7 @@ export async function refine(
     name: "refinement",
     steps: config.epochs * batches.stepsPerEpoch,
     trainer: trainer.loop,
-    batchAt: async (step) => {
-      const { images, tokens, mask } = await batches.batch(step);
-      const teacher = {
-        image: await embedder.imageBatch(start, images),
-        text: await embedder.textBatch(start, tokens, mask),
-      };
-      return { pairs: { images, tokens, mask }, teacher };
-    },
+    batchAt: async (step) => ({ pairs: pairsOf(await batches.batch(step)), frozen: start }),
     samplesPerStep: Math.min(config.batchSize, set.count),
   });
   const params = trainer.params();
@@ -203,8 +195,9 @@ function refinementLoss(
   logitScale: number,
   referenceKey: Key,
 ): (params: Params, batch: RefinementBatch, step: Tensor) => LossParts {
-  return (params, { pairs, teacher }, step) => {
+  return (params, { pairs, frozen }, step) => {
     const student = encoder.pairs(params, pairs);
+    const teacher = encoder.pairs(frozen, pairs);
     const key = foldInTensor(keyTensor(referenceKey), cast(step, "int32"));
     const prior = recipe.rafa?.prior;
     const references = drawReferences(key, student.image.shape, prior ? { prior } : {});
