@@ -201,7 +201,6 @@ export const experiment: Experiment<ClipRefineConfig, Prepared> = {
     const params = recipe
       ? await refine(context, {
           encoder,
-          embedder,
           start: pretrained,
           recipe,
           set: task.refinement,
