@@ -308,6 +308,32 @@ describe("traps", () => {
     }
   });
 
+  it("lets no gradient reach the references", async () => {
+    const { image, text } = await lossAndGradients(teacher, (references) =>
+      rafa(student.image, student.text, references),
+    );
+    expect([...toNumbers(image), ...toNumbers(text)].every((value) => value === 0)).toBe(true);
+  });
+
+  it("weighs the three parts", async () => {
+    const parts = await compile(() => ({
+      ...clipRefineObjective(student, teacher, student, {
+        lambdaContrastive: 3,
+        lambdaRafa: 5,
+        lambdaHycd: 7,
+        logitScale: 2,
+      }),
+      swapped: clipRefineObjective(student, teacher, teacher, { lambdaRafa: 5, lambdaHycd: 7 }).loss,
+    }))();
+    const read = (array: NDArray): number => Number(array.data[0]);
+    expect(read(parts.loss)).toBeCloseTo(
+      3 * read(parts.contrastive) + 5 * read(parts.rafa) + 7 * read(parts.hycd),
+      4,
+    );
+    expect(read(parts.rafa)).toBe(0);
+    expect(read(parts.swapped)).toBeGreaterThan(7 * read(parts.hycd));
+  });
+
   it("mixes the truth into the targets after the softmax, not into the logits", async () => {
     const logits = pairLogits(teacher);
     const [soft, mixed] = await Promise.all([
