@@ -83,7 +83,7 @@ export const defaultConfig: ClipRefineConfig = {
   refinement: {
     epochs: 1,
     batchSize: 64,
-    learningRate: 5e-5,
+    learningRate: 2e-5,
     weightDecay: PAPER_DEFAULTS.weightDecay,
     logits: "cosine",
     lambdaRafa: 4,

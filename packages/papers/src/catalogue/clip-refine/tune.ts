@@ -1,17 +1,19 @@
 /**
- * Chooses the settings that the paper does not give, on seeds that are never reported.
+ * Tries the settings that the paper does not give, on seeds that are never reported.
  *
- *   node --conditions=source tune.ts pretraining   the start of all arms: how far apart do the modalities lie?
- *   node --conditions=source tune.ts refinement    learning rate for all arms, weights of RaFA and of direct alignment
+ *   node --conditions=source tune.ts start        stage A: how far apart do the modalities lie?
+ *   node --conditions=source tune.ts refinement   stage B: learning rate, weights, kind of logits
  *
- * Prints one line per setting and seed. What was found stands in README.md, under "Settings that are not the paper's".
+ * Further arguments are seeds; default 100 101 102. Prints one line per setting, arm and seed. What was chosen and why
+ * stands in README.md, under "Settings that are not the paper's".
  */
 import { randomKey } from "@concord/tensor";
 import type { ArrayTree, UnitContext } from "../../harness/contract.ts";
 import { type ClipRefineConfig, defaultConfig } from "./config.ts";
 import { experiment, type Prepared } from "./experiment.ts";
 
-const TUNING_SEEDS = [100, 101, 102] as const;
+const [stageName = "", ...wantedSeeds] = process.argv.slice(2);
+const seeds = wantedSeeds.length > 0 ? wantedSeeds.map(Number) : [100, 101, 102];
 const SHOWN = [
   "accuracy",
   "accuracy-new",
@@ -68,7 +70,7 @@ const pretrainingVariants: readonly Partial<Pretraining>[] = [
 ];
 
 async function tunePretraining(): Promise<void> {
-  for (const seed of TUNING_SEEDS) {
+  for (const seed of seeds) {
     for (const variant of pretrainingVariants) {
       const config = { ...defaultConfig, pretraining: { ...defaultConfig.pretraining, ...variant } };
       const context = contextInMemory(config, seed);
@@ -77,21 +79,27 @@ async function tunePretraining(): Promise<void> {
   }
 }
 
-/** Every trained arm gets every learning rate; the two weights concern one arm each. */
-const refinementVariants: readonly {
+interface RefinementVariant {
   readonly arms: readonly string[];
   readonly change: Partial<Refinement>;
-}[] = [
-  ...[2e-5, 5e-5, 1e-4, 2e-4].map((learningRate) => ({
+}
+
+/** Every kind of arm gets every learning rate; weights concern the arms that have them. */
+const refinementVariants: readonly RefinementVariant[] = [
+  ...[1e-5, 2e-5, 5e-5, 1e-4, 2e-4].map((learningRate) => ({
     arms: ["contrastive", "self-kd", "hycd", "hycd-align", "clip-refine"],
     change: { learningRate },
   })),
-  ...[1, 2, 8].map((lambdaRafa) => ({ arms: ["clip-refine", "rafa-no-noise"], change: { lambdaRafa } })),
+  ...[1, 2, 8, 16].map((lambdaRafa) => ({ arms: ["clip-refine", "rafa-no-noise"], change: { lambdaRafa } })),
   ...[0.25, 4].map((lambdaAlign) => ({ arms: ["hycd-align"], change: { lambdaAlign } })),
+  ...[1, 4].map((lambdaRafa) => ({
+    arms: ["hycd", "clip-refine"],
+    change: { logits: "raw" as const, lambdaRafa },
+  })),
 ];
 
 async function tuneRefinement(): Promise<void> {
-  for (const seed of TUNING_SEEDS) {
+  for (const seed of seeds) {
     const prepared = await experiment.prepare(contextInMemory(defaultConfig, seed));
     await report("start", "pre-trained", prepared, contextInMemory(defaultConfig, seed));
     for (const { arms, change } of refinementVariants) {
@@ -103,9 +111,9 @@ async function tuneRefinement(): Promise<void> {
 }
 
 const stages: Readonly<Record<string, () => Promise<void>>> = {
-  pretraining: tunePretraining,
+  start: tunePretraining,
   refinement: tuneRefinement,
 };
-const stage = stages[process.argv[2] ?? ""];
-if (!stage) throw new Error(`usage: tune.ts ${Object.keys(stages).join(" | ")}`);
+const stage = stages[stageName];
+if (!stage) throw new Error(`usage: tune.ts ${Object.keys(stages).join(" | ")} [seed ...]`);
 await stage();
