@@ -28,6 +28,7 @@ import {
   zeros,
   zerosArray,
 } from "../src/index.ts";
+import { nodesOf } from "./support/graph-nodes.ts";
 
 describe("runs are reproducible to the bit", () => {
   const width = 24;
@@ -152,4 +153,13 @@ describe("runs are reproducible to the bit", () => {
       }
     },
   );
+
+  test("large sums over repeated indices avoid the kernel that adds unguarded on several threads", async () => {
+    const kernels = async (rows: number): Promise<string[]> =>
+      nodesOf((x, ids) => segmentSum(x!, ids!, 3), [zerosArray([rows, 64]), zerosArray([rows], "int32")]);
+    expect(await kernels(1024)).toContain("ScatterND");
+    const large = await kernels(1025);
+    expect(large).not.toContain("ScatterND");
+    expect(large).toContain("ScatterElements");
+  });
 });
