@@ -166,6 +166,13 @@ describe("summarise", () => {
     ]);
   });
 
+  it("warns when the matrix products show other work", () => {
+    const quiet = summarise({ ...setting, peakMilliseconds: [10, 11, 12], records: [concord] });
+    expect(quiet.warnings).toEqual([]);
+    const busy = summarise({ ...setting, records: [concord] });
+    expect(busy.warnings).toEqual([expect.stringContaining("2.00 times as long as the fastest")]);
+  });
+
   it("needs no Concord", () => {
     expect(summarise({ ...setting, records: [other] }).engines[0]?.ratio).toBeNull();
   });

@@ -84,30 +84,29 @@ async function main(): Promise<void> {
     );
 
   const folder = mkdtempSync(join(tmpdir(), "concord-bench-"));
-  try {
-    const stateFile = join(folder, "initial.safetensors");
-    writeFileSync(stateFile, initialStateFile());
-    const contestants: Contestant[] = [];
-    const skipped: NotRun[] = [];
-    for (const id of engines) {
-      showProgress(`looking for ${id}`);
-      const found = await findEngine(id, { stateFile, threads });
-      if (found.available) contestants.push({ id, command: found.command });
-      else skipped.push({ id, reason: found.reason });
-      if (found.available && found.warning !== undefined) warnings.push(found.warning);
-    }
-    if (contestants.length === 0)
-      throw new Error(`no engine to run: ${skipped.map(({ reason }) => reason).join("; ")}`);
-    const peak = matmulPeakCommand(threads);
-    const measured = await measure(contestants, peak, threads, schedule, showProgress);
-    showProgress("");
-    const result = summarise({ ...measured, machine, threads, schedule, skipped, warnings });
-    console.log(markdown ? markdownReport(result) : textReport(result));
-    if (json !== undefined) writeFileSync(json, `${JSON.stringify(result, null, 2)}\n`);
-    if (result.failed.length > 0) process.exitCode = 1;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  // So that an interruption, too, ends with the cleaning up. The engines end with their input.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
+  const stateFile = join(folder, "initial.safetensors");
+  writeFileSync(stateFile, initialStateFile());
+  const contestants: Contestant[] = [];
+  const skipped: NotRun[] = [];
+  for (const id of engines) {
+    showProgress(`looking for ${id}`);
+    const found = await findEngine(id, { stateFile, threads });
+    if (found.available) contestants.push({ id, command: found.command });
+    else skipped.push({ id, reason: found.reason });
+    if (found.available && found.warning !== undefined) warnings.push(found.warning);
   }
+  if (contestants.length === 0)
+    throw new Error(`no engine to run: ${skipped.map(({ reason }) => reason).join("; ")}`);
+  const peak = matmulPeakCommand(threads);
+  const measured = await measure(contestants, peak, threads, schedule, showProgress);
+  showProgress("");
+  const result = summarise({ ...measured, machine, threads, schedule, skipped, warnings });
+  console.log(markdown ? markdownReport(result) : textReport(result));
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify(result, null, 2)}\n`);
+  if (result.failed.length > 0) process.exitCode = 1;
 }
 
 try {

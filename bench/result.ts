@@ -7,6 +7,9 @@ import { median, range } from "./statistics.ts";
 /** All engines start from the same numbers, so their first losses differ by rounding only. */
 const LOSS_TOLERANCE = 1e-3;
 
+/** Median over minimum of the matrix products, up to which a machine counts as quiet. */
+const QUIET_SLOWDOWN = 1.25;
+
 export interface EngineResult {
   readonly id: EngineId;
   readonly name: string;
@@ -90,6 +93,15 @@ export function machineNow(): BenchmarkResult["machine"] {
   };
 }
 
+/** Other work shows in the matrix products, which otherwise take nearly the same time throughout. */
+function disturbance(peakMilliseconds: readonly number[]): string[] {
+  const slowdown = median(peakMilliseconds) / range(peakMilliseconds)[0];
+  if (slowdown <= QUIET_SLOWDOWN) return [];
+  return [
+    `other work disturbed the measurement: the median matrix product took ${slowdown.toFixed(2)} times as long as the fastest.`,
+  ];
+}
+
 /** Turns records into the figures that are shown. */
 export function summarise(measured: {
   readonly records: readonly EngineRecord[];
@@ -142,6 +154,6 @@ export function summarise(measured: {
     engines,
     skipped,
     failed,
-    warnings,
+    warnings: [...warnings, ...disturbance(peakMilliseconds)],
   };
 }
