@@ -92,13 +92,13 @@ export const defaultConfig: ClipRefineConfig = {
 };
 
 export const smokeConfig: ClipRefineConfig = {
-  data: { generated: { pretraining: 2048, refinement: 512, evaluation: 250 }, own: smallOwn },
+  data: { generated: { pretraining: 1536, refinement: 256, evaluation: 250 }, own: smallOwn },
   encoder: {
     width: 64,
-    image: { kind: "convolutional", filters: [16, 32, 48] },
+    image: { kind: "convolutional", filters: [16, 24, 32] },
     text: { kind: "bag-of-words", width: 64, wordDeviation: 1, hidden: [96] },
   },
-  pretraining: { ...smallPretraining, separation: 4, epochs: 8, batchSize: 128, learningRate: 2e-3 },
+  pretraining: { ...smallPretraining, separation: 4, epochs: 6, batchSize: 128, learningRate: 3e-3 },
   refinement: { ...defaultConfig.refinement, learningRate: 1e-4 },
 };
 

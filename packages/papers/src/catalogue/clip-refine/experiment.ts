@@ -171,12 +171,12 @@ const presets: Readonly<Record<PresetName, Preset<ClipRefineConfig>>> = {
   smoke: {
     config: smokeConfig,
     seeds: 2,
-    description: "2 seeds, 9 arms, about 10 seconds on 2 cores; checks that everything runs",
+    description: "2 seeds, 9 arms, about 12 seconds on 2 cores; checks that everything runs",
   },
   default: {
     config: defaultConfig,
     seeds: 3,
-    description: "3 seeds, 9 arms, about 3 minutes on 2 cores",
+    description: "3 seeds, 9 arms, about 4 minutes on 2 cores",
   },
   paper: {
     config: paperConfig,
