@@ -15,19 +15,24 @@ interface ChangeFormat {
   readonly formatTick: (change: number) => string;
 }
 
+/** A tick's value with as many decimals as it has, so that neighbouring ticks never read the same. */
+function plainNumber(value: number): string {
+  return String(Number(value.toPrecision(6))).replace("-", "\u2212");
+}
+
 /** How the changes of a verdict are written: relative ones in per cent, absolute ones in the metric's own unit. */
 function changeFormat(verdict: Verdict, metric: Metric | undefined): ChangeFormat {
   if (verdict.change === "relative") {
     return {
       format: (change) => `${signedText(change * 100, 1)}\u00a0%`,
-      formatTick: (change) => `${numberText(change * 100, 0)}\u00a0%`,
+      formatTick: (change) => `${plainNumber(change * 100)}\u00a0%`,
     };
   }
   const digits = metric?.digits ?? 3;
   const unit = differenceUnit(metric?.unit);
   return {
     format: (change) => `${signedText(change, digits)}${unit}`,
-    formatTick: (change) => String(Number(change.toPrecision(6))).replace("-", "\u2212"),
+    formatTick: plainNumber,
   };
 }
 
