@@ -11,7 +11,7 @@ export const model = {
   textTokens: 16,
   vocabulary: 512,
   temperature: 0.07,
-  learningRate: 1e-3,
+  learningRate: 1e-4,
 } as const;
 
 export const imageTokens = (model.imageSize / model.patchSize) ** 2;
