@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { Tensor } from "../src/index.ts";
 import { add, createTrainer, matmul, ndarray, ones } from "../src/index.ts";
-import { defaultThreads, runtime } from "../src/runtime/node.ts";
+import { runtime } from "../src/runtime/node.ts";
+import { defaultThreads } from "../src/runtime/threads.ts";
 
 afterEach(() => vi.unstubAllEnvs());
 

@@ -1,7 +1,7 @@
-import { availableParallelism } from "node:os";
 import * as ort from "onnxruntime-node";
 import type { NDArray } from "../core/ndarray.ts";
 import type { LoadOptions, Runtime, Session } from "./runtime.ts";
+import { defaultThreads } from "./threads.ts";
 
 /** Wrappers of arrays that are fed or fetched again and again, such as parameters. */
 const wrappers = new WeakMap<NDArray, ort.Tensor>();
@@ -21,12 +21,6 @@ function wrap(array: NDArray): ort.Tensor {
 
 function wrapAll(arrays: Readonly<Record<string, NDArray>>): Record<string, ort.Tensor> {
   return Object.fromEntries(Object.entries(arrays).map(([name, array]) => [name, wrap(array)]));
-}
-
-/** Threads that a graph uses unless told otherwise (environment variable CONCORD_THREADS, else all cores). */
-export function defaultThreads(): number {
-  const wanted = Number(process.env.CONCORD_THREADS);
-  return Number.isInteger(wanted) && wanted > 0 ? wanted : availableParallelism();
 }
 
 /**
