@@ -4,9 +4,9 @@ import type { DType, NDArray, Tensor } from "../src/index.ts";
 import * as engine from "../src/index.ts";
 import { add, compile, DTypeError, gradients, isFloat, mul, sum, toNumbers } from "../src/index.ts";
 import { expectClose } from "./support/arrays.ts";
+import { applications, FLOAT32_ONLY, TESTED_ELSEWHERE } from "./support/family.ts";
 import type { OperationCase } from "./support/fixtures.ts";
 import { operationCases, outputWeights, toArray } from "./support/fixtures.ts";
-import { applications, FLOAT32_ONLY } from "./support/operations.ts";
 import { trackedRuntime } from "./support/tracked-runtime.ts";
 
 const runtime = trackedRuntime();
@@ -20,7 +20,7 @@ interface Results {
 /** Applies an operation to the inputs of one case; gradients of the weighted sum for every float input. */
 function trace(op: string, { attributes }: OperationCase, inputs: readonly Tensor[]): Results {
   const apply = applications[op];
-  if (!apply) throw new Error(`no application of '${op}' in support/operations.ts`);
+  if (!apply) throw new Error(`no application of '${op}' in operations/`);
   const result = apply(inputs, attributes);
   const outputs = "node" in result ? [result] : result;
   const terms = outputs.flatMap((y, k) =>
@@ -80,29 +80,6 @@ describe("values and gradients equal those of PyTorch", () => {
       test(`${op}, float64`, () => check(op, cases, "float64", 1e-8));
   }
 });
-
-/** Operations whose fixtures are no list of cases, and those tested otherwise, with the file that does it. */
-const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
-  adamw: "optimisers.test.ts",
-  sgd: "optimisers.test.ts",
-  globalNorm: "optimisers.test.ts",
-  clipByGlobalNorm: "optimisers.test.ts",
-  cosineSchedule: "optimisers.test.ts",
-  minimise: "optimisers.test.ts",
-  defineBinary: "autodiff.test.ts",
-  full: "create.test.ts",
-  zeros: "create.test.ts",
-  ones: "create.test.ts",
-  zerosLike: "create.test.ts",
-  arange: "create.test.ts",
-  eye: "create.test.ts",
-  keyTensor: "random.test.ts",
-  keyArray: "random.test.ts",
-  foldInTensor: "random.test.ts",
-  uniform: "random.test.ts",
-  normal: "random.test.ts",
-  dropout: "random.test.ts",
-};
 
 describe("every exported operation is tested", async () => {
   const source = new URL("../src/", import.meta.url);

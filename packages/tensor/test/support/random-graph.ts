@@ -40,6 +40,7 @@ import {
   transpose,
   where,
 } from "../../src/index.ts";
+import { families } from "./family.ts";
 
 /** One step of a random program: which operation, on which of the values so far, with which choice. */
 interface Step {
@@ -133,6 +134,7 @@ const alongAxis: readonly ((x: Tensor, axis: number, choice: number) => Tensor)[
     return gather(x, tensor([choice % n, 0, choice % n], { dtype: "int32" }), axis);
   },
   (x) => l2Normalize(x, { epsilon: 0.1 }),
+  ...[...families.values()].flatMap(({ programSteps }) => programSteps ?? []),
 ];
 
 const binary: readonly ((a: Tensor, b: Tensor) => Tensor)[] = [
