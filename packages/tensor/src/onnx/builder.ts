@@ -2,7 +2,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import type { DType, NDArray } from "../core/ndarray.ts";
 import { ndarray } from "../core/ndarray.ts";
 import type { Spec } from "../core/tensor.ts";
-import type { AttributeProto, NodeProto, TensorProto, ValueInfoProto } from "./onnx_pb.ts";
+import type { AttributeProto, ModelProto, NodeProto, TensorProto, ValueInfoProto } from "./onnx_pb.ts";
 import {
   AttributeProtoSchema,
   ModelProtoSchema,
@@ -174,29 +174,31 @@ export class GraphBuilder {
     return this.node("Cast", [value], { to: onnxType[dtype] });
   }
 
-  /** The serialised model. */
-  build(name: string): Uint8Array {
+  /** The model as a message of the file format. */
+  model(name: string): ModelProto {
     for (const node of this.#nodes) {
       node.input = node.input.map((value) => this.#renamed.get(value) ?? value);
       node.output = node.output.map((value) => this.#renamed.get(value) ?? value);
     }
-    return toBinary(
-      ModelProtoSchema,
-      create(ModelProtoSchema, {
-        irVersion: IR_VERSION,
-        producerName: "concord",
-        opsetImport: [
-          { domain: "", version: BigInt(OPSET) },
-          ...[...this.#domains].map((domain) => ({ domain, version: 1n })),
-        ],
-        graph: {
-          name,
-          node: this.#nodes,
-          initializer: this.#initializers,
-          input: this.#inputs,
-          output: this.#outputs,
-        },
-      }),
-    );
+    return create(ModelProtoSchema, {
+      irVersion: IR_VERSION,
+      producerName: "concord",
+      opsetImport: [
+        { domain: "", version: BigInt(OPSET) },
+        ...[...this.#domains].map((domain) => ({ domain, version: 1n })),
+      ],
+      graph: {
+        name,
+        node: this.#nodes,
+        initializer: this.#initializers,
+        input: this.#inputs,
+        output: this.#outputs,
+      },
+    });
+  }
+
+  /** The serialised model. */
+  build(name: string): Uint8Array {
+    return toBinary(ModelProtoSchema, this.model(name));
   }
 }

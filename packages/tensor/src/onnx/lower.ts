@@ -56,6 +56,16 @@ export function lowerGraph(
   outputs: ReadonlyMap<string, Tensor>,
   target: GraphTarget,
 ): LoweredGraph {
+  const { graph, ...facts } = lowerToBuilder(inputs, outputs, target);
+  return { model: graph.build(name), ...facts };
+}
+
+/** As `lowerGraph`, before the model is serialised. */
+export function lowerToBuilder(
+  inputs: ReadonlyMap<string, Tensor>,
+  outputs: ReadonlyMap<string, Tensor>,
+  target: GraphTarget,
+): Omit<LoweredGraph, "model"> & { readonly graph: GraphBuilder } {
   const graph = new GraphBuilder(target);
   const names = new Map<GraphNode, readonly string[]>();
   const nameOf = (tensor: Tensor): string => names.get(tensor.node)?.[tensor.index] as string;
@@ -93,5 +103,5 @@ export function lowerGraph(
   }
   for (const [outputName, tensor] of outputs) graph.output(outputName, nameOf(tensor), tensor);
   const usesFloat64 = nodes.some(({ outputs }) => outputs.some(({ dtype }) => dtype === "float64"));
-  return { model: graph.build(name), usedInputs, nodeCount: graph.nodeCount, usesFloat64 };
+  return { graph, usedInputs, nodeCount: graph.nodeCount, usesFloat64 };
 }
