@@ -25,4 +25,6 @@ export * from "./optim/optimiser.ts";
 export * from "./optim/schedule.ts";
 export * from "./random/graph.ts";
 export * from "./random/host.ts";
-export type { LoadOptions, Runtime, Session } from "./runtime/runtime.ts";
+export { availableDevices, openRuntime, setDefaultRuntime } from "./runtime/default.ts";
+export * from "./runtime/device.ts";
+export type { DeviceStatus, LoadOptions, Runtime, RuntimeOptions, Session } from "./runtime/runtime.ts";

@@ -1,4 +1,5 @@
 import { lowerGraph } from "../onnx/lower.ts";
+import { defaultRuntime } from "../runtime/default.ts";
 import type { Runtime, Session } from "../runtime/runtime.ts";
 import { formatShape, ShapeError } from "./errors.ts";
 import type { NDArray } from "./ndarray.ts";
@@ -90,8 +91,7 @@ async function compileGraph(
   options: CompileOptions,
   runsOnce = false,
 ): Promise<CompiledGraph> {
-  // Loaded on first use: who only wants arrays and random numbers, such as a data worker, needs no ONNX Runtime.
-  const engine = options.runtime ?? (await import("#runtime")).runtime;
+  const engine = options.runtime ?? (await defaultRuntime());
   const outputs = new Map(
     treeEntries(result).map(([path, leaf]) => [`out/${path}`, asTensor(leaf as Tensor)]),
   );

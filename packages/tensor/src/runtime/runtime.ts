@@ -1,8 +1,9 @@
 import type { NDArray } from "../core/ndarray.ts";
 import type { GraphTarget } from "../onnx/builder.ts";
+import type { Device } from "./device.ts";
 
 export interface LoadOptions {
-  /** Threads of one graph run; by default the number of cores. */
+  /** Threads of one graph run; by default the number of cores. In browsers the runtime's own number counts. */
   readonly threads?: number;
   /**
    * How far the runtime rewrites the graph: "all" (default), "basic" without fused kernels, which exist for float32
@@ -28,3 +29,29 @@ export interface Runtime {
   readonly target: GraphTarget;
   load(model: Uint8Array, options?: LoadOptions): Promise<Session>;
 }
+
+export interface RuntimeOptions {
+  /** Default: environment variable CONCORD_DEVICE in Node, else "cpu". */
+  readonly device?: Device | undefined;
+  /**
+   * Threads of every graph (browsers only; in Node each graph has its own, see `CompileOptions`). Default: all cores
+   * where the page is cross-origin isolated, else one.
+   */
+  readonly threads?: number | undefined;
+  /**
+   * URL of the folder that holds ONNX Runtime's `ort-wasm-*` files (browsers only). Default: beside the script that
+   * contains ONNX Runtime's code.
+   */
+  readonly assets?: string | undefined;
+}
+
+/** What `#runtime` exports in Node and in browsers. */
+export interface Backend {
+  openRuntime(options?: RuntimeOptions): Promise<Runtime>;
+  availableDevices(): Promise<readonly DeviceStatus[]>;
+}
+
+/** Whether a device can start here; where it cannot, why, and what to do about it. */
+export type DeviceStatus =
+  | { readonly device: Device; readonly available: true }
+  | { readonly device: Device; readonly available: false; readonly reason: string; readonly advice: string };
