@@ -1,152 +1,197 @@
-import { checkAxes, checkWindow } from "../core/axes.ts";
+import { checkAxes } from "../core/axes.ts";
 import { formatShape, ShapeError } from "../core/errors.ts";
-import type { Spec } from "../core/tensor.ts";
-import { checkDType, defineUnitOp, type Tensor } from "../core/tensor.ts";
-import { add } from "./arithmetic.ts";
-import { matmul } from "./matmul.ts";
-import { concat, pad, slice } from "./shape.ts";
-import { reshape, transpose } from "./structure.ts";
+import { asOperands, checkDType, type Tensor } from "../core/tensor.ts";
+import type { Padding, PerAxis } from "./conv/geometry.ts";
+import { extent, geometryOf, perAxis, SPATIAL_AXES } from "./conv/geometry.ts";
+import { convOp, convTransposeOp } from "./conv/operators.ts";
 
-interface ConvAttributes {
-  readonly stride: readonly [number, number];
-  /** Zeros added on every side: rows, columns. */
-  readonly padding: readonly [number, number];
-}
+export type { Border, Padding, PerAxis } from "./conv/geometry.ts";
 
-function outputSize(size: number, kernel: number, stride: number, padding: number): number {
-  return Math.floor((size + 2 * padding - kernel) / stride) + 1;
-}
-
-const conv2dOp = defineUnitOp<ConvAttributes>({
-  name: "conv2d",
-  infer: ([x, w], { stride, padding }) => {
-    const [batch, , height, width] = (x as Spec).shape as [number, number, number, number];
-    const [channels, , kernelHeight, kernelWidth] = (w as Spec).shape as [number, number, number, number];
-    const rows = outputSize(height, kernelHeight, stride[0], padding[0]);
-    const columns = outputSize(width, kernelWidth, stride[1], padding[1]);
-    if (rows < 1 || columns < 1) {
-      throw new ShapeError(
-        `conv2d: kernel ${kernelHeight}x${kernelWidth} does not fit into ${formatShape((x as Spec).shape)} with padding [${padding.join(", ")}]`,
-      );
-    }
-    return [{ shape: [batch, channels, rows, columns], dtype: (x as Spec).dtype }];
-  },
-  lower: (graph, inputs, { stride, padding }) => [
-    graph.node("Conv", inputs, { strides: stride, pads: [...padding, ...padding] }),
-  ],
-  vjp: ({ inputs, cotangents, attributes }) => {
-    const [x, w] = inputs as [Tensor, Tensor];
-    const dy = cotangents[0] as Tensor;
-    return [
-      conv2dInputGradient(dy, w, x.shape, attributes),
-      conv2dWeightGradient(x, dy, w.shape, attributes),
-    ];
-  },
-});
-
-const inputGradientOp = defineUnitOp<ConvAttributes & { readonly shape: readonly number[] }>({
-  name: "conv2dInputGradient",
-  infer: ([dy], { shape }) => [{ shape, dtype: (dy as Spec).dtype }],
-  lower: (graph, inputs, { stride, padding, shape }, { inputs: specs }) => {
-    const [dy, w] = specs as [Spec, Spec];
-    // Rows and columns at the far edge that no window reached.
-    const unreached = [0, 1].map((i) => {
-      const reached =
-        ((dy.shape[i + 2] as number) - 1) * (stride[i] as number) +
-        (w.shape[i + 2] as number) -
-        2 * (padding[i] as number);
-      return (shape[i + 2] as number) - reached;
-    });
-    return [
-      graph.node("ConvTranspose", inputs, {
-        strides: stride,
-        pads: [...padding, ...padding],
-        output_padding: unreached,
-      }),
-    ];
-  },
-  vjp: ({ inputs, cotangents, attributes }) => {
-    const [dy, w] = inputs as [Tensor, Tensor];
-    const d = cotangents[0] as Tensor;
-    return [conv2dOp([d, w], attributes), conv2dWeightGradient(d, dy, w.shape, attributes)];
-  },
-});
-
-function conv2dInputGradient(
-  dy: Tensor,
-  w: Tensor,
-  shape: readonly number[],
-  { stride, padding }: ConvAttributes,
-): Tensor {
-  return inputGradientOp([dy, w], { shape, stride, padding });
-}
-
-/**
- * dW[o, c, i, j] = Σ_{b, r, s} dy[b, o, r, s] · x̄[b, c, r·stride + i, s·stride + j], x̄ the padded input: one product
- * of all positions at once. Channels come last on the way, so that windows are copied in contiguous runs.
- */
-function conv2dWeightGradient(
-  x: Tensor,
-  dy: Tensor,
-  shape: readonly number[],
-  { stride, padding }: ConvAttributes,
-): Tensor {
-  const [batch, channels] = x.shape as [number, number];
-  const [filters, , kernelHeight, kernelWidth] = shape as [number, number, number, number];
-  const [, , rows, columns] = dy.shape as [number, number, number, number];
-  const channelsLast = [0, 2, 3, 1];
-  const padded = pad(transpose(x, channelsLast), [
-    [0, 0],
-    [padding[0], padding[0]],
-    [padding[1], padding[1]],
-    [0, 0],
-  ]);
-  const windows: Tensor[] = [];
-  for (let i = 0; i < kernelHeight; i++) {
-    for (let j = 0; j < kernelWidth; j++) {
-      const ends = [batch, i + (rows - 1) * stride[0] + 1, j + (columns - 1) * stride[1] + 1, channels];
-      windows.push(slice(padded, [0, i, j, 0], ends, [1, stride[0], stride[1], 1]));
-    }
-  }
-  const positions = batch * rows * columns;
-  const patches = reshape(concat(windows, 3), [positions, kernelHeight * kernelWidth * channels]);
-  const gradients = reshape(transpose(dy, channelsLast), [positions, filters]);
-  const flat = matmul(gradients, patches, { transposeA: true });
-  return transpose(reshape(flat, [filters, kernelHeight, kernelWidth, channels]), [0, 3, 1, 2]);
-}
-
-export interface Conv2dOptions {
-  /** Step of the window: one number or [rows, columns]. Default 1. */
-  readonly stride?: number | readonly [number, number];
-  /** Zeros added on every side: one number or [rows, columns]. Default 0. */
-  readonly padding?: number | readonly [number, number];
+export interface ConvOptions {
+  /** Step of the window: one number, or one for each spatial axis. Default 1. */
+  readonly stride?: PerAxis;
+  /** Zeros around the input, see `Padding`. Default 0. */
+  readonly padding?: Padding;
+  /** Distance of neighbouring kernel entries in the input: one number, or one for each spatial axis. Default 1. */
+  readonly dilation?: PerAxis;
+  /** Channels fall into this many groups that do not see each other (C: a depthwise convolution). Default 1. */
+  readonly groups?: number;
   /** [O], added to every position. */
   readonly bias?: Tensor;
 }
 
-function pair(value: number | readonly [number, number]): readonly [number, number] {
-  return typeof value === "number" ? [value, value] : value;
+export interface ConvTransposeOptions extends ConvOptions {
+  /** Zeros that the convolution whose transpose this is would add: they are cut from the result. Default 0. */
+  readonly padding?: Exclude<Padding, "same">;
+  /** Positions added at the far end of each spatial axis, smaller than the stride. Default 0. */
+  readonly outputPadding?: PerAxis;
+}
+
+function checkGroups(
+  operation: string,
+  { groups = 1 }: ConvOptions,
+  channels: number,
+  filters: number,
+): number {
+  if (!Number.isInteger(groups) || groups < 1 || channels % groups !== 0 || filters % groups !== 0)
+    throw new ShapeError(
+      `${operation}: ${channels} input channels and ${filters} output channels do not part into ${groups} groups`,
+    );
+  return groups;
+}
+
+/** Checks shapes and dtypes of the operands. `filters` is the number of output channels. */
+function checkOperands(
+  operation: string,
+  rank: number,
+  { x, weights, filters }: { readonly x: Tensor; readonly weights: Tensor; readonly filters: number },
+  { groups = 1, bias }: ConvOptions,
+  transposed = false,
+): void {
+  const axes = SPATIAL_AXES.slice(-rank);
+  const kernel = axes.map((axis) => `k${axis.toLowerCase()}`).join(" ");
+  // In groups the second axis of the weights is a part of the channels, which has no name to be compared by.
+  const [first, second] = transposed ? ["C", "O"] : ["O", "C"];
+  checkAxes(operation, {
+    x: [x, `B C ${axes.join(" ")}`],
+    weights: [weights, `${first} ${groups === 1 ? second : "part"} ${kernel}`],
+    ...(bias && { bias: [bias, groups === 1 ? "O" : `${filters}`] as const }),
+  });
+  for (const other of bias ? [weights, bias] : [weights]) asOperands(operation, x, other);
+  checkDType(operation, [x]);
+}
+
+function convolution(
+  operation: string,
+  rank: number,
+  x: Tensor,
+  weights: Tensor,
+  options: ConvOptions,
+): Tensor {
+  const { bias } = options;
+  const [channels, filters] = [x.shape[1] as number, weights.shape[0] as number];
+  checkOperands(operation, rank, { x, weights, filters }, options);
+  const groups = checkGroups(operation, options, channels, filters);
+  if ((weights.shape[1] as number) * groups !== channels)
+    throw new ShapeError(
+      `${operation}: weights ${formatShape(weights.shape)} in ${groups} groups see ${(weights.shape[1] as number) * groups} channels, but x ${formatShape(x.shape)} has ${channels}`,
+    );
+  const window = geometryOf(operation, x.shape.slice(2), weights.shape.slice(2), options);
+  return convOp([x, weights, ...(bias ? [bias] : [])], { operation, groups, ...window });
+}
+
+function convTranspose(
+  operation: string,
+  rank: number,
+  x: Tensor,
+  weights: Tensor,
+  options: ConvTransposeOptions,
+): Tensor {
+  const { bias } = options;
+  const [batch, channels, ...positions] = x.shape as [number, number, ...number[]];
+  const filters = (weights.shape[1] as number) * (options.groups ?? 1);
+  checkOperands(operation, rank, { x, weights, filters }, options, true);
+  const groups = checkGroups(operation, options, channels, filters);
+  const kernel = weights.shape.slice(2);
+  const window = geometryOf(operation, positions, kernel, options);
+  const extra = perAxis(operation, "outputPadding", options.outputPadding ?? 0, rank);
+  if (extra.some((n, i) => !Number.isInteger(n) || n < 0 || n >= (window.stride[i] as number)))
+    throw new ShapeError(
+      `${operation}: outputPadding must be an integer >= 0 below the stride [${window.stride.join(", ")}], got ${extra.join(", ")}`,
+    );
+  const image = positions.map((n, i) => {
+    const [before, after] = window.padding[i] as readonly [number, number];
+    const span = extent(kernel[i] as number, window.dilation[i] as number);
+    return (n - 1) * (window.stride[i] as number) + span - before - after + (extra[i] as number);
+  });
+  if (image.some((n) => n < 1))
+    throw new ShapeError(
+      `${operation}: padding ${JSON.stringify(options.padding ?? 0)} leaves nothing of ${formatShape(x.shape)}`,
+    );
+  return convTransposeOp([x, weights, ...(bias ? [bias] : [])], {
+    operation,
+    groups,
+    ...window,
+    shape: [batch, filters, ...image],
+  });
 }
 
 /**
- * Two-dimensional cross-correlation (what deep learning calls convolution). float32 only.
+ * One-dimensional cross-correlation (what deep learning calls convolution).
  *
- *   y[b, o, r, s] = bias[o] + Σ_{c, i, j} w[o, c, i, j] · x[b, c, r·stride + i - padding, s·stride + j - padding]
+ *   y[b, o, t] = bias[o] + Σ_{c, i} w[o, c, i] · x[b, c, t·stride + i·dilation - padding]
+ *
+ * With groups, output channel o sees the C / groups channels of its group only. Causal: `padding: [[k - 1, 0]]`.
+ *
+ * @param x        [B, C, W]
+ * @param weights  [O, C / groups, kw]
+ * @returns [B, O, ⌊(W + before + after - dilation · (kw - 1) - 1) / stride⌋ + 1]
+ * @throws ShapeError when channels differ, the kernel does not fit or an option is out of range; DTypeError unless
+ *   all operands are float32 or all are float64
+ */
+export function conv1d(x: Tensor, weights: Tensor, options: ConvOptions = {}): Tensor {
+  return convolution("conv1d", 1, x, weights, options);
+}
+
+/**
+ * Two-dimensional cross-correlation (what deep learning calls convolution).
+ *
+ *   y[b, o, r, s] = bias[o] + Σ_{c, i, j} w[o, c, i, j] · x[b, c, r·stride + i·dilation - padding, s·stride + j·dilation - padding]
+ *
+ * Options per axis are ordered [rows, columns]. Groups and errors as in `conv1d`.
  *
  * @param x        [B, C, H, W]
- * @param weights  [O, C, kh, kw]
- * @returns [B, O, ⌊(H + 2p - kh) / stride⌋ + 1, ⌊(W + 2p - kw) / stride⌋ + 1]
- * @throws ShapeError when channels differ, the kernel does not fit or an option is out of range
+ * @param weights  [O, C / groups, kh, kw]
+ * @returns [B, O, ⌊(H + before + after - dilation · (kh - 1) - 1) / stride⌋ + 1, … W likewise]
  */
-export function conv2d(x: Tensor, weights: Tensor, options: Conv2dOptions = {}): Tensor {
-  checkAxes("conv2d", {
-    x: [x, "B C H W"],
-    weights: [weights, "O C kh kw"],
-    ...(options.bias && { bias: [options.bias, "O"] as const }),
-  });
-  checkDType("conv2d", [x, weights, options.bias], ["float32"]);
-  const [stride, padding] = [pair(options.stride ?? 1), pair(options.padding ?? 0)];
-  checkWindow("conv2d", { size: weights.shape.slice(2), stride, padding });
-  const y = conv2dOp([x, weights], { stride, padding });
-  return options.bias ? add(y, reshape(options.bias, [1, -1, 1, 1])) : y;
+export function conv2d(x: Tensor, weights: Tensor, options: ConvOptions = {}): Tensor {
+  return convolution("conv2d", 2, x, weights, options);
+}
+
+/**
+ * Three-dimensional cross-correlation; the equation of `conv2d` with one more axis. Options per axis are ordered
+ * [depth, rows, columns].
+ *
+ * @param x        [B, C, D, H, W]
+ * @param weights  [O, C / groups, kd, kh, kw]
+ * @returns [B, O, ⌊(D + before + after - dilation · (kd - 1) - 1) / stride⌋ + 1, … H and W likewise]
+ */
+export function conv3d(x: Tensor, weights: Tensor, options: ConvOptions = {}): Tensor {
+  return convolution("conv3d", 3, x, weights, options);
+}
+
+/**
+ * Transpose of `conv1d` as a map of x (also called deconvolution, or convolution with fractional stride).
+ *
+ *   y[b, o, t] = bias[o] + Σ_{c, i, s: s·stride + i·dilation - padding = t} w[c, o, i] · x[b, c, s]
+ *
+ * @param x        [B, C, W]
+ * @param weights  [C, O / groups, kw]
+ * @returns [B, O, (W - 1) · stride - before - after + dilation · (kw - 1) + 1 + outputPadding]
+ * @throws ShapeError when channels differ, nothing is left or an option is out of range; DTypeError as `conv1d`
+ */
+export function convTranspose1d(x: Tensor, weights: Tensor, options: ConvTransposeOptions = {}): Tensor {
+  return convTranspose("convTranspose1d", 1, x, weights, options);
+}
+
+/**
+ * Transpose of `conv2d` as a map of x, see `convTranspose1d`.
+ *
+ * @param x        [B, C, H, W]
+ * @param weights  [C, O / groups, kh, kw]
+ * @returns [B, O, (H - 1) · stride - before - after + dilation · (kh - 1) + 1 + outputPadding, … W likewise]
+ */
+export function convTranspose2d(x: Tensor, weights: Tensor, options: ConvTransposeOptions = {}): Tensor {
+  return convTranspose("convTranspose2d", 2, x, weights, options);
+}
+
+/**
+ * Transpose of `conv3d` as a map of x, see `convTranspose1d`.
+ *
+ * @param x        [B, C, D, H, W]
+ * @param weights  [C, O / groups, kd, kh, kw]
+ * @returns [B, O, (D - 1) · stride - before - after + dilation · (kd - 1) + 1 + outputPadding, … H and W likewise]
+ */
+export function convTranspose3d(x: Tensor, weights: Tensor, options: ConvTransposeOptions = {}): Tensor {
+  return convTranspose("convTranspose3d", 3, x, weights, options);
 }
