@@ -9,11 +9,12 @@ import {
   reshape,
   softmax,
   split,
+  standardize,
   type Tensor,
   transpose,
 } from "@concord/tensor";
-import type { LayerNormParams, LinearParams } from "./linear.ts";
-import { layerNormInit, linear, linearInit } from "./linear.ts";
+import type { LayerNormParams, LinearParams, LinearWeights } from "./linear.ts";
+import { drawIntoLinear, layerNormInit, linear, linearInit } from "./linear.ts";
 
 export interface AttentionParams {
   /** Query, key and value of all heads at once: [D, 3 D]. */
@@ -29,7 +30,7 @@ export function attentionInit(key: Key, width: number): AttentionParams {
 }
 
 /** Query, key and value. The weights are parted, which are small, rather than the product, which is not. */
-function projections(qkv: Traced<LinearParams>, x: Tensor): Tensor[] {
+function projections(qkv: LinearWeights, x: Tensor): Tensor[] {
   const weights = split(qkv.weight, 3, 1);
   const biases = qkv.bias ? split(qkv.bias, 3) : [];
   return weights.map((weight, i) => linear(biases[i] ? { weight, bias: biases[i] } : { weight }, x));
@@ -44,7 +45,7 @@ function projections(qkv: Traced<LinearParams>, x: Tensor): Tensor[] {
  * @source Vaswani et al. 2017, section 3.2
  */
 export function attention(
-  params: Traced<AttentionParams>,
+  params: { readonly qkv: LinearWeights; readonly output: LinearWeights },
   x: Tensor,
   options: { readonly heads: number; readonly mask?: Tensor },
 ): Tensor {
@@ -100,10 +101,6 @@ export function transformerInit(
   };
 }
 
-function norm(params: Traced<LayerNormParams>, x: Tensor): Tensor {
-  return layerNorm(x, params.gain, params.bias);
-}
-
 /**
  * Pre-norm transformer: x ← x + Attention(LN x), x ← x + MLP(LN x) for each layer, then a final layer norm.
  *
@@ -118,14 +115,11 @@ export function transformer(
   const { activation = gelu } = options;
   const attentionOptions = { heads: options.heads, ...(options.mask && { mask: options.mask }) };
   const hidden = params.layers.reduce((state, layer) => {
-    const attended = add(
-      state,
-      attention(layer.attention, norm(layer.attentionNorm, state), attentionOptions),
-    );
-    return add(
-      attended,
-      linear(layer.contract, activation(linear(layer.expand, norm(layer.mlpNorm, attended)))),
-    );
+    const { attentionNorm, mlpNorm, expand, contract } = layer;
+    const weights = { ...layer.attention, qkv: drawIntoLinear(attentionNorm, layer.attention.qkv) };
+    const attended = add(state, attention(weights, standardize(state), attentionOptions));
+    const inner = activation(linear(drawIntoLinear(mlpNorm, expand), standardize(attended)));
+    return add(attended, linear(contract, inner));
   }, x);
-  return norm(params.finalNorm, hidden);
+  return layerNorm(hidden, params.finalNorm.gain, params.finalNorm.bias);
 }

@@ -5,7 +5,9 @@ import {
   foldIn,
   gather,
   matmul,
+  mul,
   normalArray,
+  reshape,
   type Tensor,
   uniformArray,
   zerosArray,
@@ -27,6 +29,12 @@ export interface LinearOptions {
   readonly bound?: number;
 }
 
+/** As `LinearParams`, while a graph is traced. */
+export interface LinearWeights {
+  readonly weight: Tensor;
+  readonly bias?: Tensor;
+}
+
 /** Weights and bias of an affine map, uniform in ±bound. */
 export function linearInit(
   key: Key,
@@ -41,7 +49,7 @@ export function linearInit(
  *
  * @throws ShapeError when the last axis of x is not D_in
  */
-export function linear(params: Traced<LinearParams>, x: Tensor): Tensor {
+export function linear(params: LinearWeights, x: Tensor): Tensor {
   checkAxes("linear", { x: [x, "... D_in"], weight: [params.weight, "D_in D_out"] });
   const product = matmul(x, params.weight);
   return params.bias ? add(product, params.bias) : product;
@@ -75,4 +83,28 @@ export function layerNormInit(width: number): LayerNormParams {
   const gain = zerosArray([width]);
   gain.data.fill(1);
   return { gain, bias: zerosArray([width]) };
+}
+
+/**
+ * Layer norm and the linear map after it, as one linear map of the standardised x:
+ *
+ *   (z ∘ g + β) W + b = z (diag(g) W) + (β W + b),   z = standardize(x)
+ *
+ * The factors are drawn into the weights, which are smaller than x, so that fewer passes over x are needed, in the
+ * gradient too.
+ *
+ * @returns weights of the map of z
+ */
+export function drawIntoLinear(norm: Traced<LayerNormParams>, linear: Traced<LinearParams>): LinearWeights {
+  const { gain, bias } = norm;
+  const { D } = checkAxes("drawIntoLinear", {
+    weight: [linear.weight, "D E"],
+    gain: [gain, "D"],
+    bias: [bias, "D"],
+  });
+  const shift = reshape(matmul(reshape(bias, [1, D]), linear.weight), [-1]);
+  return {
+    weight: mul(linear.weight, reshape(gain, [D, 1])),
+    bias: linear.bias ? add(linear.bias, shift) : shift,
+  };
 }

@@ -1,5 +1,6 @@
 import { checkAxes } from "../core/axes.ts";
 import { formatShape, ShapeError } from "../core/errors.ts";
+import { ndarray } from "../core/ndarray.ts";
 import type { Spec } from "../core/tensor.ts";
 import { checkDType, defineOp, type Tensor } from "../core/tensor.ts";
 import { add, div, mul, stopGradient, sub } from "./arithmetic.ts";
@@ -66,6 +67,53 @@ export function layerNorm(
   checkDType("layerNorm", [x, gain, bias], ["float32"]);
   checkAxes("layerNorm", { x: [x, "... D"], gain: [gain, "D"], bias: [bias, "D"] });
   return layerNormOp([x, gain, bias], { epsilon: options.epsilon ?? 1e-5 })[0] as Tensor;
+}
+
+const standardizeOp = defineOp<{ readonly epsilon: number }>({
+  name: "standardize",
+  infer: ([x]) => {
+    const { shape, dtype } = x as Spec;
+    return [x as Spec, { shape: [...shape.slice(0, -1), 1], dtype }];
+  },
+  lower: (graph, [x], { epsilon }, { inputs, used }) => {
+    const width = (inputs[0] as Spec).shape.at(-1) as number;
+    const vector = (value: number): string =>
+      graph.constant(ndarray(new Float32Array(width).fill(value), { shape: [width] }));
+    const operands = [x as string, vector(1), vector(0)];
+    const attributes = { axis: -1, epsilon: { float: epsilon } };
+    const outputs = graph.nodeWithOutputs("LayerNormalization", operands, used[1] ? 3 : 1, attributes);
+    return [outputs[0] as string, outputs[2] ?? ""];
+  },
+  vjp: ({ outputs, cotangents }) => {
+    const [z, inverseDeviation] = outputs as [Tensor, Tensor];
+    const [dz, dInverse] = cotangents;
+    const onRow = { axes: -1, keepDims: true };
+    const parts: Tensor[] = [];
+    if (dz) {
+      const projection = mul(z, mean(mul(dz, z), onRow));
+      parts.push(mul(sub(sub(dz, mean(dz, onRow)), projection), inverseDeviation));
+    }
+    // Only higher derivatives reach the deviation itself.
+    if (dInverse) {
+      const width = z.shape.at(-1) as number;
+      parts.push(mul(z, mul(mul(dInverse, mul(inverseDeviation, inverseDeviation)), -1 / width)));
+    }
+    return [parts.length === 0 ? null : parts.reduce(add)];
+  },
+});
+
+/**
+ * Standardises each row of the last axis: z = (x - μ) / √(σ² + ε), layer norm without gain and bias. float32 only.
+ * Where a linear map follows, drawing gain and bias of a layer norm into its weights saves passes over memory.
+ *
+ * @param x  [..., D]
+ * @returns [..., D]
+ * @source Ba, Kiros, Hinton 2016
+ */
+export function standardize(x: Tensor, options: { readonly epsilon?: number } = {}): Tensor {
+  checkDType("standardize", [x], ["float32"]);
+  checkAxes("standardize", { x: [x, "... D"] });
+  return standardizeOp([x], { epsilon: options.epsilon ?? 1e-5 })[0] as Tensor;
 }
 
 /** Statistics of a batch-norm layer: [C] each. */
