@@ -143,7 +143,7 @@ describe("trees", () => {
   });
 
   test("have one signature for each structure, shapes and dtypes", () => {
-    expect(treeSignature({ a: w, n: 1 })).toBe("a:float32[2];n:float32[]");
+    expect(treeSignature({ a: w, n: 1 })).toBe('{"a":float32[2];"n":float32[]}');
     expect(treeSignature({ a: ndarray([9, 9]), n: ndarray(2) })).toBe(treeSignature({ a: w, n: 1 }));
     const signatures = [
       { a: w },

@@ -1,8 +1,10 @@
 import { reachable } from "../onnx/lower.ts";
 import { add } from "../ops/arithmetic.ts";
 import { zerosLike } from "../ops/create.ts";
+import { sameShape } from "./axes.ts";
 import { DTypeError, formatShape, ShapeError } from "./errors.ts";
 import { isFloat, ndarray } from "./ndarray.ts";
+import { withOrigin } from "./origin.ts";
 import type { GraphNode } from "./tensor.ts";
 import { constant, Tensor } from "./tensor.ts";
 import { treeEntries, treeMap } from "./tree.ts";
@@ -18,10 +20,29 @@ export function gradients(output: Tensor, withRespectTo: readonly Tensor[]): Ten
     throw new ShapeError(
       `gradients: the differentiated value must be a scalar, got shape ${formatShape(output.shape)}`,
     );
-  if (!isFloat(output.dtype))
-    throw new DTypeError(`gradients: the differentiated value must be a float, got ${output.dtype}`);
+  return pullback([[output, constant(ndarray([1], { shape: [], dtype: output.dtype }))]], withRespectTo);
+}
+
+/**
+ * Vector-Jacobian products: for outputs y_k with given cotangents v_k of their shapes the gradients of Σ_k ⟨v_k, y_k⟩,
+ * the v_k taken as constants.
+ *
+ * @throws ShapeError when a cotangent has another shape than its output, DTypeError when an output is no float
+ */
+export function pullback(
+  outputs: readonly (readonly [output: Tensor, cotangent: Tensor])[],
+  withRespectTo: readonly Tensor[],
+): Tensor[] {
+  for (const [output, cotangent] of outputs) {
+    if (!isFloat(output.dtype))
+      throw new DTypeError(`gradients: the differentiated value must be a float, got ${output.dtype}`);
+    if (!sameShape(output.shape, cotangent.shape))
+      throw new ShapeError(
+        `pullback: the cotangent of an output ${formatShape(output.shape)} has shape ${formatShape(cotangent.shape)}`,
+      );
+  }
   const targets = new Set(withRespectTo.map((tensor) => tensor.node));
-  const order = reachable([output]);
+  const order = reachable(outputs.map(([output]) => output));
   const relevant = new Set<GraphNode>();
   for (const node of order) {
     const { source } = node;
@@ -41,7 +62,7 @@ export function gradients(output: Tensor, withRespectTo: readonly Tensor[]): Ten
     const known = slots[tensor.index];
     slots[tensor.index] = known ? add(known, gradient) : gradient;
   };
-  accumulate(output, constant(ndarray([1], { shape: [], dtype: output.dtype })));
+  for (const [output, cotangent] of outputs) accumulate(output, cotangent);
   for (const node of order.reverse()) {
     const cotangents = accumulated.get(node);
     const { source } = node;
@@ -57,12 +78,15 @@ export function gradients(output: Tensor, withRespectTo: readonly Tensor[]): Ten
       throw new Error(
         `gradients: '${name}' has no gradient; use stopGradient() if none should flow through it`,
       );
-    const results = vjp({
-      inputs: source.inputs,
-      outputs: node.outputs.map((_, index) => new Tensor(node, index)),
-      cotangents,
-      attributes: source.attributes,
-    });
+    const origin = node.origin?.asGradientOf(name);
+    const results = withOrigin(origin, () =>
+      vjp({
+        inputs: source.inputs,
+        outputs: node.outputs.map((_, index) => new Tensor(node, index)),
+        cotangents,
+        attributes: source.attributes,
+      }),
+    );
     source.inputs.forEach((input, i) => {
       const gradient = results[i];
       if (!gradient || !relevant.has(input.node)) return;
@@ -71,7 +95,7 @@ export function gradients(output: Tensor, withRespectTo: readonly Tensor[]): Ten
           `gradients: '${name}' returned ${formatShape(gradient.shape)} for an input of shape ${formatShape(input.shape)}`,
         );
       }
-      accumulate(input, gradient);
+      withOrigin(origin, () => accumulate(input, gradient));
     });
   }
   return withRespectTo.map((tensor) => accumulated.get(tensor.node)?.[tensor.index] ?? zerosLike(tensor));

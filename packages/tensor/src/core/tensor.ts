@@ -2,6 +2,7 @@ import type { GraphBuilder } from "../onnx/builder.ts";
 import { DTypeError, formatShape, ShapeError } from "./errors.ts";
 import type { DType, NDArray } from "./ndarray.ts";
 import { holds, isNDArray, ndarray } from "./ndarray.ts";
+import { currentOrigin, type Origin } from "./origin.ts";
 
 /** Static shape and element type of a value. */
 export interface Spec {
@@ -69,10 +70,13 @@ export class GraphNode {
   readonly id: number = nextId++;
   readonly source: Source;
   readonly outputs: readonly Spec[];
+  /** Where the operation was applied. */
+  readonly origin: Origin | undefined;
 
   constructor(source: Source, outputs: readonly Spec[]) {
     this.source = source;
     this.outputs = outputs;
+    this.origin = source.kind === "op" ? currentOrigin(GraphNode) : undefined;
   }
 }
 

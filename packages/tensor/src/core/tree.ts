@@ -1,5 +1,6 @@
 import type { NDArray } from "./ndarray.ts";
 import { isNDArray } from "./ndarray.ts";
+import { currentOrigin, withOrigin } from "./origin.ts";
 import { Tensor } from "./tensor.ts";
 
 /** Nested records and lists with leaves of type L, e.g. the parameters of a model. */
@@ -31,11 +32,22 @@ function isLeaf(value: unknown): boolean {
   return value instanceof Tensor || isNDArray(value) || typeof value !== "object" || value === null;
 }
 
-/** Visits every leaf with its path (e.g. "layers/0/weight"), records in the order of their keys. */
+/**
+ * The path of a child. As in JSON pointers (RFC 6901) `~` and `/` of a key are written `~0` and `~1`, so that no two
+ * leaves share a path; the empty key is written `~`.
+ */
+function childPath(parent: string, key: string | number): string {
+  const step = key === "" ? "~" : String(key).replaceAll("~", "~0").replaceAll("/", "~1");
+  return parent === "" ? step : `${parent}/${step}`;
+}
+
+/**
+ * Visits every leaf with its path (e.g. "layers/0/weight"), records in the order of their keys. In keys, `~` and `/`
+ * become `~0` and `~1`.
+ */
 export function treeEntries(tree: unknown, path = ""): [path: string, leaf: unknown][] {
   if (isLeaf(tree)) return tree === undefined ? [] : [[path, tree]];
-  const join = (key: string | number): string => (path === "" ? String(key) : `${path}/${key}`);
-  return Object.entries(tree as object).flatMap(([key, child]) => treeEntries(child, join(key)));
+  return Object.entries(tree as object).flatMap(([key, child]) => treeEntries(child, childPath(path, key)));
 }
 
 /** All leaves, in the order of `treeEntries`. */
@@ -46,32 +58,38 @@ export function treeLeaves<L>(tree: Tree<L>): L[] {
 /** A tree of the same structure with every leaf replaced. */
 export function treeMap<R>(tree: unknown, replace: (leaf: unknown, path: string) => R, path = ""): unknown {
   if (isLeaf(tree)) return tree === undefined ? undefined : replace(tree, path);
-  const join = (key: string | number): string => (path === "" ? String(key) : `${path}/${key}`);
-  if (Array.isArray(tree)) return tree.map((child, i) => treeMap(child, replace, join(i)));
+  if (Array.isArray(tree)) return tree.map((child, i) => treeMap(child, replace, childPath(path, i)));
   return Object.fromEntries(
-    Object.entries(tree as object).map(([key, child]) => [key, treeMap(child, replace, join(key))]),
+    Object.entries(tree as object).map(([key, child]) => [
+      key,
+      treeMap(child, replace, childPath(path, key)),
+    ]),
   );
 }
 
-/** A tree of tensors built from several trees of one structure, leaf by leaf. */
+/**
+ * A tree of tensors built from several trees of one structure, leaf by leaf. To errors all operations of `combine`
+ * were applied where this was called.
+ */
 export function treeZip<T>(tree: T, others: readonly unknown[], combine: (...leaves: Tensor[]) => Tensor): T {
   const lists = others.map((other) => new Map(treeEntries(other)));
-  return treeMap(tree, (leaf, path) => {
+  const perLeaf = (leaf: unknown, path: string): Tensor => {
     const rest = lists.map((list) => {
       const match = list.get(path);
       if (!(match instanceof Tensor)) throw new TypeError(`trees differ in structure at '${path}'`);
       return match;
     });
     return combine(leaf as Tensor, ...rest);
-  }) as T;
+  };
+  return withOrigin(currentOrigin(treeZip), () => treeMap(tree, perLeaf)) as T;
 }
 
 /** A description of structure, shapes and dtypes: equal for trees that one compiled graph can serve. */
 export function treeSignature(tree: unknown): string {
-  return treeEntries(tree)
-    .map(([path, leaf]) => {
-      if (leaf instanceof Tensor || isNDArray(leaf)) return `${path}:${leaf.dtype}[${leaf.shape.join(",")}]`;
-      return `${path}:${typeof leaf === "number" ? "float32[]" : JSON.stringify(leaf)}`;
-    })
-    .join(";");
+  if (tree instanceof Tensor || isNDArray(tree)) return `${tree.dtype}[${tree.shape.join(",")}]`;
+  if (typeof tree === "number") return "float32[]";
+  if (isLeaf(tree)) return JSON.stringify(tree) ?? "-";
+  if (Array.isArray(tree)) return `[${tree.map(treeSignature).join(";")}]`;
+  const children = Object.entries(tree as object);
+  return `{${children.map(([key, child]) => `${JSON.stringify(key)}:${treeSignature(child)}`).join(";")}}`;
 }

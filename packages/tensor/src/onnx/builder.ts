@@ -81,6 +81,8 @@ export class GraphBuilder {
   /** Names of values that nodes make, and the graph outputs that some of them are. */
   readonly #made = new Set<string>();
   readonly #renamed = new Map<string, string>();
+  /** Ends the names of nodes that are added now, so that messages of the runtime tell where they come from. */
+  tag = "";
   #count = 0;
 
   constructor(target: GraphTarget) {
@@ -159,7 +161,7 @@ export class GraphBuilder {
         domain,
         input: [...inputs],
         output: names,
-        name: `${opType}_${id}`,
+        name: `${opType}_${id}${this.tag}`,
         attribute: Object.entries(attributes).map(([name, value]) => encodeAttribute(name, value)),
       }),
     );

@@ -42,6 +42,8 @@ export interface LoweredGraph {
   readonly nodeCount: number;
   /** Whether any value is float64. */
   readonly usesFloat64: boolean;
+  /** What the graph was made of. ONNX nodes that belong to `nodes[i]` have names that end in `@i`. */
+  readonly nodes: readonly GraphNode[];
 }
 
 /**
@@ -73,8 +75,9 @@ export function lowerToBuilder(
   const usedInputs = new Set<string>();
   const nodes = reachable([...outputs.values()], (source) => (source.lean ?? source).inputs);
   const used = usedOutputs(nodes, outputs.values());
-  for (const node of nodes) {
+  for (const [position, node] of nodes.entries()) {
     const { source } = node;
+    graph.tag = `@${position}`;
     if (source.kind === "constant") {
       names.set(node, [graph.constant(source.value)]);
     } else if (source.kind === "input") {
@@ -103,5 +106,5 @@ export function lowerToBuilder(
   }
   for (const [outputName, tensor] of outputs) graph.output(outputName, nameOf(tensor), tensor);
   const usesFloat64 = nodes.some(({ outputs }) => outputs.some(({ dtype }) => dtype === "float64"));
-  return { graph, usedInputs, nodeCount: graph.nodeCount, usesFloat64 };
+  return { graph, usedInputs, nodeCount: graph.nodeCount, usesFloat64, nodes };
 }

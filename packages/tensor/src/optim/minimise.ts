@@ -1,14 +1,20 @@
-import type { CompileOptions, Trainer } from "../core/compile.ts";
-import { createTrainer } from "../core/compile.ts";
 import { valueAndGrad } from "../core/grad.ts";
 import type { Tensor } from "../core/tensor.ts";
+import type { Trainer, TrainerOptions } from "../core/trainer.ts";
+import { createTrainer } from "../core/trainer.ts";
 import type { Traced } from "../core/tree.ts";
-import type { Optimiser, OptimiserState } from "./optimiser.ts";
+import type { Optimiser, OptimiserState, TracedOptimiserState } from "./optimiser.ts";
 
 /** State of a trainer made by `minimise`. */
 export interface MinimiseState<P> {
   readonly params: P;
   readonly optimiser: OptimiserState<P>;
+}
+
+/** The state as the traced step sees it. */
+interface TracedMinimiseState<P> {
+  readonly params: Traced<P>;
+  readonly optimiser: TracedOptimiserState;
 }
 
 /**
@@ -21,23 +27,16 @@ export function minimise<P, B>(definition: {
   readonly params: P;
   readonly optimiser: Optimiser;
   readonly loss: (params: Traced<P>, batch: B) => Tensor;
-  readonly options?: CompileOptions;
+  readonly options?: TrainerOptions;
 }): Trainer<MinimiseState<P>, B, { readonly loss: Tensor }> {
   const { params, optimiser, loss, options } = definition;
   const initial: MinimiseState<P> = { params, optimiser: optimiser.init(params) };
   return createTrainer({
     state: initial,
-    step: (state: Traced<MinimiseState<P>>, batch: B) => {
-      const current = state as unknown as {
-        params: Traced<P>;
-        optimiser: { step: Tensor; slots: Record<string, unknown> };
-      };
-      const { value, gradients } = valueAndGrad((p: Traced<P>) => loss(p, batch))(current.params);
-      const next = optimiser.update(current.params, gradients, current.optimiser);
-      return {
-        state: { params: next.params, optimiser: next.state } as unknown as Traced<MinimiseState<P>>,
-        metrics: { loss: value },
-      };
+    step: (state: TracedMinimiseState<P>, batch: B) => {
+      const { value, gradients } = valueAndGrad((p: Traced<P>) => loss(p, batch))(state.params);
+      const next = optimiser.update(state.params, gradients, state.optimiser);
+      return { state: { params: next.params, optimiser: next.state }, metrics: { loss: value } };
     },
     ...(options && { options }),
   });
