@@ -4,7 +4,7 @@ import type { DType, NDArray, Tensor } from "../src/index.ts";
 import * as engine from "../src/index.ts";
 import { add, compile, DTypeError, gradients, isFloat, mul, sum, toNumbers } from "../src/index.ts";
 import { expectClose } from "./support/arrays.ts";
-import { applications, FLOAT32_ONLY, TESTED_ELSEWHERE } from "./support/family.ts";
+import { applications, FLOAT32_ONLY, TESTED_ELSEWHERE } from "./support/families.ts";
 import type { OperationCase } from "./support/fixtures.ts";
 import { operationCases, outputWeights, toArray } from "./support/fixtures.ts";
 import { trackedRuntime } from "./support/tracked-runtime.ts";

@@ -37,7 +37,7 @@ import {
   OTHER_GRADIENT,
   POSITIVE,
   WITHOUT_GRADIENT,
-} from "./support/family.ts";
+} from "./support/families.ts";
 import type { OperationCase } from "./support/fixtures.ts";
 import { operationCases, toArray } from "./support/fixtures.ts";
 import type { Differentiable } from "./support/gradient-check.ts";

@@ -1,40 +1,26 @@
-import { describe, expect } from "vitest";
-import type { NDArray, Tensor } from "../src/index.ts";
-import { compile, toNumbers } from "../src/index.ts";
-import { expectClose, randomArrays } from "./support/arrays.ts";
-import { gradientCheck } from "./support/gradient-check.ts";
+import { describe } from "vitest";
 import { property } from "./support/property.ts";
-import { randomPrograms, runProgram } from "./support/random-graph.ts";
-import { trackedRuntime } from "./support/tracked-runtime.ts";
+import { checkDerivatives, checkPrecisions } from "./support/random-graph-check.ts";
+import { randomPrograms } from "./support/random-graph-uses.ts";
+
+const smooth = { float: "float64", derivatives: true } as const;
 
 describe("random programs", () => {
-  property("have the gradients of finite differences", 120, [randomPrograms], async (program) => {
-    const inputs = randomArrays(program.seed, program.shapes, { low: -1.5, high: 1.5 });
-    await gradientCheck((...tensors) => runProgram(program, tensors), inputs, {
-      name: "program",
-      tolerance: 2e-5,
-    });
-  });
+  property("have the gradients of finite differences", 150, [randomPrograms(smooth)], (program) =>
+    checkDerivatives(program, "float64"),
+  );
 
-  property("give in float32 what they give in float64", 80, [randomPrograms], async (program) => {
-    const runtime = trackedRuntime();
-    try {
-      const run = compile((...tensors: Tensor[]) => runProgram(program, tensors), { runtime });
-      const exact = randomArrays(program.seed, program.shapes, { low: -1.5, high: 1.5 });
-      const single = exact.map(
-        ({ shape, data }): NDArray => ({
-          dtype: "float32",
-          shape,
-          data: Float32Array.from(data as Float64Array),
-        }),
-      );
-      const [wanted, found] = [await run(...exact), await run(...single)];
-      wanted.forEach((array, i) => {
-        expect([found[i]!.dtype, found[i]!.shape]).toEqual(["float32", array.shape]);
-        expectClose("float32", toNumbers(found[i]!), toNumbers(array), 1e-4);
-      });
-    } finally {
-      await runtime.release();
-    }
-  });
+  property(
+    "have them in float32 too, with the operations that have no other kernel",
+    100,
+    [randomPrograms({ float: "float32", derivatives: true, longest: 4 })],
+    (program) => checkDerivatives(program, "float32"),
+  );
+
+  property(
+    "give in float32 what they give in float64",
+    80,
+    [randomPrograms({ float: "float64" })],
+    checkPrecisions,
+  );
 });

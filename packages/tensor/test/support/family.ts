@@ -1,4 +1,3 @@
-import { readdirSync } from "node:fs";
 import type { ReduceOptions, Tensor } from "../../src/index.ts";
 
 export type Attributes = Readonly<Record<string, unknown>>;
@@ -6,7 +5,8 @@ export type Application = (inputs: readonly Tensor[], attributes: Attributes) =>
 
 /**
  * A group of operations under test: file `operations/NAME.ts`, whose cases `fixtures/NAME.json` were computed by
- * PyTorch. Adding such a pair of files is all that a new group needs.
+ * PyTorch. Adding such a pair of files is all that a new group needs. How random programs use its operations stands
+ * in `comparison/uses/NAME.ts`.
  */
 export interface OperationFamily {
   /** How each operation is called with the inputs and attributes of its fixtures. */
@@ -23,11 +23,6 @@ export interface OperationFamily {
   readonly fixedInputs?: readonly string[];
   /** Exported functions that no fixture fits, each with the test file of this folder that covers it. */
   readonly testedElsewhere?: Readonly<Record<string, string>>;
-  /**
-   * Steps of random programs: uses of operations that fit every tensor of rank 1 and more along an axis that exists.
-   * Results stay of moderate size, and smooth almost everywhere, so that differences are well conditioned.
-   */
-  readonly programSteps?: readonly ((x: Tensor, axis: number, choice: number) => Tensor)[];
 }
 
 export function unary(op: (x: Tensor) => Tensor): Application {
@@ -45,40 +40,3 @@ export function reduction(op: (x: Tensor, options: ReduceOptions) => Tensor): Ap
 export function alongAxis(op: (x: Tensor, axis: number) => Tensor): Application {
   return ([x], { axis }) => op(x as Tensor, axis as number);
 }
-
-const folder = new URL("../operations/", import.meta.url);
-
-/** Every family by the name of its file. */
-export const families: ReadonlyMap<string, OperationFamily> = new Map(
-  await Promise.all(
-    readdirSync(folder)
-      .filter((file) => file.endsWith(".ts"))
-      .map(async (file): Promise<[string, OperationFamily]> => {
-        const { family } = (await import(/* @vite-ignore */ new URL(file, folder).href)) as {
-          family: OperationFamily;
-        };
-        return [file.slice(0, -3), family];
-      }),
-  ),
-);
-
-export const applications: Readonly<Record<string, Application>> = Object.assign(
-  {},
-  ...[...families.values()].map((family) => family.applications),
-);
-
-function named(
-  key: "float32Only" | "withoutGradient" | "otherGradient" | "positive" | "fixedInputs",
-): ReadonlySet<string> {
-  return new Set([...families.values()].flatMap((family) => family[key] ?? []));
-}
-
-export const TESTED_ELSEWHERE: Readonly<Record<string, string>> = Object.assign(
-  {},
-  ...[...families.values()].map((family) => family.testedElsewhere ?? {}),
-);
-export const FLOAT32_ONLY = named("float32Only");
-export const WITHOUT_GRADIENT = named("withoutGradient");
-export const OTHER_GRADIENT = named("otherGradient");
-export const POSITIVE = named("positive");
-export const FIXED_INPUTS = named("fixedInputs");

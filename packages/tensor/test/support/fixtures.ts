@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { DType, NDArray } from "../../src/index.ts";
 import { ndarray } from "../../src/index.ts";
-import { families } from "./family.ts";
+import { families } from "./families.ts";
 
 export interface StoredArray {
   readonly shape: readonly number[];

@@ -1,0 +1,31 @@
+import type { Draft, Use, Uses } from "../../support/random-graph-draft.ts";
+
+/** Epsilons large enough that rows of nearly equal numbers stay well conditioned. */
+const EPSILONS = [0.1, 0.5];
+
+function gainAndBias(draft: Draft, size: number): [string, string] {
+  return [draft.shaped([size]), draft.shaped([size])];
+}
+
+function batchNorm(op: string): Use {
+  return (draft) => {
+    const x = draft.ranked(2, 4);
+    const channels = draft.along(x, 1);
+    const statistics = [draft.shaped([channels]), draft.input([channels], [0.4, 1.5])];
+    draft.steps(op, [x, ...gainAndBias(draft, channels), ...statistics], { epsilon: draft.pick(EPSILONS) });
+  };
+}
+
+export const uses: Uses = {
+  layerNorm: (draft) => {
+    const x = draft.ranked(1);
+    const operands = [x, ...gainAndBias(draft, draft.along(x, -1))];
+    draft.step("layerNorm", operands, { epsilon: draft.pick(EPSILONS) });
+  },
+  batchNorm: batchNorm("batchNorm"),
+  batchNormInference: batchNorm("batchNormInference"),
+  l2Normalize: (draft) => draft.step("l2Normalize", [draft.ranked(1)], { epsilon: draft.pick(EPSILONS) }),
+};
+
+/** The running statistics follow x, but carry no gradient. */
+export const gradientByIntent = ["batchNorm"];
