@@ -1,10 +1,19 @@
 import { create, toBinary } from "@bufbuild/protobuf";
+import { sameShape } from "../core/axes.ts";
 import type { DType, NDArray } from "../core/ndarray.ts";
 import { ndarray } from "../core/ndarray.ts";
 import type { Spec } from "../core/tensor.ts";
-import type { AttributeProto, ModelProto, NodeProto, TensorProto, ValueInfoProto } from "./onnx_pb.ts";
+import type {
+  AttributeProto,
+  GraphProto,
+  ModelProto,
+  NodeProto,
+  TensorProto,
+  ValueInfoProto,
+} from "./onnx_pb.ts";
 import {
   AttributeProtoSchema,
+  GraphProtoSchema,
   ModelProtoSchema,
   NodeProtoSchema,
   TensorProtoSchema,
@@ -27,7 +36,13 @@ export const onnxType: { readonly [D in DType | "uint32"]: number } = {
 };
 
 /** A number is an INT, a list INTS; floats are marked because JavaScript does not tell 1 from 1.0. */
-export type AttributeValue = number | string | readonly number[] | { readonly float: number };
+export type AttributeValue =
+  | number
+  | string
+  | readonly number[]
+  | { readonly float: number }
+  /** The body of a Scan, Loop or If, from `GraphBuilder.body`. */
+  | { readonly body: GraphBuilder };
 export type Attributes = Readonly<Record<string, AttributeValue>>;
 
 /** Which kernels the runtime that will execute the graph has beyond the ONNX standard. */
@@ -41,6 +56,7 @@ function encodeAttribute(name: string, value: AttributeValue): AttributeProto {
   if (typeof value === "string")
     return create(AttributeProtoSchema, { name, type: 3, s: new TextEncoder().encode(value) });
   if ("float" in value) return create(AttributeProtoSchema, { name, type: 1, f: value.float });
+  if ("body" in value) return create(AttributeProtoSchema, { name, type: 5, g: value.body.graph(name) });
   return create(AttributeProtoSchema, { name, type: 7, ints: value.map(BigInt) });
 }
 
@@ -77,7 +93,11 @@ export class GraphBuilder {
   readonly #inputs: ValueInfoProto[] = [];
   readonly #outputs: ValueInfoProto[] = [];
   readonly #known = new Map<string, readonly string[]>();
-  readonly #domains = new Set<string>();
+  readonly #domains: Set<string>;
+  /** Begins all names, so that those of a body differ from those of the graphs around it. */
+  readonly #prefix: string;
+  /** What `reshape` made of which value of which shape. */
+  readonly #reshaped = new Map<string, readonly [value: string, shape: readonly number[]]>();
   /** Names of values that nodes make, and the graph outputs that some of them are. */
   readonly #made = new Set<string>();
   readonly #renamed = new Map<string, string>();
@@ -85,8 +105,21 @@ export class GraphBuilder {
   tag = "";
   #count = 0;
 
-  constructor(target: GraphTarget) {
+  constructor(target: GraphTarget, around?: { readonly domains: Set<string>; readonly prefix: string }) {
     this.target = target;
+    this.#domains = around?.domains ?? new Set();
+    this.#prefix = around?.prefix ?? "";
+  }
+
+  /**
+   * A graph inside this one, for the attribute of a Scan, Loop or If. Its nodes may read values of this graph, which
+   * need not be declared as inputs. Finish it before it is used as an attribute.
+   */
+  body(): GraphBuilder {
+    const prefix = `${this.#prefix}b${this.#count++}.`;
+    const inner = new GraphBuilder(this.target, { domains: this.#domains, prefix });
+    inner.tag = this.tag;
+    return inner;
   }
 
   get nodeCount(): number {
@@ -123,7 +156,7 @@ export class GraphBuilder {
       : "";
     const known = small ? this.#known.get(key) : undefined;
     if (known) return known[0] as string;
-    const name = `c${this.#initializers.length}`;
+    const name = `${this.#prefix}c${this.#initializers.length}`;
     this.#initializers.push(encodeTensor(name, value));
     if (small) this.#known.set(key, [name]);
     return name;
@@ -150,11 +183,16 @@ export class GraphBuilder {
     attributes: Attributes = {},
     domain = "",
   ): readonly string[] {
-    const key = `${domain}.${opType}(${inputs.join(",")})${outputs}${JSON.stringify(attributes)}`;
+    const hasBody = Object.values(attributes).some((value) => typeof value === "object" && "body" in value);
+    const key = hasBody
+      ? `${opType} ${this.#count}`
+      : `${domain}.${opType}(${inputs.join(",")})${outputs}${JSON.stringify(attributes)}`;
     const known = this.#known.get(key);
     if (known) return known;
     const id = this.#count++;
-    const names = Array.from({ length: outputs }, (_, i) => (i === 0 ? `t${id}` : `t${id}_${i}`));
+    const names = Array.from({ length: outputs }, (_, i) =>
+      i === 0 ? `${this.#prefix}t${id}` : `${this.#prefix}t${id}_${i}`,
+    );
     this.#nodes.push(
       create(NodeProtoSchema, {
         opType,
@@ -171,17 +209,44 @@ export class GraphBuilder {
     return names;
   }
 
+  /** The value in another shape. Of several changes in a row only the last one is made, or none. */
+  reshape(value: string, from: readonly number[], to: readonly number[]): string {
+    const [origin, shape] = this.#reshaped.get(value) ?? [value, from];
+    if (sameShape(shape, to)) return origin;
+    const result = this.node("Reshape", [origin, this.int64s(to)]);
+    this.#reshaped.set(result, [origin, shape]);
+    return result;
+  }
+
   /** Conversion between element types; uint32 exists inside graphs only (bit operations of random numbers). */
   cast(value: string, dtype: DType | "uint32"): string {
     return this.node("Cast", [value], { to: onnxType[dtype] });
   }
 
-  /** The model as a message of the file format. */
-  model(name: string): ModelProto {
-    for (const node of this.#nodes) {
+  /** The graph as a message of the file format. */
+  graph(name: string): GraphProto {
+    this.#rename(this.#nodes);
+    return create(GraphProtoSchema, {
+      name,
+      node: this.#nodes,
+      initializer: this.#initializers,
+      input: this.#inputs,
+      output: this.#outputs,
+    });
+  }
+
+  /** Gives values that are outputs the outputs' names, in bodies too. */
+  #rename(nodes: readonly NodeProto[]): void {
+    if (this.#renamed.size === 0) return;
+    for (const node of nodes) {
       node.input = node.input.map((value) => this.#renamed.get(value) ?? value);
       node.output = node.output.map((value) => this.#renamed.get(value) ?? value);
+      for (const { g } of node.attribute) if (g) this.#rename(g.node);
     }
+  }
+
+  /** The model as a message of the file format. */
+  model(name: string): ModelProto {
     return create(ModelProtoSchema, {
       irVersion: IR_VERSION,
       producerName: "concord",
@@ -189,13 +254,7 @@ export class GraphBuilder {
         { domain: "", version: BigInt(OPSET) },
         ...[...this.#domains].map((domain) => ({ domain, version: 1n })),
       ],
-      graph: {
-        name,
-        node: this.#nodes,
-        initializer: this.#initializers,
-        input: this.#inputs,
-        output: this.#outputs,
-      },
+      graph: this.graph(name),
     });
   }
 

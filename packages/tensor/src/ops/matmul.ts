@@ -57,9 +57,14 @@ const matmulOp: UnitOp<MatmulAttributes> = defineUnitOp<MatmulAttributes>({
     const da = transposeA
       ? matmulOp([b, dy], { transposeA: transposeB, transposeB: true, scale })
       : matmulOp([dy, b], { transposeA: false, transposeB: !transposeB, scale });
+    // One large product over all leading axes instead of a batch of small ones and their sum.
+    const flatten = b.rank === 2 && a.rank > 2 && !transposeA;
+    const [x, g] = flatten
+      ? ([a, dy].map((t) => reshape(t, [-1, t.shape.at(-1) as number])) as [Tensor, Tensor])
+      : [a, dy];
     const db = transposeB
-      ? matmulOp([dy, a], { transposeA: true, transposeB: transposeA, scale })
-      : matmulOp([a, dy], { transposeA: !transposeA, transposeB: false, scale });
+      ? matmulOp([g, x], { transposeA: true, transposeB: transposeA, scale })
+      : matmulOp([x, g], { transposeA: !transposeA, transposeB: false, scale });
     return [sumTo(da, a.shape), sumTo(db, b.shape)];
   },
 });
@@ -82,13 +87,6 @@ export function matmul(a: TensorLike, b: TensorLike, options: MatmulOptions = {}
   const [left, right] = asOperands("matmul", a, b);
   const { transposeA = false, transposeB = false, scale = 1 } = options;
   const attributes = { transposeA, transposeB, scale };
-  const inner = right.shape.at(transposeB ? -1 : -2);
-  if (right.rank === 2 && left.rank > 2 && !transposeA && left.shape.at(-1) === inner) {
-    // One large product instead of a batch of small ones, in the gradient of b too.
-    const lead = left.shape.slice(0, -1);
-    const flat = matmulOp([reshape(left, [-1, left.shape.at(-1) as number]), right], attributes);
-    return reshape(flat, [...lead, flat.shape[1] as number]);
-  }
   return matmulOp([left, right], attributes);
 }
 

@@ -114,17 +114,14 @@ export function narrow(x: TensorLike, axis: number, start: number, length: numbe
   return slice(input, starts, ends);
 }
 
-const splitOp = defineOp<{ readonly parts: number; readonly axis: number }>({
+const splitOp = defineOp<{ readonly sizes: readonly number[]; readonly axis: number }>({
   name: "split",
-  infer: ([x], { parts, axis }) => {
+  infer: ([x], { sizes, axis }) => {
     const { shape, dtype } = x as Spec;
-    return Array.from({ length: parts }, () => ({
-      shape: shape.with(axis, (shape[axis] as number) / parts),
-      dtype,
-    }));
+    return sizes.map((size) => ({ shape: shape.with(axis, size), dtype }));
   },
-  lower: (graph, inputs, { parts, axis }) =>
-    graph.nodeWithOutputs("Split", inputs, parts, { axis, num_outputs: parts }),
+  lower: (graph, [x], { sizes, axis }) =>
+    graph.nodeWithOutputs("Split", [x as string, graph.int64s(sizes)], sizes.length, { axis }),
   vjp: ({ outputs, cotangents, attributes: { axis } }) => [
     concat(
       outputs.map((part, i) => cotangents[i] ?? zerosLike(part)),
@@ -134,19 +131,29 @@ const splitOp = defineOp<{ readonly parts: number; readonly axis: number }>({
 });
 
 /**
- * Equal parts along an axis.
+ * Parts along an axis: so many equal ones, or parts of the given sizes.
  *
- * @throws ShapeError when the axis does not part evenly
+ * @throws ShapeError when the axis does not part evenly, or the sizes do not add up to it
  */
-export function split(x: TensorLike, parts: number, axis = -1): Tensor[] {
+export function split(x: TensorLike, parts: number | readonly number[], axis = -1): Tensor[] {
   const input = asTensor(x);
   const along = normalizeAxis("split", axis, input.rank);
-  if (!(Number.isInteger(parts) && parts > 0 && (input.shape[along] as number) % parts === 0)) {
+  const length = input.shape[along] as number;
+  if (typeof parts === "number") {
+    if (!(Number.isInteger(parts) && parts > 0 && length % parts === 0)) {
+      throw new ShapeError(
+        `split: axis ${axis} of ${formatShape(input.shape)} does not part into ${parts} equal pieces`,
+      );
+    }
+    return split(input, new Array<number>(parts).fill(length / parts), along);
+  }
+  const total = parts.reduce((sum, size) => sum + size, 0);
+  if (total !== length || parts.some((size) => !Number.isInteger(size) || size < 1)) {
     throw new ShapeError(
-      `split: axis ${axis} of ${formatShape(input.shape)} does not part into ${parts} equal pieces`,
+      `split: axis ${axis} of ${formatShape(input.shape)} does not part into pieces of [${parts.join(", ")}]`,
     );
   }
-  return parts === 1 ? [input] : splitOp([input], { parts, axis: along });
+  return parts.length === 1 ? [input] : splitOp([input], { sizes: [...parts], axis: along });
 }
 
 interface PadAttributes {
@@ -218,12 +225,14 @@ const concatOp = defineUnitOp<{ readonly axis: number }>({
   },
   lower: (graph, inputs, { axis }) => [graph.node("Concat", inputs, { axis })],
   vjp: ({ inputs, cotangents: [dy], attributes: { axis } }) => {
-    let start = 0;
-    return inputs.map(({ shape }) => {
-      const length = shape[axis] as number;
-      start += length;
-      return length === 0 ? null : narrow(dy as Tensor, axis, start - length, length);
-    });
+    const sizes = inputs.map(({ shape }) => shape[axis] as number);
+    const parts = split(
+      dy as Tensor,
+      sizes.filter((size) => size > 0),
+      axis,
+    );
+    let taken = 0;
+    return sizes.map((size) => (size === 0 ? null : (parts[taken++] as Tensor)));
   },
 });
 

@@ -8,9 +8,7 @@ const reshapeOp = defineUnitOp<{ readonly shape: readonly number[] }>({
   name: "reshape",
   infer: ([x], { shape }) => [{ shape, dtype: (x as Spec).dtype }],
   lower: (graph, [x], { shape }, { inputs: [input] }) => [
-    sameShape((input as Spec).shape, shape)
-      ? (x as string)
-      : graph.node("Reshape", [x as string, graph.int64s(shape)]),
+    graph.reshape(x as string, (input as Spec).shape, shape),
   ],
   vjp: ({ inputs: [x], cotangents: [dy] }) => [reshape(dy as Tensor, (x as Tensor).shape)],
 });
@@ -89,11 +87,10 @@ const sumOp = defineUnitOp<ReduceAttributes>({
       return [graph.node("ReduceSum", [x as string, graph.int64s(axes)], { keepdims: 1 })];
     }
     // Sums over leading axes (gradients of biases) run faster as a product with a row of ones.
-    const ones = graph.constant({ dtype, shape: [1, rows], data: new Float32Array(rows).fill(1) });
-    const flat = graph.node("Reshape", [x as string, graph.int64s([rows, sizeOf(shape) / rows])]);
-    return [
-      graph.node("Reshape", [graph.node("MatMul", [ones, flat]), graph.int64s((outputs[0] as Spec).shape)]),
-    ];
+    const ones = graph.constant({ dtype, shape: [rows], data: new Float32Array(rows).fill(1) });
+    const columns = sizeOf(shape) / rows;
+    const product = graph.node("MatMul", [ones, graph.reshape(x as string, shape, [rows, columns])]);
+    return [graph.reshape(product, [columns], (outputs[0] as Spec).shape)];
   },
   vjp: ({ inputs: [x], cotangents: [dy] }) => [broadcastTo(dy as Tensor, (x as Tensor).shape)],
 });

@@ -2,11 +2,12 @@ import type { NDArray } from "../core/ndarray.ts";
 import { ndarray, zerosArray } from "../core/ndarray.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { constant } from "../core/tensor.ts";
-import { treeLeaves, treeMap, treeZip } from "../core/tree.ts";
+import { treeLeaves, treeMap } from "../core/tree.ts";
 import { add, div, minimum, mul, sub } from "../ops/arithmetic.ts";
 import { sqrt, tanh } from "../ops/math.ts";
 import { sum } from "../ops/structure.ts";
 import type { Schedule } from "./schedule.ts";
+import { updateTogether } from "./together.ts";
 
 /** What an optimiser remembers between steps: trees shaped like the parameters, and the number of steps done. */
 export interface OptimiserState<P> {
@@ -94,15 +95,14 @@ export function adamw(options: AdamWOptions): Optimiser {
       const offset = div(epsilon, deviation);
       const shrink = sub(1, mul(rate, weightDecay));
       const { m, v } = state.slots as { m: unknown; v: unknown };
-      const newM = treeZip(gradients, [m], (g, old) => add(mul(old, beta1), g));
-      const newV = treeZip(gradients, [v], (g, old) => add(mul(old, beta2), mul(g, g)));
-      const paths = new Map<Tensor, string>();
-      treeMap(params, (leaf, path) => paths.set(leaf as Tensor, path));
-      const newParams = treeZip(params, [newM, newV], (p, first, second) => {
-        const kept = weightDecay !== 0 && decays(paths.get(p) as string) ? mul(p, shrink) : p;
-        return sub(kept, mul(div(first, add(sqrt(second), offset)), factor));
+      const kindOf = (path: string): string => (weightDecay !== 0 && decays(path) ? "decays" : "stays");
+      const [newParams, newM, newV] = updateTogether([params, gradients, m, v], kindOf, (leaves, kind) => {
+        const [p, g, first, second] = leaves as [Tensor, Tensor, Tensor, Tensor];
+        const [mean, square] = [add(mul(first, beta1), g), add(mul(second, beta2), mul(g, g))];
+        const kept = kind === "decays" ? mul(p, shrink) : p;
+        return [sub(kept, mul(div(mean, add(sqrt(square), offset)), factor)), mean, square];
       });
-      return { params: newParams, state: nextState({ step, slots: { m: newM, v: newV } }) };
+      return { params: newParams as typeof params, state: nextState({ step, slots: { m: newM, v: newV } }) };
     },
   };
 }
@@ -132,24 +132,22 @@ export function sgd(options: SgdOptions): Optimiser {
     update: (params, gradients, state) => {
       const rate = rateAt(options.learningRate, state.step);
       const step = add(state.step, 1);
-      const decayed =
-        weightDecay === 0 ? gradients : treeZip(gradients, [params], (g, p) => add(g, mul(p, weightDecay)));
-      if (momentum === 0) {
-        return {
-          params: treeZip(params, [decayed], (p, g) => sub(p, mul(g, rate))),
-          state: nextState({ step, slots: {} }),
-        };
-      }
-      const velocity = treeZip(decayed, [(state.slots as { velocity: unknown }).velocity], (g, u) =>
-        add(mul(u, momentum), g),
+      const { velocity } = state.slots as { velocity?: unknown };
+      const trees = velocity === undefined ? [params, gradients] : [params, gradients, velocity];
+      const [newParams, newVelocity] = updateTogether(
+        trees,
+        () => "",
+        (leaves) => {
+          const [p, g, u] = leaves as [Tensor, Tensor, Tensor?];
+          const decayed = weightDecay === 0 ? g : add(g, mul(p, weightDecay));
+          if (!u) return [sub(p, mul(decayed, rate))];
+          const next = add(mul(u, momentum), decayed);
+          const direction = nesterov ? add(decayed, mul(next, momentum)) : next;
+          return [sub(p, mul(direction, rate)), next];
+        },
       );
-      const direction = nesterov
-        ? treeZip(decayed, [velocity], (g, u) => add(g, mul(u, momentum)))
-        : velocity;
-      return {
-        params: treeZip(params, [direction], (p, d) => sub(p, mul(d, rate))),
-        state: nextState({ step, slots: { velocity } }),
-      };
+      const slots = newVelocity === undefined ? {} : { velocity: newVelocity };
+      return { params: newParams as typeof params, state: nextState({ step, slots }) };
     },
   };
 }
