@@ -3,6 +3,7 @@ import type { NDArray } from "../core/ndarray.ts";
 import type { Device } from "./device.ts";
 import type { LoadOptions, Session } from "./runtime.ts";
 import { defaultThreads } from "./threads.ts";
+import { webgpuProvider } from "./webgpu.ts";
 
 /** Wrappers of arrays that are fed or fetched again and again, such as parameters. */
 const wrappers = new WeakMap<NDArray, ort.Tensor>();
@@ -36,7 +37,7 @@ export async function loadSession(
   options: LoadOptions = {},
 ): Promise<Session> {
   const session = await ort.InferenceSession.create(model, {
-    executionProviders: [device],
+    executionProviders: [device === "webgpu" ? webgpuProvider(model) : device],
     graphOptimizationLevel: options.optimisation === "none" ? "disabled" : (options.optimisation ?? "all"),
     executionMode: "sequential",
     intraOpNumThreads: options.threads ?? defaultThreads(),

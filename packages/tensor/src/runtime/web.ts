@@ -3,6 +3,7 @@ import type { NDArray } from "../core/ndarray.ts";
 import { DEVICES, type Device, DeviceError, parseDevice } from "./device.ts";
 import type { DeviceStatus, LoadOptions, Runtime, RuntimeOptions, Session } from "./runtime.ts";
 import { tryRuntime } from "./trial.ts";
+import { webgpuProvider } from "./webgpu.ts";
 
 /** What this file needs of a page's or a worker's global scope. */
 interface WebScope {
@@ -67,7 +68,7 @@ async function loadSession(
 ): Promise<Session> {
   const session = await inTurn(() =>
     ort.InferenceSession.create(model, {
-      executionProviders: [provider],
+      executionProviders: [provider === "webgpu" ? webgpuProvider(model) : provider],
       graphOptimizationLevel: options.optimisation === "none" ? "disabled" : (options.optimisation ?? "all"),
       executionMode: "sequential",
       logSeverityLevel: 3,
