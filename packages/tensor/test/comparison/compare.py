@@ -151,6 +151,10 @@ def main(path):
     with open(path) as lines:
         for line in lines:
             case = json.loads(line)
+            if "error" in case:
+                count += 1
+                failures.append((len(case["program"]["steps"]), case, f"Concord fails: {case['error']}"))
+                continue
             unknown = {step["op"] for step in case["program"]["steps"]} - OPERATIONS.keys()
             missing.update(unknown)
             if unknown:
@@ -170,15 +174,19 @@ def main(path):
                 table = worst[case["float"]]
                 table[op] = max(table[op], off)
                 if not off <= STEP[case["float"]]:
-                    failures.append((size, case, f"{op}: {what}, error {off:.2g}"))
+                    failures.append((size, case, f"{op} ({what.split()[0]}): {what}, error {off:.2g}"))
 
     print(f"{'operation':24}{'uses':>7}{'worst relative error':>24}")
     print(f"{'':24}{'':>7}{'float64':>12}{'float32':>12}")
     for op in sorted(used):
         cells = [f"{table[op]:12.1e}" if op in table else f"{'-':>12}" for table in worst.values()]
         print(f"{op:24}{used[op]:7}{''.join(cells)}")
-    for size, case, what in sorted(failures, key=lambda failure: failure[0])[:5]:
-        print(f"\nDIFFERS {what} (seed {case['seed']}, {case['float']})\n{json.dumps(case['program'])}")
+    shown = set()
+    for _, case, what in sorted(failures, key=lambda failure: failure[0]):
+        kind = what.split(":")[0]
+        if kind not in shown and len(shown) < 12:
+            print(f"\nDIFFERS {what} (seed {case['seed']}, {case['float']})\n{json.dumps(case['program'])}")
+        shown.add(kind)
     for op, times in missing.items():
         print(f"\nMISSING in operations.py: {op} ({times} programs)")
     wrong = len({case["seed"] for _, case, _ in failures})

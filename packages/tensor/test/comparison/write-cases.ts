@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import type { NDArray, Tensor } from "../../src/index.ts";
 import { compile, isFloat } from "../../src/index.ts";
 import type { Program } from "../support/random-graph.ts";
-import { gradientsOf, inputArrays, runProgram } from "../support/random-graph.ts";
+import { gradientsOf, inputArrays, runProgram, smallerPrograms } from "../support/random-graph.ts";
 import { programOfSeed } from "../support/random-graph-uses.ts";
 import { trackedRuntime } from "../support/tracked-runtime.ts";
 
@@ -58,6 +58,18 @@ async function solved(program: Program, float: "float32" | "float64"): Promise<o
   }
 }
 
+/** The smallest part of a program that Concord cannot run. */
+async function smallestFailing(program: Program, float: "float32" | "float64"): Promise<Program> {
+  for (const smaller of smallerPrograms(program)) {
+    const failed = await solved(smaller, float).then(
+      () => false,
+      () => true,
+    );
+    if (failed) return smallestFailing(smaller, float);
+  }
+  return program;
+}
+
 const { values: options, positionals } = parseArgs({
   options: {
     count: { type: "string", default: "500" },
@@ -74,13 +86,11 @@ for (let i = 0; i < Number(options.count); i++) {
   const seed = Number(options.seed) * 1_000_003 + i;
   const float = i % 2 === 0 ? "float64" : "float32";
   const program = programOfSeed(seed, { float, ...(options.only && { only: options.only.split(",") }) });
-  try {
-    file.write(`${JSON.stringify({ seed, float, program, ...(await solved(program, float)) })}\n`);
-  } catch (error) {
-    throw new Error(`Concord failed on case ${i} (seed ${seed}): ${JSON.stringify(program)}`, {
-      cause: error,
-    });
-  }
+  const line = await solved(program, float).catch(async (error: Error) => {
+    const smallest = await smallestFailing(program, float);
+    return { error: error.message, program: smallest };
+  });
+  file.write(`${JSON.stringify({ seed, float, program, ...line })}\n`);
 }
 file.end();
 await finished(file);

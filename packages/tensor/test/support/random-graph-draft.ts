@@ -145,9 +145,11 @@ export class Draft {
     return found ?? this.step("greater", [value, this.partner(value)]);
   }
 
-  /** A value between -1 and 1. */
-  bounded(value = this.tensor()): string {
-    return this.step("tanh", [value], {}, [-1, 1]);
+  /** A value between -limit and limit. */
+  bounded(value = this.tensor(), limit = 1): string {
+    const unit = this.step("tanh", [value], {}, [-1, 1]);
+    if (limit === 1) return unit;
+    return this.step("mul", [unit, this.given({ shape: [], data: [limit] })], {}, [-limit, limit]);
   }
 
   /** A value of at least 0.4. */

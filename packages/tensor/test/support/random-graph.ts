@@ -1,5 +1,15 @@
 import type { DType, NDArray, Tensor } from "../../src/index.ts";
-import { add, gradients, isFloat, mul, RandomStream, randomKey, sizeOf, sum } from "../../src/index.ts";
+import {
+  add,
+  defineUnitOp,
+  gradients,
+  isFloat,
+  mul,
+  RandomStream,
+  randomKey,
+  sizeOf,
+  sum,
+} from "../../src/index.ts";
 import { applications } from "./families.ts";
 import type { StoredArray } from "./fixtures.ts";
 import { outputWeights, toArray } from "./fixtures.ts";
@@ -38,6 +48,17 @@ export function inputArrays(program: Program, float: DType): Record<string, NDAr
   );
 }
 
+/**
+ * The same value. Parts of one result may be made of others (the last state of a sequence is one of all states);
+ * behind this they have gradients of their own.
+ */
+const apart = defineUnitOp<undefined>({
+  name: "apart",
+  infer: (inputs) => inputs,
+  lower: (_graph, inputs) => inputs,
+  vjp: ({ cotangents }) => cotangents,
+});
+
 /** All values of a program by name, inputs first. */
 export function runProgram(
   { steps }: Program,
@@ -51,7 +72,7 @@ export function runProgram(
       operands.map((name) => values.get(name) as Tensor),
       attributes,
     );
-    const outputs = "node" in result ? [result] : result;
+    const outputs = "node" in result ? [result] : result.map((part) => apart([part], undefined));
     results.forEach(({ name }, i) => values.set(name, outputs[i] as Tensor));
   }
   return values;

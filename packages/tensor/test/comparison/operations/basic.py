@@ -1,4 +1,4 @@
-"""What each operation is in PyTorch: functions of the operands and of the attributes that its fixtures use."""
+"""Arithmetic, reductions, structure, indexing, products and norms."""
 
 import torch
 import torch.nn.functional as F
@@ -141,15 +141,6 @@ def l2_normalize(inputs, attributes):
     return x / torch.sqrt((x * x).sum(-1, keepdim=True) + attributes.get("epsilon", 1e-12))
 
 
-def conv2d(inputs, attributes):
-    x, weights, bias = [*inputs, None][:3]
-    return F.conv2d(x, weights, bias, attributes.get("stride", 1), attributes.get("padding", 0))
-
-
-def max_pool(function):
-    return lambda inputs, a: function(inputs[0], a["size"], a.get("stride"), a.get("padding", 0))
-
-
 OPERATIONS = {
     "add": binary(torch.add),
     "sub": binary(torch.sub),
@@ -223,8 +214,4 @@ OPERATIONS = {
     "batchNorm": batch_norm,
     "batchNormInference": batch_norm_inference,
     "l2Normalize": l2_normalize,
-    "conv2d": conv2d,
-    "maxPool2d": max_pool(F.max_pool2d),
-    "averagePool2d": max_pool(F.avg_pool2d),
-    "globalAveragePool": lambda inputs, a: inputs[0].reshape(*inputs[0].shape[:2], -1).mean(-1),
 }
