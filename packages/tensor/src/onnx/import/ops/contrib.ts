@@ -1,0 +1,97 @@
+import type { Tensor } from "../../../core/tensor.ts";
+import { add, cast, lessOrEqual, mul, sub, where } from "../../../ops/arithmetic.ts";
+import { arange } from "../../../ops/create.ts";
+import { gelu, sigmoid } from "../../../ops/math.ts";
+import { matmul } from "../../../ops/matmul.ts";
+import { softmax } from "../../../ops/reduce.ts";
+import { split } from "../../../ops/shape.ts";
+import { reshape, transpose } from "../../../ops/structure.ts";
+import type { NodeCall, Value } from "../call.ts";
+import { tanhGelu } from "./elementwise.ts";
+import type { OpEntries } from "./entry.ts";
+import { product } from "./linear.ts";
+import { layerNormOver, rmsNormOver } from "./normalisations.ts";
+
+function withBias(call: NodeCall, x: Tensor, index: number): Tensor {
+  const bias = call.optional(index);
+  return bias ? add(x, bias) : x;
+}
+
+/** A residual sum and its norm; the sum is the fourth output. */
+function skipNorm(call: NodeCall, simple: boolean): (Value | undefined)[] {
+  const total = withBias(call, add(call.float(0), call.float(1)), simple ? 3 : 4);
+  const epsilon = call.floatAttribute("epsilon", simple ? 1e-6 : 1e-12);
+  const axis = total.rank - 1;
+  const y = simple
+    ? rmsNormOver(total, call.float(2), axis, epsilon)
+    : layerNormOver(total, call.float(2), call.optional(3), axis, epsilon);
+  if (call.node.outputs.slice(1, 3).some((name) => name !== ""))
+    call.fail("its statistics are not supported");
+  return [y, undefined, undefined, total];
+}
+
+/** Self-attention with packed weights: [B, N, D_in] to [B, N, D]. */
+function attention(call: NodeCall): Tensor {
+  const [x, weights] = [call.float(0), call.float(1)];
+  if ([4, 5, 6].some((i) => call.has(i))) call.fail("past states and relative biases are not supported");
+  if (call.ints("qkv_hidden_sizes")) call.fail("qkv_hidden_sizes is not supported");
+  const heads = call.requiredInt("num_heads");
+  const [batch, length] = x.shape as [number, number];
+  const packed = withBias(call, product(call, x, weights), 2);
+  const [q, k, v] = split(packed, 3, -1).map((part) =>
+    transpose(reshape(part, [batch, length, heads, (part.shape[2] as number) / heads]), [0, 2, 1, 3]),
+  ) as [Tensor, Tensor, Tensor];
+  const scale = call.floatAttribute("scale", 0) || 1 / Math.sqrt(q.shape[3] as number);
+  const hidden = call.floatAttribute("mask_filter_value", -10000);
+  let scores = matmul(q, k, { transposeB: true, scale });
+  const mask = call.optional(3);
+  if (mask) {
+    if (mask.rank !== 2 || mask.shape[1] !== length) call.fail("its mask must be [batch, positions]");
+    const shown = cast(reshape(mask, [batch, 1, 1, length]), scores.dtype);
+    scores = add(scores, mul(sub(1, shown), hidden));
+  }
+  if (call.int("unidirectional", 0) !== 0) {
+    call.trace.charge(length);
+    const at = arange(length, "int32");
+    scores = where(lessOrEqual(at, reshape(at, [length, 1])), scores, hidden);
+  }
+  const mixed = transpose(matmul(softmax(scores), v), [0, 2, 1, 3]);
+  return reshape(mixed, [batch, length, -1]);
+}
+
+/** Fused operators that ONNX Runtime's optimisers write. */
+export const contribOps: OpEntries = {
+  Attention: {
+    attributes: [
+      "num_heads",
+      "scale",
+      "unidirectional",
+      "mask_filter_value",
+      "qkv_hidden_sizes",
+      "do_rotary",
+    ],
+    note: "self-attention without past states; mask [batch, positions]",
+    lazy: attention,
+  },
+  BiasGelu: { attributes: [], lazy: (call) => gelu(add(call.float(0), call.float(1))) },
+  FastGelu: { attributes: [], lazy: (call) => tanhGelu(withBias(call, call.float(0), 1)) },
+  FusedMatMul: {
+    attributes: ["alpha", "transA", "transB", "transBatchA", "transBatchB"],
+    lazy: (call) => {
+      if (call.int("transBatchA", 0) !== 0 || call.int("transBatchB", 0) !== 0)
+        call.fail("transposed batches are not supported");
+      return product(call, call.float(0), call.float(1), {
+        transposeA: call.int("transA", 0) !== 0,
+        transposeB: call.int("transB", 0) !== 0,
+        scale: call.floatAttribute("alpha", 1),
+      });
+    },
+  },
+  Gelu: { attributes: [], lazy: (call) => gelu(call.float(0)) },
+  QuickGelu: {
+    attributes: ["alpha"],
+    lazy: (call) => mul(call.float(0), sigmoid(mul(call.float(0), call.floatAttribute("alpha", 1.702)))),
+  },
+  SkipLayerNormalization: { attributes: ["epsilon"], lazy: (call) => skipNorm(call, false) },
+  SkipSimplifiedLayerNormalization: { attributes: ["epsilon"], lazy: (call) => skipNorm(call, true) },
+};
