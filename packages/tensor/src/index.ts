@@ -11,7 +11,7 @@ export { asTensor, constant, defineOp, defineUnitOp, Tensor, tensor } from "./co
 export type { StepMetrics, StepOptions, Trainer, TrainerOptions } from "./core/trainer.ts";
 export { createTrainer } from "./core/trainer.ts";
 export * from "./core/tree.ts";
-export * from "./ops/activations.ts"
+export * from "./ops/activations.ts";
 export * from "./ops/arithmetic.ts";
 export * from "./ops/conv.ts";
 export * from "./ops/create.ts";
@@ -19,14 +19,15 @@ export * from "./ops/gather.ts";
 export * from "./ops/math.ts";
 export * from "./ops/matmul.ts";
 export * from "./ops/norm.ts";
-export * from "./ops/numeric.ts"
+export * from "./ops/normalisation.ts";
+export * from "./ops/numeric.ts";
 export * from "./ops/pool.ts";
 export * from "./ops/recurrent.ts";
 export * from "./ops/reduce.ts";
 export * from "./ops/shape.ts";
 export type { ReduceOptions } from "./ops/structure.ts";
 export { broadcastTo, expandDims, reshape, squeeze, sum, sumTo, transpose } from "./ops/structure.ts";
-export * from "./ops/trigonometric.ts"
+export * from "./ops/trigonometric.ts";
 export * from "./optim/minimise.ts";
 export * from "./optim/optimiser.ts";
 export * from "./optim/schedule.ts";
