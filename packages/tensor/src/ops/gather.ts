@@ -1,14 +1,10 @@
 import { normalizeAxis, sameShape } from "../core/axes.ts";
-import { DTypeError, formatShape, ShapeError } from "../core/errors.ts";
+import { formatShape, ShapeError } from "../core/errors.ts";
 import { ndarray, sizeOf } from "../core/ndarray.ts";
 import type { Spec, TensorLike } from "../core/tensor.ts";
 import { asTensor, defineUnitOp, type Tensor } from "../core/tensor.ts";
+import { checkIndices, checkSegments, scatterRows } from "./indices.ts";
 import { reshape, transpose } from "./structure.ts";
-
-function checkIndices(op: string, indices: Tensor): void {
-  if (indices.dtype !== "int32" && indices.dtype !== "int64")
-    throw new DTypeError(`${op}: indices must be int32 or int64, got ${indices.dtype}`);
-}
 
 const gatherOp = defineUnitOp<{ readonly axis: number }>({
   name: "gather",
@@ -45,47 +41,25 @@ export function gather(x: TensorLike, indices: TensorLike, axis = 0): Tensor {
   return gatherOp([input, at], { axis: normalizeAxis("gather", axis, input.rank) });
 }
 
-/**
- * Up to this many numbers ScatterND runs on one thread (ONNX Runtime parts work from about 200 000 cycles on). On
- * several threads it adds without guarding repeated indices: updates get lost.
- */
-const SINGLE_THREAD_LIMIT = 65_536;
-
 const segmentSumOp = defineUnitOp<{ readonly segments: number }>({
   name: "segmentSum",
   infer: ([x], { segments }) => [
     { shape: [segments, ...(x as Spec).shape.slice(1)], dtype: (x as Spec).dtype },
   ],
-  lower: (graph, [x, ids], { segments }, { inputs }) => {
-    const { shape, dtype } = inputs[0] as Spec;
-    const zeros = (of: readonly number[]): string =>
-      graph.node("Expand", [graph.constant(ndarray([0], { shape: [], dtype })), graph.int64s(of)]);
-    const reshaped = (value: string, to: readonly number[]): string =>
-      graph.node("Reshape", [value, graph.int64s(to)]);
-    const result = [segments, ...shape.slice(1)];
-    const at = reshaped(graph.cast(ids as string, "int64"), [shape[0] as number, 1]);
-    if (sizeOf(shape) <= SINGLE_THREAD_LIMIT)
-      return [graph.node("ScatterND", [zeros(result), at, x as string], { reduction: "add" })];
-    const width = sizeOf(shape.slice(1));
-    const columns = graph.int64s(Array.from({ length: width }, (_, column) => column));
-    const positions = graph.node("Add", [
-      graph.node("Mul", [at, graph.scalar(width, "int64")]),
-      reshaped(columns, [1, width]),
+  lower: (graph, [x, ids], { segments }, { inputs, outputs }) => {
+    const spec = inputs[0] as Spec;
+    const zeros = graph.node("Expand", [
+      graph.constant(ndarray([0], { shape: [], dtype: spec.dtype })),
+      graph.int64s((outputs[0] as Spec).shape),
     ]);
-    const flat = [zeros([segments * width]), reshaped(positions, [-1]), reshaped(x as string, [-1])];
-    return [reshaped(graph.node("ScatterElements", flat, { axis: 0, reduction: "add" }), result)];
+    return [scatterRows(graph, zeros, ids as string, x as string, spec, segments, "add")];
   },
   vjp: ({ inputs: [, ids], cotangents: [dy] }) => [gather(dy as Tensor, ids as Tensor), null],
 });
 
 /** Sums rows of one segment: y_s = Σ_{i: ids_i = s} x_i; [N, ...] and [N] to [segments, ...]. */
 export function segmentSum(x: Tensor, ids: Tensor, segments: number): Tensor {
-  checkIndices("segmentSum", ids);
-  if (x.rank === 0 || !sameShape(ids.shape, x.shape.slice(0, 1))) {
-    throw new ShapeError(
-      `segmentSum: x [N, ...] and ids [N] have shapes ${formatShape(x.shape)} and ${formatShape(ids.shape)}`,
-    );
-  }
+  checkSegments("segmentSum", x, ids);
   return segmentSumOp([x, ids], { segments });
 }
 
