@@ -49,6 +49,11 @@ export type Attributes = Readonly<Record<string, AttributeValue>>;
 export interface GraphTarget {
   /** Operators of the com.microsoft domain (FusedMatMul and others). */
   readonly contribOps: boolean;
+  /**
+   * Channels that the blocked convolution kernels of this processor keep side by side (see nchwc.ts); absent where
+   * there are no such kernels or the graph must do without.
+   */
+  readonly convBlock?: number | undefined;
 }
 
 function encodeAttribute(name: string, value: AttributeValue): AttributeProto {
@@ -95,7 +100,7 @@ export class GraphBuilder {
   readonly #known = new Map<string, readonly string[]>();
   readonly #domains: Set<string>;
   /** Begins all names, so that those of a body differ from those of the graphs around it. */
-  readonly #prefix: string;
+  readonly prefix: string;
   /** What `reshape` made of which value of which shape. */
   readonly #reshaped = new Map<string, readonly [value: string, shape: readonly number[]]>();
   /** Names of values that nodes make, and the graph outputs that some of them are. */
@@ -108,7 +113,7 @@ export class GraphBuilder {
   constructor(target: GraphTarget, around?: { readonly domains: Set<string>; readonly prefix: string }) {
     this.target = target;
     this.#domains = around?.domains ?? new Set();
-    this.#prefix = around?.prefix ?? "";
+    this.prefix = around?.prefix ?? "";
   }
 
   /**
@@ -116,7 +121,7 @@ export class GraphBuilder {
    * need not be declared as inputs. Finish it before it is used as an attribute.
    */
   body(): GraphBuilder {
-    const prefix = `${this.#prefix}b${this.#count++}.`;
+    const prefix = `${this.prefix}b${this.#count++}.`;
     const inner = new GraphBuilder(this.target, { domains: this.#domains, prefix });
     inner.tag = this.tag;
     return inner;
@@ -156,7 +161,7 @@ export class GraphBuilder {
       : "";
     const known = small ? this.#known.get(key) : undefined;
     if (known) return known[0] as string;
-    const name = `${this.#prefix}c${this.#initializers.length}`;
+    const name = `${this.prefix}c${this.#initializers.length}`;
     this.#initializers.push(encodeTensor(name, value));
     if (small) this.#known.set(key, [name]);
     return name;
@@ -191,7 +196,7 @@ export class GraphBuilder {
     if (known) return known;
     const id = this.#count++;
     const names = Array.from({ length: outputs }, (_, i) =>
-      i === 0 ? `${this.#prefix}t${id}` : `${this.#prefix}t${id}_${i}`,
+      i === 0 ? `${this.prefix}t${id}` : `${this.prefix}t${id}_${i}`,
     );
     this.#nodes.push(
       create(NodeProtoSchema, {
