@@ -54,10 +54,12 @@ const steps = {
   typecheck: [
     [bin("typescript/bin/tsc"), "-p", "tsconfig.json"],
     [bin("typescript/bin/tsc"), "-p", "apps/site/client/tsconfig.json"],
+    [bin("typescript/bin/tsc"), "-p", "examples/browser-training/tsconfig.json"],
   ],
   "test:unit": [[bin("vitest/vitest.mjs"), "run"]],
   build: [[join(root, "scripts/build.mjs")]],
   bench: [[...source, join(root, "bench/main.ts")]],
+  docs: [[...source, join(root, "scripts/reference.ts")]],
   concord: [concord],
   start: [[...concord, "start"]],
 };
