@@ -65,6 +65,7 @@ interface RunFlags {
   readonly seeds?: number;
   readonly seedList?: number[];
   readonly arms?: string[];
+  readonly device?: string;
   readonly runs?: string;
   readonly json?: boolean;
   readonly queue?: boolean;
@@ -82,6 +83,12 @@ function addRunOptions(command: Command): Command {
     )
     .addOption(new Option("--seed-list <list>", "which seeds, e.g. 3,4,5").argParser(parseSeeds))
     .addOption(new Option("--arms <list>", "which arms, e.g. pre-trained,clip-refine").argParser(parseList))
+    .addOption(
+      new Option(
+        "--device <name>",
+        "where to compute: cpu, webgpu or cuda (default: $CONCORD_DEVICE, else cpu); see `concord doctor`",
+      ),
+    )
     .option("--queue", "leave the run to the site instead of executing it here")
     .option("--resume <id>", "go on with a run that was queued, cancelled, killed or failed")
     .addOption(runsOption())
@@ -191,6 +198,7 @@ function addRun(program: Command, context: Context, experiment: Experiment | nul
       ...(flags.preset === undefined ? {} : { preset: flags.preset }),
       ...(seeds === undefined ? {} : { seeds }),
       ...(flags.arms === undefined ? {} : { arms: flags.arms }),
+      ...(flags.device === undefined ? {} : { device: flags.device }),
     };
     settle(await runPaper(context, experiment, request, { runs, json, queue }));
   });

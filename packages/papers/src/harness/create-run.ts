@@ -2,6 +2,7 @@ import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { checkExperiment } from "./check-experiment.ts";
 import type { Experiment, PresetName, RunInput } from "./contract.ts";
+import { onDevice } from "./device.ts";
 import type { RunRecord, UnitRecord } from "./run-record.ts";
 import type { RunStore } from "./run-store.ts";
 
@@ -18,6 +19,8 @@ export interface RunRequest {
   readonly arms?: readonly string[];
   /** Values of the experiment's inputs. Relative paths count from the current folder. */
   readonly inputs?: Readonly<Record<string, string | boolean>>;
+  /** Device on which the graphs run, e.g. "webgpu"; by default that of the environment, else the CPU. */
+  readonly device?: string;
 }
 
 /** A request that the experiment cannot serve. Its message is for the person who asked. */
@@ -97,6 +100,15 @@ async function chooseInputs(
   return chosen;
 }
 
+/** A device that can start here; what cannot is refused before a run of it exists. */
+async function chooseDevice(name: string): Promise<string> {
+  try {
+    return await onDevice(name, async () => name);
+  } catch (error) {
+    throw new RunRequestError(error instanceof Error ? error.message : String(error), { cause: error });
+  }
+}
+
 /** The units of a run in the order of execution: per seed the preparation, then every arm. */
 function listUnits(seeds: readonly number[], arms: readonly string[]): UnitRecord[] {
   return seeds.flatMap((seed) =>
@@ -128,5 +140,9 @@ export async function createRun(
   const arms = chooseArms(experiment, request.arms);
   const inputs = await chooseInputs(experiment, preset, request.inputs);
   const units = listUnits(seeds, arms);
-  return store.create({ paper: experiment.slug, preset, seeds, arms, inputs, config, units }, options);
+  const device = request.device === undefined ? {} : { device: await chooseDevice(request.device) };
+  return store.create(
+    { paper: experiment.slug, preset, seeds, arms, inputs, config, units, ...device },
+    options,
+  );
 }

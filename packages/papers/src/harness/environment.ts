@@ -1,16 +1,18 @@
 import { readFileSync } from "node:fs";
 import { arch, availableParallelism, cpus, platform, release, totalmem } from "node:os";
-import { defaultThreads } from "@concord/tensor/threads";
+import { defaultDevice, defaultThreads, runtimeVersion } from "@concord/tensor/environment";
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   readonly version: string;
 };
 
 /** What a run was computed on and with, as shown beside its results. */
-export function describeEnvironment(): Record<string, string> {
+export function describeEnvironment(device: string = defaultDevice()): Record<string, string> {
   return {
     concord: version,
     node: process.version,
+    runtime: runtimeVersion(),
+    device,
     system: `${platform()} ${release()} ${arch()}`,
     processor: cpus()[0]?.model.trim() ?? "unknown",
     cores: String(availableParallelism()),

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { TEMPORARY_SUFFIX, writeFileAtomic } from "./atomic-file.ts";
 import { checkExperiment } from "./check-experiment.ts";
 import type { ArmResult, Experiment } from "./contract.ts";
+import { onDevice } from "./device.ts";
 import { checkEmbeddings, loadEmbeddings, mapEmbeddings, saveEmbeddings } from "./embeddings.ts";
 import { describeEnvironment } from "./environment.ts";
 import { RunJournal } from "./run-journal.ts";
@@ -247,7 +248,7 @@ export async function executeRun(
     await removeTemporaries(folder);
     const { log, removed } = await openLog(folder, record);
     const watch = watchCancelRequests(store, id, options.signal);
-    const environment = describeEnvironment();
+    const environment = describeEnvironment(record.device);
     const journal = new RunJournal(store, started(record, environment), log, options.onEvent);
     try {
       await journal.write();
@@ -256,7 +257,7 @@ export async function executeRun(
       for (const name of removed) execution.note(`Removed ${name}: damaged or incomplete.`, "warning");
       const changes = describeDifference(record.environment, environment);
       if (changes.length > 0) execution.note(`Resumed elsewhere: ${changes.join(", ")}.`, "warning");
-      await execution.run();
+      await onDevice(record.device, () => execution.run());
     } catch (error) {
       await stop(journal, folder, error, watch.signal.aborted);
     } finally {

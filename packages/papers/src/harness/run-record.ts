@@ -47,6 +47,8 @@ export const runRecord = z.object({
   arms: z.array(z.string()),
   inputs: z.record(z.string(), z.union([z.string(), z.boolean()])),
   config: z.unknown(),
+  /** Where its graphs run; left out for the default of the process that executes it. */
+  device: z.string().optional(),
   status: runStatus,
   createdAt: z.string(),
   startedAt: z.string().optional(),

@@ -9,7 +9,10 @@ import { type RunRecord, type RunStatus, runRecord } from "./run-record.ts";
 const MAX_RECORD_BYTES = 64 * 2 ** 20;
 
 /** What a new run starts from; see `createRun`, which fills it from an experiment. */
-export type NewRun = Pick<RunRecord, "paper" | "preset" | "seeds" | "arms" | "inputs" | "config" | "units">;
+export type NewRun = Pick<
+  RunRecord,
+  "paper" | "preset" | "seeds" | "arms" | "inputs" | "config" | "units" | "device"
+>;
 
 /** A run whose `run.json` is missing, unreadable or not a run record. */
 export class BrokenRunError extends Error {

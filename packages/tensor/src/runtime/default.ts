@@ -29,9 +29,12 @@ export async function availableDevices(): Promise<readonly DeviceStatus[]> {
  * From now on graphs that name no runtime of their own are compiled for this one.
  *
  * @param runtime  undefined for the runtime that `openRuntime()` gives
+ * @returns what was set before
  */
-export function setDefaultRuntime(runtime: Runtime | undefined): void {
+export function setDefaultRuntime(runtime: Runtime | undefined): Runtime | undefined {
+  const before = chosen;
   chosen = runtime;
+  return before;
 }
 
 /** The runtime of graphs that name none. */

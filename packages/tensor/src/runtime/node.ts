@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import * as ort from "onnxruntime-node";
 import { DEVICES, type Device, DeviceError, parseDevice } from "./device.ts";
+import { defaultDevice } from "./environment.ts";
 import { describeRuntime, loadSession } from "./node-session.ts";
 import type { DeviceStatus, Runtime, RuntimeOptions } from "./runtime.ts";
 import { tryRuntime } from "./trial.ts";
@@ -74,7 +75,7 @@ const opened = new Map<Device, Runtime>();
 
 /** See `openRuntime` in default.ts. */
 export async function openRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
-  const wanted = options.device ?? parseDevice(process.env.CONCORD_DEVICE || "cpu", "CONCORD_DEVICE");
+  const wanted = options.device ?? defaultDevice();
   const device = parseDevice(wanted, "device");
   if (device === "cpu") return runtime;
   const known = opened.get(device);
