@@ -13,6 +13,7 @@ export { createTrainer } from "./core/trainer.ts";
 export * from "./core/tree.ts";
 export * from "./ops/activations.ts";
 export * from "./ops/arithmetic.ts";
+export * from "./ops/box-filter.ts";
 export * from "./ops/conv.ts";
 export * from "./ops/create.ts";
 export * from "./ops/cumulative.ts";
