@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { model } from "./clip-step/model.ts";
+import { type Workload, workloadFolder } from "./workload.ts";
 
 const run = promisify(execFile);
 
@@ -19,16 +19,21 @@ export interface Command {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** An engine that can run here, or why it cannot. */
-export type Availability =
-  | { readonly available: true; readonly command: Command; readonly warning?: string }
-  | { readonly available: false; readonly reason: string };
-
 export interface RunSettings {
-  /** Safetensors file with the initial parameters and the batch. */
+  readonly workload: Workload;
+  /** Safetensors file with the workload's initial state. */
   readonly stateFile: string;
   readonly threads: number;
 }
+
+/** An engine that can run here, or why it cannot. */
+export type Availability =
+  | {
+      readonly available: true;
+      readonly command: (settings: RunSettings) => Command;
+      readonly warning?: string;
+    }
+  | { readonly available: false; readonly reason: string };
 
 function local(path: string): string {
   return fileURLToPath(new URL(path, import.meta.url));
@@ -39,29 +44,36 @@ function script(path: string, args: readonly string[], env: Readonly<Record<stri
   return { file: process.execPath, args: [...flags, local(path), ...args], env };
 }
 
-function ofPackage(packageName: string, path: string, { stateFile, threads }: RunSettings): Availability {
+/** An engine in TypeScript: one file in the folder of each workload, and the package that it needs. */
+function inTypeScript(file: string, packageName: string): Availability {
   try {
     import.meta.resolve(packageName);
   } catch {
     return { available: false, reason: `the package ${packageName} is not installed` };
   }
-  return { available: true, command: script(path, [stateFile, String(threads)]) };
+  return {
+    available: true,
+    command: ({ workload, stateFile, threads }) => {
+      const path = `./${workloadFolder(workload.id)}/${file}`;
+      const count = String(threads);
+      return script(path, [stateFile, count, workload.size], { CONCORD_THREADS: count });
+    },
+  };
 }
 
 const referenceBlas = "reference BLAS";
 
 /** The first Python that has PyTorch; the default Python of a virtual environment comes before the system's. */
-async function pytorch({ stateFile, threads }: RunSettings): Promise<Availability> {
-  const program = local("./clip-step/pytorch.py");
+async function pytorch(): Promise<Availability> {
   for (const python of ["python3", "/usr/bin/python3", "python"]) {
-    const found = await run(python, [program], { timeout: 120_000 }).catch(() => null);
+    const found = await run(python, [local("./support/training.py")], { timeout: 120_000 }).catch(() => null);
     if (!found) continue;
     const { version, blas } = JSON.parse(found.stdout) as { readonly version: string; readonly blas: string };
-    const count = String(threads);
-    const command = {
-      file: python,
-      args: [program, JSON.stringify(model), stateFile, count],
-      env: { OMP_NUM_THREADS: count, OPENBLAS_NUM_THREADS: count, MKL_NUM_THREADS: count },
+    const command = ({ workload, stateFile, threads }: RunSettings): Command => {
+      const program = local(`./${workloadFolder(workload.id)}/pytorch.py`);
+      const count = String(threads);
+      const env = { OMP_NUM_THREADS: count, OPENBLAS_NUM_THREADS: count, MKL_NUM_THREADS: count };
+      return { file: python, args: [program, JSON.stringify(workload.model), stateFile, count], env };
     };
     if (blas !== referenceBlas) return { available: true, command };
     const warning =
@@ -73,18 +85,16 @@ async function pytorch({ stateFile, threads }: RunSettings): Promise<Availabilit
 }
 
 /** Looks for an engine on this machine. */
-export async function findEngine(id: EngineId, settings: RunSettings): Promise<Availability> {
+export async function findEngine(id: EngineId): Promise<Availability> {
   switch (id) {
-    case "concord": {
-      const env = { CONCORD_THREADS: String(settings.threads) };
-      return { available: true, command: script("./clip-step/concord.ts", [], env) };
-    }
+    case "concord":
+      return inTypeScript("concord.ts", "@concord/nn");
     case "pytorch":
-      return pytorch(settings);
+      return pytorch();
     case "jax-js":
-      return ofPackage("@jax-js/jax", "./clip-step/jax.ts", settings);
+      return inTypeScript("jax.ts", "@jax-js/jax");
     case "tfjs":
-      return ofPackage("@tensorflow/tfjs-backend-wasm", "./clip-step/tfjs.ts", settings);
+      return inTypeScript("tfjs.ts", "@tensorflow/tfjs-backend-wasm");
   }
 }
 

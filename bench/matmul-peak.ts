@@ -25,8 +25,8 @@ const trainer = createTrainer({
   },
 });
 
-await serve({
+await serve(() => ({
   name: "matrix product",
   step: async () => (await trainer.step(operands)).corner,
   close: () => trainer.close(),
-});
+}));

@@ -5,7 +5,7 @@ import type { Command, EngineId } from "./engines.ts";
 
 export interface Schedule {
   readonly rounds: number;
-  /** Steps of each engine in a round; slow engines do fewer, but at least two. */
+  /** Steps of each engine in a round; slow engines do fewer, but at least one. */
   readonly steps: number;
   /** Steps after the first that are not counted; slow engines do fewer. */
   readonly warmup: number;
@@ -16,14 +16,16 @@ export interface EngineRecord {
   readonly id: EngineId;
   name: string;
   threads: number;
-  /** The first step, in which the engines that compile do so. */
+  /** The first step, with building the model, in which the engines that compile do so. */
   firstStep: number;
-  /** Steps by round. */
+  /** Steps by round. Slow engines sit out the later rounds. */
   readonly rounds: number[][];
   /** Loss of every step since the start, warm-up included. */
   readonly losses: number[];
   /** MiB */
   peakMemory: number;
+  /** Resident memory before the model was built, in MiB. */
+  baseMemory: number;
   /** Why the engine dropped out. */
   error?: string;
 }
@@ -33,9 +35,12 @@ export interface Contestant {
   readonly command: Command;
 }
 
-/** Longest turn of an engine in a round, in milliseconds, unless two steps take longer. */
-const TURN_BUDGET_MS = 6_000;
-const WARMUP_BUDGET_MS = 10_000;
+/** Longest turn of an engine in a round, in milliseconds, unless one step takes longer. */
+const TURN_BUDGET_MS = 3_000;
+/** Longest time of an engine in all rounds together, unless two rounds take longer. */
+const ROUNDS_BUDGET_MS = 15_000;
+const WARMUP_BUDGET_MS = 3_000;
+const LEAST_ROUNDS = 2;
 const PEAK_PRODUCTS_PER_ROUND = 5;
 /** Threads of the engine before spin for a while after its last step. */
 const SETTLE_MS = 150;
@@ -44,6 +49,7 @@ interface Running {
   readonly record: EngineRecord;
   readonly process: EngineProcess;
   stepsPerRound: number;
+  rounds: number;
 }
 
 function add(record: EngineRecord, reply: EngineReply): void {
@@ -51,12 +57,22 @@ function add(record: EngineRecord, reply: EngineReply): void {
   record.threads = reply.threads ?? record.threads;
   record.losses.push(...reply.losses);
   record.peakMemory = reply.peakMemory;
+  record.baseMemory = reply.baseMemory;
 }
 
 async function start({ id, command }: Contestant, threads: number, schedule: Schedule): Promise<Running> {
   const process = new EngineProcess(command);
-  const record: EngineRecord = { id, name: id, threads, firstStep: 0, rounds: [], losses: [], peakMemory: 0 };
-  const running = { record, process, stepsPerRound: schedule.steps };
+  const record: EngineRecord = {
+    id,
+    name: id,
+    threads,
+    firstStep: 0,
+    rounds: [],
+    losses: [],
+    peakMemory: 0,
+    baseMemory: 0,
+  };
+  const running = { record, process, stepsPerRound: schedule.steps, rounds: schedule.rounds };
   try {
     const first = await process.steps(1);
     add(record, first);
@@ -69,8 +85,10 @@ async function start({ id, command }: Contestant, threads: number, schedule: Sch
       latest = reply.milliseconds[0] as number;
     }
     if (schedule.warmup > 0) {
-      const affordable = Math.max(2, Math.floor(TURN_BUDGET_MS / latest));
-      running.stepsPerRound = Math.min(schedule.steps, affordable);
+      const within = (budget: number, each: number): number => Math.floor(budget / each);
+      running.stepsPerRound = Math.min(schedule.steps, Math.max(1, within(TURN_BUDGET_MS, latest)));
+      const affordable = within(ROUNDS_BUDGET_MS, latest * running.stepsPerRound);
+      running.rounds = Math.min(schedule.rounds, Math.max(LEAST_ROUNDS, affordable));
     }
   } catch (error) {
     record.error = (error as Error).message;
@@ -115,7 +133,8 @@ export async function measure(
     for (let round = 1; round <= schedule.rounds; round++) {
       onProgress(`round ${round} of ${schedule.rounds}: matrix product`);
       peakMilliseconds.push(...(await peak.steps(PEAK_PRODUCTS_PER_ROUND)).milliseconds);
-      for (const engine of engines.filter(({ record }) => record.error === undefined)) {
+      for (const engine of engines) {
+        if (engine.record.error !== undefined || round > engine.rounds) continue;
         onProgress(`round ${round} of ${schedule.rounds}: ${engine.record.id}`);
         await delay(SETTLE_MS);
         await takeTurn(engine);

@@ -1,11 +1,15 @@
 import { availableParallelism, cpus, loadavg, totalmem } from "node:os";
-import { imageTokens, model, stepFlops } from "./clip-step/model.ts";
 import { type EngineId, packageVersion, peakMatrixSize } from "./engines.ts";
 import type { EngineRecord, Schedule } from "./measure.ts";
 import { median, range } from "./statistics.ts";
+import type { SizeName, Workload, WorkloadId } from "./workload.ts";
 
-/** All engines start from the same numbers, so their first losses differ by rounding only. */
-const LOSS_TOLERANCE = 1e-3;
+/**
+ * All engines start from the same numbers, so their losses differ by rounding only: over the first steps by no more
+ * than this share of the loss (or this much, for losses below 1). Later steps amplify rounding.
+ */
+export const LOSS_TOLERANCE = 1e-3;
+export const COMPARED_STEPS = 3;
 
 /** Median over minimum of the matrix products, up to which a machine counts as quiet. */
 const QUIET_SLOWDOWN = 1.25;
@@ -22,8 +26,10 @@ export interface EngineResult {
   readonly gflops: number;
   /** Share of the machine's matrix product peak. */
   readonly utilisation: number;
-  /** MiB */
+  /** Of the whole process, in MiB. */
   readonly peakMemory: number;
+  /** The part of it that came with the model: peak less what was resident before, in MiB. */
+  readonly modelMemory: number;
   /** Milliseconds of the first step, with building and compiling. */
   readonly firstStep: number;
   readonly firstLoss: number;
@@ -39,8 +45,22 @@ export interface NotRun {
   readonly reason: string;
 }
 
+export interface WorkloadResult {
+  readonly id: WorkloadId;
+  readonly title: string;
+  readonly size: SizeName;
+  readonly description: string;
+  readonly flops: number;
+  readonly matmulPeak: { readonly size: number; readonly milliseconds: number; readonly gflops: number };
+  /** Number of the step whose loss is `commonLoss`, from 1. */
+  readonly commonStep: number;
+  readonly engines: readonly EngineResult[];
+  /** Engines that ran and failed, or computed something else. */
+  readonly failed: readonly NotRun[];
+  readonly warnings: readonly string[];
+}
+
 export interface BenchmarkResult {
-  readonly model: typeof model & { readonly imageTokens: number; readonly flops: number };
   readonly machine: {
     readonly cpu: string;
     readonly cores: number;
@@ -53,14 +73,9 @@ export interface BenchmarkResult {
   readonly versions: Readonly<Record<string, string>>;
   readonly threads: number;
   readonly schedule: Schedule;
-  readonly matmulPeak: { readonly size: number; readonly milliseconds: number; readonly gflops: number };
-  /** Number of the step whose loss is `commonLoss`, from 1. */
-  readonly commonStep: number;
-  readonly engines: readonly EngineResult[];
+  readonly workloads: readonly WorkloadResult[];
   /** Engines that are not installed here. */
   readonly skipped: readonly NotRun[];
-  /** Engines that are installed and did not run, or computed something else. */
-  readonly failed: readonly NotRun[];
   readonly warnings: readonly string[];
 }
 
@@ -72,14 +87,22 @@ function gflops(operations: number, milliseconds: number): number {
 /** Why a record cannot stand beside the others, if it cannot. */
 function failureOf(record: EngineRecord, reference: EngineRecord | undefined): string | undefined {
   if (record.error !== undefined) return record.error;
-  const [loss, expected] = [record.losses[0] as number, reference?.losses[0] ?? Number.NaN];
-  if (Math.abs(loss - expected) <= LOSS_TOLERANCE) return undefined;
-  return `its first loss is ${loss}, that of ${reference?.id} ${expected}: it does not compute the same model`;
+  const expected = reference?.losses ?? [];
+  for (let step = 0; step < Math.min(COMPARED_STEPS, expected.length, record.losses.length); step++) {
+    const [loss, wanted] = [record.losses[step] as number, expected[step] as number];
+    if (Math.abs(loss - wanted) <= LOSS_TOLERANCE * Math.max(1, Math.abs(wanted))) continue;
+    return `its loss at step ${step + 1} is ${loss}, that of ${reference?.id} ${wanted}: it does not compute the same model`;
+  }
+  return undefined;
 }
 
 function ratioTo(concord: EngineRecord | undefined, record: EngineRecord): EngineResult["ratio"] {
   if (!concord) return null;
-  const perRound = record.rounds.map((steps, i) => median(steps) / median(concord.rounds[i] ?? []));
+  const shared = Math.min(record.rounds.length, concord.rounds.length);
+  const perRound = Array.from(
+    { length: shared },
+    (_, i) => median(record.rounds[i] ?? []) / median(concord.rounds[i] ?? []),
+  );
   return { medians: median(record.rounds.flat()) / median(concord.rounds.flat()), rounds: range(perRound) };
 }
 
@@ -93,6 +116,10 @@ export function machineNow(): BenchmarkResult["machine"] {
   };
 }
 
+export function softwareVersions(): BenchmarkResult["versions"] {
+  return { node: process.versions.node, "onnxruntime-node": packageVersion("onnxruntime-node") };
+}
+
 /** Other work shows in the matrix products, which otherwise take nearly the same time throughout. */
 function disturbance(peakMilliseconds: readonly number[]): string[] {
   const slowdown = median(peakMilliseconds) / range(peakMilliseconds)[0];
@@ -102,33 +129,28 @@ function disturbance(peakMilliseconds: readonly number[]): string[] {
   ];
 }
 
-/** Turns records into the figures that are shown. */
-export function summarise(measured: {
-  readonly records: readonly EngineRecord[];
-  readonly peakMilliseconds: readonly number[];
-  readonly machine: BenchmarkResult["machine"];
-  readonly threads: number;
-  readonly schedule: Schedule;
-  readonly skipped: readonly NotRun[];
-  readonly warnings: readonly string[];
-}): BenchmarkResult {
-  const { records, peakMilliseconds, machine, threads, schedule, skipped, warnings } = measured;
+/** Turns the records of a workload into the figures that are shown. */
+export function summarise(
+  workload: Pick<Workload, "id" | "title" | "size" | "description" | "flops">,
+  records: readonly EngineRecord[],
+  peakMilliseconds: readonly number[],
+): WorkloadResult {
+  const { id, title, size, description, flops } = workload;
   const reference = records.find(({ error }) => error === undefined);
   const failures = records.map((record) => ({ id: record.id, reason: failureOf(record, reference) }));
   const failed = failures.filter((failure): failure is NotRun => failure.reason !== undefined);
-  const sound = records.filter(({ id }) => !failed.some((failure) => failure.id === id));
-  const concord = sound.find(({ id }) => id === "concord");
+  const sound = records.filter((record) => !failed.some((failure) => failure.id === record.id));
+  const concord = sound.find((record) => record.id === "concord");
   const commonStep = Math.min(...sound.map(({ losses }) => losses.length));
   const peakTime = median(peakMilliseconds);
   const peak = gflops(2 * peakMatrixSize ** 3, peakTime);
-  const flops = stepFlops();
   const engines = sound.map((record): EngineResult => {
-    const { id, name, peakMemory, firstStep, rounds, losses } = record;
+    const { peakMemory, baseMemory, firstStep, rounds, losses } = record;
     const steps = rounds.flat();
     const speed = gflops(flops, median(steps));
     return {
-      id,
-      name,
+      id: record.id,
+      name: record.name,
       threads: record.threads,
       minimum: range(steps)[0],
       median: median(steps),
@@ -136,6 +158,7 @@ export function summarise(measured: {
       gflops: speed,
       utilisation: speed / peak,
       peakMemory,
+      modelMemory: peakMemory - baseMemory,
       firstStep,
       firstLoss: losses[0] as number,
       commonLoss: losses[commonStep - 1] as number,
@@ -144,16 +167,15 @@ export function summarise(measured: {
     };
   });
   return {
-    model: { ...model, imageTokens, flops },
-    machine,
-    versions: { node: process.versions.node, "onnxruntime-node": packageVersion("onnxruntime-node") },
-    threads,
-    schedule,
+    id,
+    title,
+    size,
+    description,
+    flops,
     matmulPeak: { size: peakMatrixSize, milliseconds: peakTime, gflops: peak },
     commonStep,
     engines,
-    skipped,
     failed,
-    warnings: [...warnings, ...disturbance(peakMilliseconds)],
+    warnings: disturbance(peakMilliseconds),
   };
 }

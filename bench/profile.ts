@@ -1,0 +1,111 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+import { encodeSafetensors } from "@concord/tensor";
+import { EngineProcess } from "./driver.ts";
+import { findEngine } from "./engines.ts";
+import { loadWorkload, type WorkloadId, workloadIds } from "./workload.ts";
+
+const usage = `node --conditions=source bench/profile.ts WORKLOAD [STEPS]
+
+Where the time of Concord's step goes: ONNX Runtime's own profile, summed over STEPS (default 5) steps after two.
+WORKLOAD is one of ${workloadIds.join(", ")}.`;
+
+const WARMUP_STEPS = 2;
+const SHOWN = 20;
+
+/** An event of ONNX Runtime's trace. Times in microseconds. */
+interface TraceEvent {
+  readonly cat: string;
+  readonly name: string;
+  readonly dur: number;
+  readonly args?: {
+    readonly op_name?: string;
+    readonly input_type_shape?: readonly Readonly<Record<string, readonly number[]>>[];
+    readonly output_type_shape?: readonly Readonly<Record<string, readonly number[]>>[];
+  };
+}
+
+interface Total {
+  microseconds: number;
+  calls: number;
+}
+
+function addTo(totals: Map<string, Total>, name: string, event: TraceEvent): void {
+  const total = totals.get(name) ?? { microseconds: 0, calls: 0 };
+  total.microseconds += event.dur;
+  total.calls++;
+  totals.set(name, total);
+}
+
+function shapes(types: readonly Readonly<Record<string, readonly number[]>>[] | undefined): string {
+  return (types ?? []).map((type) => `[${Object.values(type)[0]?.join(" ")}]`).join(" ");
+}
+
+function table(title: string, totals: ReadonlyMap<string, Total>, all: number, steps: number): string[] {
+  const rows = [...totals].sort(([, a], [, b]) => b.microseconds - a.microseconds).slice(0, SHOWN);
+  return [
+    `| ${title} | ms a step | share | calls a step |`,
+    "| --- | ---: | ---: | ---: |",
+    ...rows.map(
+      ([name, { microseconds, calls }]) =>
+        `| ${name} | ${(microseconds / steps / 1000).toFixed(2)} | ${((100 * microseconds) / all).toFixed(1)} % | ${(calls / steps).toFixed(0)} |`,
+    ),
+    "",
+  ];
+}
+
+async function profile(id: WorkloadId, steps: number): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), "concord-profile-"));
+  try {
+    const threads = availableParallelism();
+    const workload = await loadWorkload(id, "full");
+    const stateFile = join(folder, "state.safetensors");
+    writeFileSync(stateFile, Buffer.concat(encodeSafetensors(workload.initialState())));
+    const engine = await findEngine("concord");
+    if (!engine.available) throw new Error(engine.reason);
+    const command = engine.command({ workload, stateFile, threads });
+    const env = { ...command.env, CONCORD_PROFILE: join(folder, "trace") };
+    const child = new EngineProcess({ ...command, env });
+    await child.steps(WARMUP_STEPS);
+    const { milliseconds } = await child.steps(steps);
+    await child.close();
+    const trace = readdirSync(folder).find((file) => file.startsWith("trace"));
+    if (trace === undefined) throw new Error("the step wrote no profile");
+    const events = JSON.parse(readFileSync(join(folder, trace), "utf8")) as TraceEvent[];
+    const starts = events.flatMap(({ name }, i) => (name === "model_run" ? [i] : []));
+    const kernels = events
+      .slice((starts.at(-steps - 1) ?? -1) + 1)
+      .filter(({ cat, name }) => cat === "Node" && name.endsWith("_kernel_time"));
+    const [byOperator, byShape] = [new Map<string, Total>(), new Map<string, Total>()];
+    for (const event of kernels) {
+      const {
+        op_name: operator = "?",
+        input_type_shape: inputs,
+        output_type_shape: outputs,
+      } = event.args ?? {};
+      addTo(byOperator, operator, event);
+      addTo(byShape, `${operator} ${shapes(inputs)} → ${shapes(outputs)}`, event);
+    }
+    const all = kernels.reduce((sum, { dur }) => sum + dur, 0);
+    const mean = milliseconds.reduce((sum, time) => sum + time, 0) / steps;
+    return [
+      `# ${workload.title}: ${mean.toFixed(0)} ms a step, ${(all / steps / 1000).toFixed(0)} ms of it in kernels`,
+      "",
+      `${workload.description}: ${(workload.flops / 1e9).toFixed(1)} GFLOP; ${threads} threads; ${(kernels.length / steps).toFixed(0)} kernels a step.`,
+      "",
+      ...table("operator", byOperator, all, steps),
+      ...table("operator and shapes", byShape, all, steps),
+    ].join("\n");
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const [id, steps = "5"] = process.argv.slice(2);
+if (!workloadIds.some((known) => known === id) || !(Number(steps) >= 1)) {
+  console.error(usage);
+  process.exitCode = 2;
+} else {
+  console.log(await profile(id as WorkloadId, Number(steps)));
+}
