@@ -45,15 +45,20 @@ export type AttributeValue =
   | { readonly body: GraphBuilder };
 export type Attributes = Readonly<Record<string, AttributeValue>>;
 
+/** ONNX Runtime's blocked convolution kernels, see nchwc.ts. */
+export interface BlockedKernels {
+  /** Channels side by side. */
+  readonly block: number;
+  /** Operations from which on a convolution uses them. Default: where they were measured to be faster. */
+  readonly leastWork?: number;
+}
+
 /** Which kernels the runtime that will execute the graph has beyond the ONNX standard. */
 export interface GraphTarget {
   /** Operators of the com.microsoft domain (FusedMatMul and others). */
   readonly contribOps: boolean;
-  /**
-   * Channels that the blocked convolution kernels of this processor keep side by side (see nchwc.ts); absent where
-   * there are no such kernels or the graph must do without.
-   */
-  readonly convBlock?: number | undefined;
+  /** The blocked convolution kernels of the processor; absent where there are none or the graph must do without. */
+  readonly blockedConv?: BlockedKernels | undefined;
 }
 
 function encodeAttribute(name: string, value: AttributeValue): AttributeProto {

@@ -4,8 +4,9 @@ import { ndarray, sizeOf } from "../core/ndarray.ts";
 import type { Spec } from "../core/tensor.ts";
 import { asTensor, checkDType, defineOp, defineUnitOp, type Tensor, type UnitOp } from "../core/tensor.ts";
 import type { GraphBuilder } from "../onnx/builder.ts";
+import { reshaped, type Value } from "../onnx/nchwc.ts";
 import { mul } from "./arithmetic.ts";
-import { padded, reshaped, tapSlice, taps, type Value, zeroStuffed } from "./conv/columns.ts";
+import { paddedImage, tapSlice, taps, zeroStuffed } from "./conv/columns.ts";
 import type { Border, Geometry, PerAxis } from "./conv/geometry.ts";
 import {
   adjoint,
@@ -119,7 +120,7 @@ function meanOfSlices(
   positions: readonly number[],
   window: PoolAttributes,
 ): string {
-  const source = padded(graph, x, window.padding);
+  const source = paddedImage(graph, x, window.padding);
   const slices = taps(window.size).map((tap) => tapSlice(graph, source, tap, positions, window));
   const total = slices.length === 1 ? (slices[0] as string) : graph.node("Sum", slices);
   return graph.node("Mul", [total, graph.scalar(1 / slices.length, x.dtype)]);

@@ -2,11 +2,14 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import * as ort from "onnxruntime-node";
+import { blockedKernels } from "./blocked-kernels.ts";
 import { DEVICES, type Device, DeviceError, parseDevice } from "./device.ts";
 import { defaultDevice } from "./environment.ts";
 import { describeRuntime, loadSession } from "./node-session.ts";
 import type { DeviceStatus, Runtime, RuntimeOptions } from "./runtime.ts";
 import { tryRuntime } from "./trial.ts";
+
+const loadOnCpu: Runtime["load"] = (model, options) => loadSession("cpu", model, options);
 
 /**
  * ONNX Runtime's native library on the CPU. `run` blocks the calling thread for the duration of the graph, so
@@ -14,8 +17,8 @@ import { tryRuntime } from "./trial.ts";
  */
 export const runtime: Runtime = {
   description: describeRuntime("cpu"),
-  target: { contribOps: true },
-  load: (model, options) => loadSession("cpu", model, options),
+  target: { contribOps: true, blockedConv: await blockedKernels(loadOnCpu) },
+  load: loadOnCpu,
 };
 
 /** A graph for a device that hands operators which it lacks to the CPU and back, so fused ones cost more than they save. */

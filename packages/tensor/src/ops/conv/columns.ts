@@ -1,28 +1,12 @@
 import { sizeOf } from "../../core/ndarray.ts";
-import type { Spec } from "../../core/tensor.ts";
 import type { GraphBuilder } from "../../onnx/builder.ts";
+import { padded, reshaped, transposed, type Value } from "../../onnx/nchwc.ts";
 import type { Border, ConvGeometry, Geometry } from "./geometry.ts";
-import { adjoint, extent, onnxPads } from "./geometry.ts";
+import { adjoint, extent } from "./geometry.ts";
 
-/** A value in the ONNX graph with what is known about it. */
-export interface Value extends Spec {
-  readonly name: string;
-}
-
-export function reshaped(graph: GraphBuilder, x: string, shape: readonly number[]): string {
-  return graph.node("Reshape", [x, graph.int64s(shape)]);
-}
-
-/** Zeros around the last axes; negative borders cut. */
-export function padded(graph: GraphBuilder, x: Value, borders: readonly Border[]): Value {
-  if (borders.every(([before, after]) => before === 0 && after === 0)) return x;
-  const lead = x.shape.length - borders.length;
-  const all: Border[] = [...Array.from({ length: lead }, (): Border => [0, 0]), ...borders];
-  const name = graph.node("Pad", [x.name, graph.int64s(onnxPads(all)), graph.scalar(0, x.dtype)], {
-    mode: "constant",
-  });
-  const shape = x.shape.map((n, axis) => n + (all[axis] as Border)[0] + (all[axis] as Border)[1]);
-  return { name, dtype: x.dtype, shape };
+/** Zeros around the spatial axes; negative borders cut. */
+export function paddedImage(graph: GraphBuilder, x: Value, borders: readonly Border[]): Value {
+  return padded(graph, x, [[0, 0], [0, 0], ...borders]);
 }
 
 /** Indices of a window's entries in row-major order. */
@@ -65,7 +49,7 @@ function columnsOf(
 ): string {
   const [batch, channels] = x.shape as [number, number];
   const count = sizeOf(positions);
-  const source = padded(graph, x, geometry.padding);
+  const source = paddedImage(graph, x, geometry.padding);
   const parts = taps(kernel).map((tap) =>
     reshaped(graph, tapSlice(graph, source, tap, positions, geometry), [batch, channels, 1, count]),
   );
@@ -99,16 +83,16 @@ export function zeroStuffed(graph: GraphBuilder, x: Value, stride: readonly numb
   if (stride.every((step) => step === 1)) return x;
   const [batch, channels, ...sizes] = x.shape as [number, number, ...number[]];
   const wide = [batch, channels, ...sizes.flatMap((n) => [n, 1])];
-  const spread = padded(
-    graph,
-    { ...x, name: reshaped(graph, x.name, wide), shape: wide },
-    stride.flatMap((step): Border[] => [
+  const spread = padded(graph, { ...x, name: reshaped(graph, x.name, wide), shape: wide }, [
+    [0, 0],
+    [0, 0],
+    ...stride.flatMap((step): Border[] => [
       [0, 0],
       [0, step - 1],
     ]),
-  );
+  ]);
   const merged = [batch, channels, ...sizes.map((n, i) => n * (stride[i] as number))];
-  return padded(
+  return paddedImage(
     graph,
     { ...x, name: reshaped(graph, spread.name, merged), shape: merged },
     stride.map((step): Border => [0, 1 - step]),
@@ -129,7 +113,7 @@ export function adjointWeights(graph: GraphBuilder, weights: Value, groups: numb
         graph.int64s(kernel.map(() => -1)),
       ]);
   const parted = reshaped(graph, flipped, [groups, filters / groups, perGroup, ...kernel]);
-  const exchanged = graph.node("Transpose", [parted], { perm: [0, 2, 1, ...spatial.map((i) => i + 3)] });
+  const exchanged = transposed(graph, parted, [0, 2, 1, ...spatial.map((i) => i + 3)]);
   const shape = [groups * perGroup, filters / groups, ...kernel];
   return { name: reshaped(graph, exchanged, shape), dtype: weights.dtype, shape };
 }
@@ -162,7 +146,7 @@ export function weightGradientByColumns(
   const product =
     graph.target.contribOps && x.dtype === "float32"
       ? graph.node("FusedMatMul", [rows, columns], { transB: 1 }, "com.microsoft")
-      : graph.node("MatMul", [rows, graph.node("Transpose", [columns], { perm: [0, 1, 3, 2] })]);
+      : graph.node("MatMul", [rows, transposed(graph, columns, [0, 1, 3, 2])]);
   const total =
     batch === 1 ? product : graph.node("ReduceSum", [product, graph.int64s([0])], { keepdims: 0 });
   return reshaped(graph, total, shape);

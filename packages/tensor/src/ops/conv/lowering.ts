@@ -1,8 +1,16 @@
 import type { GraphBuilder } from "../../onnx/builder.ts";
-import type { Value } from "./columns.ts";
-import { convolveByColumns, inputGradientByColumns, reshaped, weightGradientByColumns } from "./columns.ts";
+import { reshaped, type Value } from "../../onnx/nchwc.ts";
+import { convolveBlocked, type Operands, subpixel, subpixelBlocked } from "./blocked.ts";
+import { weightGradientBlocked } from "./blocked-weights.ts";
+import {
+  adjointWeights,
+  convolveByColumns,
+  inputGradientByColumns,
+  weightGradientByColumns,
+} from "./columns.ts";
 import type { ConvGeometry } from "./geometry.ts";
-import { onnxPads, unreached } from "./geometry.ts";
+import { adjoint, onnxPads, unreached } from "./geometry.ts";
+import { forwardStrategy, inputGradientStrategy, weightGradientStrategy } from "./strategy.ts";
 
 function withBias(graph: GraphBuilder, y: string, bias: Value | undefined, rank: number): string {
   if (!bias) return y;
@@ -10,42 +18,60 @@ function withBias(graph: GraphBuilder, y: string, bias: Value | undefined, rank:
   return graph.node("Add", [y, reshaped(graph, bias.name, shape)]);
 }
 
-/** Emits y = x ∗ w + bias. */
+/** Emits y = x ∗ w + bias, of the given shape. */
 export function convolve(
   graph: GraphBuilder,
-  { x, weights, bias }: { readonly x: Value; readonly weights: Value; readonly bias?: Value },
+  operands: Operands,
   shape: readonly number[],
   geometry: ConvGeometry,
 ): string {
-  if (x.dtype !== "float32")
-    return withBias(graph, convolveByColumns(graph, x, weights, geometry), bias, shape.length);
-  const { stride, dilation, padding, groups } = geometry;
-  return graph.node("Conv", [x.name, weights.name, ...(bias ? [bias.name] : [])], {
-    strides: stride,
-    dilations: dilation,
-    pads: onnxPads(padding),
-    group: groups,
-  });
+  const { x, weights, bias } = operands;
+  switch (forwardStrategy(graph.target, x, weights, shape, geometry)) {
+    case "columns":
+      return withBias(graph, convolveByColumns(graph, x, weights, geometry), bias, shape.length);
+    case "blocked":
+      return convolveBlocked(graph, operands, shape, geometry);
+    case "plain":
+      return graph.node("Conv", [x.name, weights.name, ...(bias ? [bias.name] : [])], {
+        strides: geometry.stride,
+        dilations: geometry.dilation,
+        pads: onnxPads(geometry.padding),
+        group: geometry.groups,
+      });
+  }
 }
 
-/** Emits the gradient of the input, of the given shape, plus a bias. */
+/** Emits the gradient of the input, `x` being dy, of the given shape; plus a bias. */
 export function inputGradient(
   graph: GraphBuilder,
-  { dy, weights, bias }: { readonly dy: Value; readonly weights: Value; readonly bias?: Value },
+  operands: Operands,
   shape: readonly number[],
   geometry: ConvGeometry,
 ): string {
-  const image = shape.slice(2);
-  if (dy.dtype !== "float32")
-    return withBias(graph, inputGradientByColumns(graph, dy, weights, image, geometry), bias, shape.length);
+  const { x: dy, weights, bias } = operands;
   const { stride, dilation, padding, groups } = geometry;
-  return graph.node("ConvTranspose", [dy.name, weights.name, ...(bias ? [bias.name] : [])], {
-    strides: stride,
-    dilations: dilation,
-    pads: onnxPads(padding),
-    group: groups,
-    output_padding: unreached(image, dy.shape.slice(2), weights.shape.slice(2), geometry),
-  });
+  const [image, positions, kernel] = [shape.slice(2), dy.shape.slice(2), weights.shape.slice(2)];
+  switch (inputGradientStrategy(graph.target, dy, weights, shape, geometry)) {
+    case "columns":
+      return withBias(graph, inputGradientByColumns(graph, dy, weights, image, geometry), bias, shape.length);
+    case "adjoint": {
+      const back = adjoint(image, positions, kernel, geometry);
+      return convolve(graph, { x: dy, weights: adjointWeights(graph, weights, groups), bias }, shape, back);
+    }
+    case "subpixel": {
+      const axes = subpixel(image, positions, kernel, geometry);
+      if (!axes) throw new Error("a strategy was chosen that does not exist for this convolution");
+      return subpixelBlocked(graph, operands, shape, axes, stride);
+    }
+    case "plain":
+      return graph.node("ConvTranspose", [dy.name, weights.name, ...(bias ? [bias.name] : [])], {
+        strides: stride,
+        dilations: dilation,
+        pads: onnxPads(padding),
+        group: groups,
+        output_padding: unreached(image, positions, kernel, geometry),
+      });
+  }
 }
 
 /** Emits the gradient of the weights, of the given shape. */
@@ -56,5 +82,10 @@ export function weightGradient(
   shape: readonly number[],
   geometry: ConvGeometry,
 ): string {
-  return weightGradientByColumns(graph, x, dy, shape, geometry);
+  switch (weightGradientStrategy(graph.target, x, dy, shape, geometry)) {
+    case "columns":
+      return weightGradientByColumns(graph, x, dy, shape, geometry);
+    case "blocked":
+      return weightGradientBlocked(graph, x, dy, shape, geometry);
+  }
 }

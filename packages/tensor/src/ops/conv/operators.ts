@@ -1,8 +1,8 @@
 import { formatShape, ShapeError } from "../../core/errors.ts";
 import type { Spec } from "../../core/tensor.ts";
 import { defineUnitOp, type Tensor, type UnitOp } from "../../core/tensor.ts";
+import type { Value } from "../../onnx/nchwc.ts";
 import { sum } from "../structure.ts";
-import type { Value } from "./columns.ts";
 import type { ConvGeometry } from "./geometry.ts";
 import { outputSizes } from "./geometry.ts";
 import { convolve, inputGradient, weightGradient } from "./lowering.ts";
@@ -41,7 +41,7 @@ export const convOp: UnitOp<ConvAttributes> = defineUnitOp<ConvAttributes>({
   },
   lower: (graph, names, geometry, { inputs, outputs }) => {
     const [x, w, bias] = values(names, inputs) as [Value, Value, Value?];
-    return [convolve(graph, { x, weights: w, ...(bias && { bias }) }, (outputs[0] as Spec).shape, geometry)];
+    return [convolve(graph, { x, weights: w, bias }, (outputs[0] as Spec).shape, geometry)];
   },
   vjp: ({ inputs, cotangents, attributes }) => {
     const [x, w, bias] = inputs as [Tensor, Tensor, Tensor?];
@@ -70,7 +70,7 @@ export const convTransposeOp: UnitOp<ShapedAttributes> = defineUnitOp<ShapedAttr
   },
   lower: (graph, names, geometry, { inputs }) => {
     const [dy, w, bias] = values(names, inputs) as [Value, Value, Value?];
-    return [inputGradient(graph, { dy, weights: w, ...(bias && { bias }) }, geometry.shape, geometry)];
+    return [inputGradient(graph, { x: dy, weights: w, bias }, geometry.shape, geometry)];
   },
   vjp: ({ inputs, cotangents, attributes }) => {
     const [dy, w, bias] = inputs as [Tensor, Tensor, Tensor?];

@@ -1,0 +1,199 @@
+import type { GraphBuilder } from "../../onnx/builder.ts";
+import {
+  blockedConv,
+  blockOf,
+  blockRows,
+  fitted,
+  padded,
+  reshaped,
+  roundUp,
+  toBlocked,
+  transposed,
+  type Value,
+} from "../../onnx/nchwc.ts";
+import { asImages, channelsLast } from "./blocked.ts";
+import type { Border, ConvGeometry } from "./geometry.ts";
+
+/*
+ * The gradient of the weights is a convolution too, of x with dy as its kernel:
+ *
+ *   dW[o, c, i, j] = Σ_{n, r, s} dy[n, o, r, s] · x[n, c, i + r, j + s]
+ *
+ * It runs fast on the blocked kernels when the batch takes the place of the channels and the input channels that of
+ * columns: an image of H rows and W · C columns with "channels" n, and kernels of R rows and S columns that are C
+ * columns apart. The result has a row for each i and a column for each pair (j, c), and blocks of output channels.
+ * Blocks of the batch are groups, whose results are added at the end. Where the batch is no multiple of the block, or
+ * space has three axes, the outermost axis of space joins the batch, and each of its kernel entries gets a
+ * convolution of its own.
+ */
+
+/** Bytes of dy that one pass over it should touch: about half of a second-level cache. */
+const CACHE_BYTES = 1 << 20;
+/** Blocks of filters that the kernels compute together. */
+const FILTER_BLOCKS = 4;
+
+/** Whether the blocked kernels can compute this gradient at all. */
+export function weightsBlockable(
+  kernel: readonly number[],
+  { groups, stride, dilation }: ConvGeometry,
+): boolean {
+  const axis = kernel.length - 1;
+  return (
+    groups === 1 && (dilation[axis] === 1 || kernel[axis] === 1) && (kernel.length < 3 || stride[0] === 1)
+  );
+}
+
+/** x with its outermost axis of space folded into the batch, for one entry of the kernel along that axis. */
+interface Layer {
+  /** [N, H, W, C] */
+  readonly x: Value;
+  /** Zeros to add, or rows and columns to cut, around the entries that this kernel entry meets. */
+  readonly borders: readonly Border[];
+}
+
+/** [N, O, R, S] blocked as [N, O / b, R, S, b], rows from `start` on: to kernels [N / b · O, b, rows, S]. */
+function gradientKernels(
+  graph: GraphBuilder,
+  dy: Value,
+  { start, rows }: { readonly start: number; readonly rows: number },
+): Value {
+  const block = blockOf(graph);
+  const [n, filters, height, width] = dy.shape as [number, number, number, number];
+  const blocks = Math.ceil(filters / block);
+  const [groups, all] = [Math.ceil(n / block), roundUp(n, block)];
+  let source = toBlocked(graph, dy);
+  if (rows < height) {
+    const parted = reshaped(graph, source, [n, blocks, height, width * block]);
+    source = graph.node("Slice", [
+      parted,
+      ...[[start], [start + rows], [2]].map((list) => graph.int64s(list)),
+    ]);
+  }
+  const run = blocks * rows * width * block;
+  const flat: Value = { name: reshaped(graph, source, [n, run]), dtype: dy.dtype, shape: [n, run] };
+  const turned = blockRows(graph, fitted(graph, flat, 0, all).name, [groups, block, run]);
+  const shape = [groups * blocks * block, block, rows, width];
+  return { name: reshaped(graph, turned, shape), dtype: dy.dtype, shape };
+}
+
+/** One layer of the kernel: [O / b, kh, kw, C, b], O filled up to blocks. */
+function layerGradient(
+  graph: GraphBuilder,
+  { x, borders }: Layer,
+  dy: Value,
+  kernel: readonly [number, number],
+  { stride, dilation }: { readonly stride: readonly number[]; readonly dilation: readonly number[] },
+): Value {
+  const block = blockOf(graph);
+  const channels = x.shape.at(-1) as number;
+  const [n, filters, height, width] = dy.shape as [number, number, number, number];
+  const blocks = Math.ceil(filters / block);
+  const groups = Math.ceil(n / block);
+  const rowBytes = width * block * block * 4 * Math.min(FILTER_BLOCKS, blocks);
+  const chunks = Math.ceil((height * rowBytes) / CACHE_BYTES);
+  const step = Math.ceil(height / chunks);
+  const [dilated, strideDown] = [dilation[0] as number, stride[0] as number];
+  let sum: string | undefined;
+  for (let start = 0; start < height; start += step) {
+    const rows = Math.min(step, height - start);
+    const first = start * strideDown;
+    const needed = (kernel[0] - 1) * dilated + (rows - 1) * strideDown + 1;
+    const [above] = borders.at(-2) as Border;
+    // From row `first` of the padded image on, `needed` rows.
+    const below = needed - (x.shape.at(-3) as number) - (above - first);
+    const chunk = padded(graph, x, [
+      ...borders.slice(0, -2),
+      [above - first, below],
+      borders.at(-1) as Border,
+      [0, 0],
+    ]);
+    const [columns] = chunk.shape.slice(-2) as [number];
+    const shape = [1, n, needed, columns * channels];
+    const image: Value = { name: reshaped(graph, chunk.name, shape), dtype: x.dtype, shape };
+    const kernels = gradientKernels(graph, dy, { start, rows });
+    sum = blockedConv(graph, {
+      x: toBlocked(graph, fitted(graph, image, 1, groups * block)),
+      weights: kernels.name,
+      sum,
+      kernel: [rows, width],
+      stride: [dilated, 1],
+      dilation: [strideDown, (stride[1] as number) * channels],
+      pads: [0, 0, 0, 0],
+      groups,
+    });
+  }
+  const size = [kernel[0], kernel[1], channels, block];
+  const run = size.reduce((product, m) => product * m, blocks);
+  const total = graph.node("ReduceSum", [reshaped(graph, sum as string, [groups, run]), graph.int64s([0])], {
+    keepdims: 0,
+  });
+  return { name: reshaped(graph, total, [blocks, ...size]), dtype: dy.dtype, shape: [blocks, ...size] };
+}
+
+/** Gradient of the weights, [O, C, ...kernel], by blocked kernels. */
+export function weightGradientBlocked(
+  graph: GraphBuilder,
+  x: Value,
+  dy: Value,
+  shape: readonly number[],
+  geometry: ConvGeometry,
+): string {
+  const [filters, channels, ...kernel] = shape as [number, number, ...number[]];
+  const { stride, dilation, padding } = geometry;
+  const block = blockOf(graph);
+  const positions = dy.shape.slice(2);
+  const source = channelsLast(graph, x, kernel, geometry);
+  /** Borders that leave exactly the entries which the kernel meets along an axis. */
+  const fit = (axis: number, size: number): Border => {
+    const [before] = padding[axis] as Border;
+    const needed =
+      ((kernel[axis] as number) - 1) * (dilation[axis] as number) +
+      ((positions[axis] as number) - 1) * (stride[axis] as number) +
+      1;
+    return [before, needed - size - before];
+  };
+  let layers: Value[];
+  if (kernel.length === 3) {
+    const [batch, depth, pitch, width] = source.shape as [number, number, number, number];
+    const [slices] = positions as [number];
+    const [, o, , rows, columns] = dy.shape as [number, number, number, number, number];
+    const outer = transposed(graph, dy.name, [0, 2, 1, 3, 4]);
+    const folded = [batch * slices, o, rows, columns];
+    const gradient: Value = { name: reshaped(graph, outer, folded), dtype: dy.dtype, shape: folded };
+    layers = Array.from({ length: kernel[0] as number }, (_, layer) => {
+      const front = (padding[0] as Border)[0] - layer * (dilation[0] as number);
+      return layerGradient(
+        graph,
+        { x: source, borders: [[0, 0], [front, slices - depth - front], fit(1, pitch), fit(2, width)] },
+        gradient,
+        [kernel[1] as number, kernel[2] as number],
+        { stride: stride.slice(1), dilation: dilation.slice(1) },
+      );
+    });
+  } else {
+    const lines = kernel.length === 1;
+    const along = kernel.length - 1;
+    const image = asImages(graph, dy);
+    const [, height, width] = source.shape as [number, number, number];
+    const rows: Border = lines ? [0, 0] : fit(0, height);
+    layers = [
+      layerGradient(
+        graph,
+        { x: source, borders: [[0, 0], rows, fit(along, width)] },
+        image,
+        lines ? [1, kernel[0] as number] : [kernel[0] as number, kernel[1] as number],
+        lines ? { stride: [1, ...stride], dilation: [1, ...dilation] } : geometry,
+      ),
+    ];
+  }
+  const [blocks, rows, columns] = (layers[0] as Value).shape as [number, number, number];
+  const parts = layers.map(({ name }) => reshaped(graph, name, [blocks, 1, rows, columns, channels, block]));
+  const all = parts.length === 1 ? (parts[0] as string) : graph.node("Concat", parts, { axis: 1 });
+  const ordered = transposed(graph, all, [0, 5, 4, 1, 2, 3]);
+  const whole: Value = {
+    name: reshaped(graph, ordered, [blocks * block, channels, ...kernel]),
+    dtype: dy.dtype,
+    shape: [blocks * block, channels, ...kernel],
+  };
+  return fitted(graph, whole, 0, filters).name;
+}

@@ -1,0 +1,335 @@
+import { sizeOf } from "../../core/ndarray.ts";
+import type { GraphBuilder } from "../../onnx/builder.ts";
+import {
+  blockedConv,
+  blockedWeights,
+  blockOf,
+  fitted,
+  fromBlocked,
+  padded,
+  reshaped,
+  roundUp,
+  toBlocked,
+  toChannelsLast,
+  transposed,
+  type Value,
+} from "../../onnx/nchwc.ts";
+import { paddedImage } from "./columns.ts";
+import type { Border, ConvGeometry } from "./geometry.ts";
+import { extent } from "./geometry.ts";
+
+/*
+ * Convolutions by the blocked kernels (onnx/nchwc.ts), which are two-dimensional. A line of values is an image of one
+ * row. A volume is an image whose rows are those of all its slices, one slice below the other with rows of zeros
+ * between them: the neighbour in the next slice is `pitch` rows further down, which a dilated kernel reaches. So a
+ * kernel of kd x kh x kw becomes kh kernels of kd x kw, whose results are added up by the kernels themselves.
+ */
+
+/** A convolution on images: spatial sizes and options of two axes. */
+export interface Operands {
+  readonly x: Value;
+  readonly weights: Value;
+  readonly bias?: Value | undefined;
+}
+
+/** How slices of a volume lie below each other. */
+interface Stack {
+  /** Rows from one slice to the next. */
+  readonly pitch: number;
+  /** Rows and slices of the result. */
+  readonly rows: number;
+  readonly slices: number;
+}
+
+function stackOf(
+  shape: readonly number[],
+  kernel: readonly number[],
+  { padding, dilation }: ConvGeometry,
+): Stack {
+  const [slices, rows] = [0, 1].map((i) => {
+    const [before, after] = padding[i] as Border;
+    return (shape[i + 2] as number) + before + after - extent(kernel[i] as number, dilation[i] as number) + 1;
+  }) as [number, number];
+  const height = shape[3] as number;
+  return { pitch: Math.max(height + Math.max(...(padding[1] as Border)), rows), rows, slices };
+}
+
+/** Rows that the stacked volume needs above and below for one row of the kernel. */
+function stackPads(
+  row: number,
+  { pitch }: Stack,
+  { padding, dilation }: ConvGeometry,
+): readonly [top: number, bottom: number] {
+  const [[front, back], [above]] = padding as [Border, Border];
+  const shift = above - row * (dilation[1] as number);
+  return [front * pitch + shift, back * pitch - shift];
+}
+
+/** Whether the blocked kernels can do this convolution at all. */
+export function blockable(
+  shape: readonly number[],
+  weights: readonly number[],
+  geometry: ConvGeometry,
+  block: number,
+): boolean {
+  const { groups, padding, stride } = geometry;
+  const kernel = weights.slice(2);
+  const [filters, perGroup] = weights as [number, number];
+  const aligned = (filters / groups) % block === 0 && perGroup % block === 0;
+  const depthwise = filters === groups && perGroup === 1;
+  if (groups > 1 && !aligned && !depthwise) return false;
+  if (padding.flat().some((border) => border < 0)) return false;
+  if (kernel.length < 3) return true;
+  const stack = stackOf(shape, kernel, geometry);
+  const rows = Array.from({ length: kernel[1] as number }, (_, row) => stackPads(row, stack, geometry));
+  return stride[0] === 1 && stride[1] === 1 && rows.flat().every((n) => n >= 0);
+}
+
+/** Rank 3 of lines to rank 4 of images with one row. */
+export function asImages(graph: GraphBuilder, x: Value): Value {
+  if (x.shape.length > 3) return x;
+  const shape = [x.shape[0] as number, x.shape[1] as number, 1, x.shape[2] as number];
+  return { ...x, name: reshaped(graph, x.name, shape), shape };
+}
+
+/** All slices of volumes below each other, with zeros between them. */
+function stacked(graph: GraphBuilder, x: Value, pitch: number): Value {
+  const [batch, channels, depth, , width] = x.shape as [number, number, number, number, number];
+  const spaced = fitted(graph, x, 3, pitch);
+  const shape = [batch, channels, depth * pitch, width];
+  return { ...x, name: reshaped(graph, spaced.name, shape), shape };
+}
+
+/** x as the blocked kernels read it: with fewer channels than a block they take the plain layout. */
+function blockedInput(graph: GraphBuilder, x: Value): string {
+  return (x.shape[1] as number) < blockOf(graph) ? x.name : toBlocked(graph, x);
+}
+
+/** Channels last: [B, C, H, W] to [B, H, W, C]; volumes to [B, D, pitch, W, C], by way of the blocked input if that exists. */
+export function channelsLast(
+  graph: GraphBuilder,
+  x: Value,
+  kernel: readonly number[],
+  geometry: ConvGeometry,
+): Value {
+  const [batch, channels, ...image] = x.shape as [number, number, ...number[]];
+  const volume = image.length === 3;
+  const pitch = volume ? stackOf(x.shape, kernel, geometry).pitch : 0;
+  const rows = volume ? stacked(graph, x, pitch) : asImages(graph, x);
+  const name =
+    channels < blockOf(graph)
+      ? transposed(graph, rows.name, [0, 2, 3, 1])
+      : toChannelsLast(graph, toBlocked(graph, rows), channels);
+  const width = image.at(-1) as number;
+  const shape = volume
+    ? [batch, image[0] as number, pitch, width, channels]
+    : [batch, rows.shape[2] as number, width, channels];
+  return { name: volume ? reshaped(graph, name, shape) : name, dtype: x.dtype, shape };
+}
+
+/** One row of the kernels, [O, C, kd, kh, kw] to [O, C, kd, kw]. */
+function kernelRow(graph: GraphBuilder, weights: Value, row: number): Value {
+  const [filters, channels, depth, , width] = weights.shape as [number, number, number, number, number];
+  const bounds = [[row], [row + 1], [3]].map((list) => graph.int64s(list));
+  const cut = graph.node("Slice", [weights.name, ...bounds]);
+  const shape = [filters, channels, depth, width];
+  return { ...weights, name: reshaped(graph, cut, shape), shape };
+}
+
+/** The result in blocked layout: an image, or the stacked slices of a volume. */
+function convolveStack(graph: GraphBuilder, { x, weights, bias }: Operands, geometry: ConvGeometry): string {
+  const { groups } = geometry;
+  const depthwise = groups > 1 && weights.shape[1] === 1;
+  const plainWeights = depthwise || (x.shape[1] as number) < blockOf(graph);
+  const filters = roundUp(weights.shape[0] as number, blockOf(graph));
+  const common = {
+    bias: bias && fitted(graph, bias, 0, filters).name,
+    groups: depthwise ? filters : groups,
+  };
+  const { stride, dilation, padding } = geometry;
+  if (x.shape.length < 5) {
+    const [lines, image] = [x.shape.length === 3, asImages(graph, x)];
+    const kernels = blockedWeights(graph, asImages(graph, weights), plainWeights);
+    const [first, second] = lines ? [[0, 0] as Border, padding[0] as Border] : (padding as [Border, Border]);
+    return blockedConv(graph, {
+      ...common,
+      x: depthwise ? toBlocked(graph, image) : blockedInput(graph, image),
+      weights: kernels.name,
+      kernel: kernels.shape.slice(2) as [number, number],
+      stride: lines ? [1, ...stride] : stride,
+      dilation: lines ? [1, ...dilation] : dilation,
+      pads: [first[0], second[0], first[1], second[1]],
+    });
+  }
+  const kernel = weights.shape.slice(2) as [number, number, number];
+  const stack = stackOf(x.shape, kernel, geometry);
+  const rows = stacked(graph, x, stack.pitch);
+  const source = depthwise ? toBlocked(graph, rows) : blockedInput(graph, rows);
+  const [left, right] = padding[2] as Border;
+  let sum: string | undefined;
+  for (let row = 0; row < kernel[1]; row++) {
+    const [top, bottom] = stackPads(row, stack, geometry);
+    sum = blockedConv(graph, {
+      ...common,
+      x: source,
+      weights: blockedWeights(graph, kernelRow(graph, weights, row), plainWeights).name,
+      bias: row === 0 ? common.bias : undefined,
+      sum,
+      kernel: [kernel[0], kernel[2]],
+      stride: [1, stride[2] as number],
+      dilation: [(dilation[0] as number) * stack.pitch, dilation[2] as number],
+      pads: [top, left, bottom, right],
+    });
+  }
+  return sum as string;
+}
+
+/** Convolution to `shape` = [B, O, ...positions] by blocked kernels. */
+export function convolveBlocked(
+  graph: GraphBuilder,
+  operands: Operands,
+  shape: readonly number[],
+  geometry: ConvGeometry,
+): string {
+  const y = fromBlocked(graph, convolveStack(graph, operands, geometry), shape[1] as number);
+  if (shape.length < 5) return shape.length === 3 ? reshaped(graph, y, shape) : y;
+  const [batch, filters, slices, rows, width] = shape as [number, number, number, number, number];
+  const { pitch } = stackOf(operands.x.shape, operands.weights.shape.slice(2), geometry);
+  const whole: Value = {
+    name: reshaped(graph, y, [batch, filters, slices, pitch, width]),
+    dtype: operands.x.dtype,
+    shape: [batch, filters, slices, pitch, width],
+  };
+  return fitted(graph, whole, 3, rows).name;
+}
+
+/** What one axis of a transposed convolution with a stride becomes, see `subpixel`. */
+interface SubpixelAxis {
+  /** Entries of the smaller kernel. */
+  readonly size: number;
+  /** Zeros added to the kernel so that its entries part into `stride` kernels of `size`. */
+  readonly widen: Border;
+  /** Positions of the result for each remainder, before the end is cut. */
+  readonly positions: number;
+  readonly padding: Border;
+}
+
+/**
+ * Transposed convolution with a stride s as a convolution of stride 1: output positions with the same rest e modulo s
+ * see the same taps of the kernel, i = e + p - s·m for dy at distance m. So s kernels of ⌈(k + …) / s⌉ taps give s
+ * images, whose pixels then alternate.
+ */
+export function subpixel(
+  image: readonly number[],
+  positions: readonly number[],
+  kernel: readonly number[],
+  { stride, padding, dilation, groups }: ConvGeometry,
+): readonly SubpixelAxis[] | undefined {
+  if (groups > 1 || dilation.some((gap) => gap > 1)) return undefined;
+  const axes = image.map((n, axis): SubpixelAxis => {
+    const [step, size] = [stride[axis] as number, kernel[axis] as number];
+    const [before] = padding[axis] as Border;
+    const low = Math.ceil((before - size + 1) / step);
+    const high = Math.floor((step - 1 + before) / step);
+    const count = Math.ceil(n / step);
+    return {
+      size: high - low + 1,
+      widen: [step * high - before, step - 1 + before - step * low - (size - 1)],
+      positions: count,
+      padding: [-low, count - (positions[axis] as number) + high],
+    };
+  });
+  return axes.every(({ padding }) => padding[0] >= 0 && padding[1] >= 0) ? axes : undefined;
+}
+
+/** The kernels of `subpixel`: [O, C, ...kernel] to [rests · channels, O, ...sizes], C filled up to `channels`. */
+export function subpixelWeights(
+  graph: GraphBuilder,
+  weights: Value,
+  axes: readonly SubpixelAxis[],
+  stride: readonly number[],
+  channels: number,
+): Value {
+  const filters = weights.shape[0] as number;
+  const wide = paddedImage(
+    graph,
+    fitted(graph, weights, 1, channels),
+    axes.map(({ widen }) => widen),
+  );
+  const sizes = axes.map(({ size }) => size);
+  const parted = reshaped(graph, wide.name, [
+    filters,
+    channels,
+    ...axes.flatMap(({ size }, axis) => [size, stride[axis] as number]),
+  ]);
+  const distances = axes.map((_, axis) => 2 + 2 * axis);
+  const flipped = graph.node("Slice", [
+    parted,
+    graph.int64s(sizes.map(() => -1)),
+    graph.int64s(sizes.map((n) => -n - 1)),
+    graph.int64s(distances),
+    graph.int64s(sizes.map(() => -1)),
+  ]);
+  const rests = distances.map((axis) => axis + 1);
+  const ordered = transposed(graph, flipped, [...rests, 1, 0, ...distances]);
+  const shape = [sizeOf(stride) * channels, filters, ...sizes];
+  return { name: reshaped(graph, ordered, shape), dtype: weights.dtype, shape };
+}
+
+/** Transposed convolution of images with a stride, see `subpixel`; to [B, C, ...image], in plain layout. */
+export function subpixelBlocked(
+  graph: GraphBuilder,
+  { x: dy, weights, bias }: Operands,
+  shape: readonly number[],
+  axes: readonly SubpixelAxis[],
+  stride: readonly number[],
+): string {
+  const block = blockOf(graph);
+  const [batch, c, ...image] = shape as [number, number, ...number[]];
+  const channels = roundUp(c, block);
+  const kernels = subpixelWeights(graph, weights, axes, stride, channels);
+  const repeated =
+    bias &&
+    graph.node("Concat", new Array<string>(sizeOf(stride)).fill(fitted(graph, bias, 0, channels).name), {
+      axis: 0,
+    });
+  const y = convolveStack(
+    graph,
+    {
+      x: dy,
+      weights: kernels,
+      bias:
+        repeated === undefined
+          ? undefined
+          : { name: repeated, dtype: dy.dtype, shape: [kernels.shape[0] as number] },
+    },
+    {
+      groups: 1,
+      stride: stride.map(() => 1),
+      dilation: stride.map(() => 1),
+      padding: axes.map(({ padding }) => padding),
+    },
+  );
+  const counts = axes.map(({ positions }) => positions);
+  const rank = counts.length;
+  const parted = reshaped(graph, y, [batch, ...stride, channels / block, ...counts, block]);
+  const alternating = transposed(graph, parted, [
+    0,
+    rank + 1,
+    ...counts.flatMap((_, axis) => [rank + 2 + axis, 1 + axis]),
+    2 * rank + 2,
+  ]);
+  const wide = counts.map((n, axis) => n * (stride[axis] as number));
+  const rows = [batch, channels, ...(rank === 1 ? [1] : []), ...wide];
+  const plain = fromBlocked(graph, reshaped(graph, alternating, rows), c);
+  const whole: Value = {
+    name: rank === 1 ? reshaped(graph, plain, [batch, c, ...wide]) : plain,
+    dtype: dy.dtype,
+    shape: [batch, c, ...wide],
+  };
+  return padded(
+    graph,
+    whole,
+    whole.shape.map((n, axis): Border => [0, axis < 2 ? 0 : (image[axis - 2] as number) - n]),
+  ).name;
+}
