@@ -11,6 +11,8 @@ export { asTensor, constant, defineOp, defineUnitOp, Tensor, tensor } from "./co
 export type { StepMetrics, StepOptions, Trainer, TrainerOptions } from "./core/trainer.ts";
 export { createTrainer } from "./core/trainer.ts";
 export * from "./core/tree.ts";
+export * from "./onnx/export.ts";
+export * from "./onnx/import/index.ts";
 export * from "./ops/activations.ts";
 export * from "./ops/arithmetic.ts";
 export * from "./ops/box-filter.ts";
