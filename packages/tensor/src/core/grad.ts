@@ -84,6 +84,7 @@ export function pullback(
         inputs: source.inputs,
         outputs: node.outputs.map((_, index) => new Tensor(node, index)),
         cotangents,
+        needed: source.inputs.map((input) => relevant.has(input.node)),
         attributes: source.attributes,
       }),
     );

@@ -106,15 +106,15 @@ export async function runGraph<R>(graph: CompiledGraph, feeds: Feeds): Promise<C
   return concrete as Concrete<R>;
 }
 
-interface Entry {
-  readonly graph: Promise<CompiledGraph>;
+interface Entry<G extends CompiledGraph> {
+  readonly graph: Promise<G>;
   users: number;
   discarded: boolean;
 }
 
 /** Compiled graphs by signature. At most `limit` are kept; those not used for longest go first, never in use. */
-export class GraphCache {
-  readonly #entries = new Map<string, Entry>();
+export class GraphCache<G extends CompiledGraph = CompiledGraph> {
+  readonly #entries = new Map<string, Entry<G>>();
   readonly #limit: number;
 
   constructor(limit = 16) {
@@ -124,11 +124,7 @@ export class GraphCache {
   }
 
   /** Calls `use` with the graph of a signature, which is compiled when it is not there. */
-  async use<R>(
-    signature: string,
-    compile: () => Promise<CompiledGraph>,
-    use: (graph: CompiledGraph) => Promise<R>,
-  ): Promise<R> {
+  async use<R>(signature: string, compile: () => Promise<G>, use: (graph: G) => Promise<R>): Promise<R> {
     const entry = this.#entries.get(signature) ?? { graph: compile(), users: 0, discarded: false };
     this.#entries.delete(signature);
     this.#entries.set(signature, entry);
@@ -161,7 +157,7 @@ export class GraphCache {
 }
 
 /** Frees a discarded graph, unless a run still uses it: then that run does. */
-async function release(entry: Entry): Promise<void> {
+async function release(entry: Entry<CompiledGraph>): Promise<void> {
   if (entry.users > 0) return;
   const graph = await entry.graph.catch(() => undefined);
   await graph?.release();

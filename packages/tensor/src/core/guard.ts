@@ -122,20 +122,26 @@ export async function firstNonFinite(
   };
 }
 
-/** The error of a step whose results are not finite. */
+/**
+ * The error of a step whose results are not finite.
+ *
+ * @param results  their paths in the graph's result
+ * @param labels   what the message calls them
+ */
 export async function nonFiniteError(
   graph: CompiledGraph,
   feeds: Feeds,
   step: number,
   results: readonly string[],
+  labels = results,
 ): Promise<NonFiniteError> {
   const first = await firstNonFinite(graph, feeds, results);
   const found = first
     ? `The first is ${first.description}, ${formatShape(first.shape)}: ${first.entries} of ${sizeOf(first.shape)} entries.`
     : "Repeating the step did not show where from.";
   return new NonFiniteError(
-    `${graph.name}: NaN or infinity in step ${step}, in ${results.map((path) => `'${path}'`).join(", ")}. ${found} ` +
+    `${graph.name}: NaN or infinity in step ${step}, in ${labels.map((label) => `'${label}'`).join(", ")}. ${found} ` +
       "The state is that of before the step.",
-    { step, results, ...(first && { first }) },
+    { step, results: labels, ...(first && { first }) },
   );
 }

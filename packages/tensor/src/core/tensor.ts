@@ -15,6 +15,8 @@ export interface VjpArguments<Attributes> {
   readonly outputs: readonly Tensor[];
   /** Gradient of the differentiated scalar with respect to each output; null where an output does not reach it. */
   readonly cotangents: readonly (Tensor | null)[];
+  /** Which inputs anything asks the gradient of; that of the others is thrown away. */
+  readonly needed: readonly boolean[];
   readonly attributes: Attributes;
 }
 
