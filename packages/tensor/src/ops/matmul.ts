@@ -41,6 +41,18 @@ const matmulOp: UnitOp<MatmulAttributes> = defineUnitOp<MatmulAttributes>({
     const [left, right] = inputs as [Spec, Spec];
     if (graph.target.contribOps && left.dtype === "float32") {
       const attributes = { transA: Number(transposeA), transB: Number(transposeB), alpha: { float: scale } };
+      const [rows, columns] = [left.shape.at(-1) as number, right.shape.at(-1) as number];
+      if (
+        transposeA &&
+        !transposeB &&
+        left.shape.length === 2 &&
+        right.shape.length === 2 &&
+        rows < columns
+      ) {
+        // The kernel turns its first operand over once for every 128 columns of the second: the wider goes first.
+        const product = graph.node("FusedMatMul", [b as string, a as string], attributes, "com.microsoft");
+        return [graph.node("Transpose", [product], { perm: [1, 0] })];
+      }
       return [graph.node("FusedMatMul", [a as string, b as string], attributes, "com.microsoft")];
     }
     const swap = (x: string, spec: Spec): string =>

@@ -45,7 +45,12 @@ export async function loadSession(
     logSeverityLevel: 3,
     // Denormal numbers cost up to a hundred times more; near the end of a training there are many. The first
     // session sets this for the thread that loads it too: from then on plain JavaScript takes 1e-310 for 0 there.
-    extra: { session: { set_denormal_as_zero: "1" } },
+    extra: {
+      session: { set_denormal_as_zero: "1" },
+      // A matrix product with a bias is slower in one kernel than in two: ONNX Runtime fills the result with the bias
+      // on one thread first.
+      optimization: { disable_specified_optimizers: "MatMulAddFusion" },
+    },
     ...(options.profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: options.profile }),
   });
   return {
