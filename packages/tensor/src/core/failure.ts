@@ -1,6 +1,6 @@
 import { EngineError, formatShape } from "./errors.ts";
 import { bytesPerElement, sizeOf } from "./ndarray.ts";
-import type { GraphNode } from "./tensor.ts";
+import { describeNode, type GraphNode } from "./tensor.ts";
 
 const MEMORY = /failed to allocate memory|bad_alloc|out of memory|array buffer allocation failed/i;
 
@@ -10,16 +10,6 @@ function mebibytes(bytes: number): string {
 
 function bytesOfNode(node: GraphNode): number {
   return node.outputs.reduce((sum, { shape, dtype }) => sum + sizeOf(shape) * bytesPerElement[dtype], 0);
-}
-
-/** What an operation is and where it was applied: "the gradient of 'matmul' (op 'transpose' ...)". */
-export function describeNode(node: GraphNode): string {
-  const { source, origin } = node;
-  if (source.kind === "input") return `input '${source.name}'`;
-  if (source.kind === "constant") return "a constant";
-  const shapes = node.outputs.map(({ dtype, shape }) => `${dtype} ${formatShape(shape)}`).join(", ");
-  const role = origin?.gradientOf ? ` in the gradient of '${origin.gradientOf}'` : "";
-  return `'${source.op.name}' (result ${shapes})${role}${origin?.place ? `, applied at ${origin.place}` : ""}`;
 }
 
 function memoryHint(message: string, nodes: readonly GraphNode[]): string {

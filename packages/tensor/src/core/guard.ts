@@ -1,14 +1,13 @@
 import { add, cast } from "../ops/arithmetic.ts";
 import { sum } from "../ops/structure.ts";
 import { formatShape, NonFiniteError, type NonFiniteTensor } from "./errors.ts";
-import { describeNode } from "./failure.ts";
 import type { CompiledGraph, Feeds } from "./graph.ts";
 import { compileGraph } from "./graph.ts";
 import { allocateLike } from "./leaves.ts";
 import type { NDArray } from "./ndarray.ts";
 import { isFloat, ndarray, sizeOf } from "./ndarray.ts";
 import type { GraphNode, TensorLike } from "./tensor.ts";
-import { asTensor, constant, defineUnitOp, Tensor } from "./tensor.ts";
+import { asTensor, constant, defineUnitOp, describeNode, Tensor } from "./tensor.ts";
 import { treeEntries } from "./tree.ts";
 
 /**

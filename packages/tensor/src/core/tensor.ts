@@ -90,6 +90,16 @@ export function setEvaluator(evaluate: Evaluator): void {
   evaluator = evaluate;
 }
 
+/** What a node is and where it was applied. */
+export function describeNode({ source, outputs, origin }: GraphNode): string {
+  if (source.kind === "input") return `input '${source.name}'`;
+  if (source.kind === "constant") return "a constant";
+  const results = outputs.map(({ dtype, shape }) => `${dtype} ${formatShape(shape)}`).join(", ");
+  const role = origin?.gradientOf ? ` in the gradient of '${origin.gradientOf}'` : "";
+  const place = origin?.place;
+  return `'${source.op.name}' (result ${results})${role}${place ? `, applied at ${place}` : ""}`;
+}
+
 /** A lazy value: nothing is computed until a graph that contains it is compiled and run. */
 export class Tensor {
   readonly node: GraphNode;
@@ -185,12 +195,31 @@ export function asOperands(op: string, a: TensorLike, b: TensorLike): [Tensor, T
   return [left, right];
 }
 
+/** Shapes and dtypes of the outputs; errors tell where the operands were made. */
+function inferred<Attributes>(
+  { infer }: OpDefinition<Attributes>,
+  inputs: readonly Tensor[],
+  attributes: Attributes,
+): readonly Spec[] {
+  try {
+    return infer(inputs, attributes);
+  } catch (error) {
+    if (error instanceof ShapeError || error instanceof DTypeError) {
+      const made = inputs
+        .filter(({ node }) => node.source.kind === "op")
+        .map(({ node }) => describeNode(node));
+      if (made.length > 0) error.message += `\n  operands: ${made.join("; ")}`;
+    }
+    throw error;
+  }
+}
+
 /** Makes an operation callable: checks the inputs and adds a node to the graph. Returns all outputs. */
 export function defineOp<Attributes>(
   definition: OpDefinition<Attributes>,
 ): (inputs: readonly Tensor[], attributes: Attributes, lean?: Application<Attributes>) => Tensor[] {
   return (inputs, attributes, lean) => {
-    const outputs = definition.infer(inputs, attributes);
+    const outputs = inferred(definition, inputs, attributes);
     for (const { shape } of outputs) {
       if (!shape.every((n) => Number.isInteger(n) && n >= 0))
         throw new ShapeError(
