@@ -43,8 +43,7 @@ export async function openModel(
   path: string,
   limits: OnnxLimits,
 ): Promise<{ readonly bytes: Uint8Array; readonly external: ExternalReader }> {
-  const { open, realpath } = await import("node:fs/promises");
-  const { dirname, resolve, sep } = await import("node:path");
+  const { open, realpath, dirname, resolve, sep } = await import("#file-system");
   const readRange = async (
     file: string,
     shown: string,

@@ -9,6 +9,7 @@ import { normalisationOps } from "./ops/normalisations.ts";
 import { quantisedOps } from "./ops/quantised.ts";
 import { rearrangeOps } from "./ops/rearrange.ts";
 import { reductionOps } from "./ops/reductions.ts";
+import { resamplingOps } from "./ops/resampling.ts";
 import { sequenceOps } from "./ops/sequences.ts";
 import { windowOps } from "./ops/windows.ts";
 
@@ -21,6 +22,7 @@ const standard: OpEntries = {
   ...quantisedOps,
   ...rearrangeOps,
   ...reductionOps,
+  ...resamplingOps,
   ...sequenceOps,
   ...windowOps,
 };

@@ -26,9 +26,12 @@ function translate(call: NodeCall): readonly (Value | undefined)[] {
     }
   }
   if (entry.lazy) return asList(entry.lazy(call));
-  const unknown = inputs.findIndex((value) => value instanceof Tensor);
-  return call.fail(
-    `its input ${unknown} ('${call.node.inputs[unknown]}') depends on the data; ${entry.note ?? "it must be known"}`,
+  const present = inputs.flatMap((value, i) => (value === undefined ? [] : [i]));
+  return asList(
+    (entry.fold as NonNullable<typeof entry.fold>)(
+      call,
+      present.map((i) => call.known(i, "input")),
+    ),
   );
 }
 

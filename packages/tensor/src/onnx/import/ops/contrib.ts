@@ -1,4 +1,5 @@
 import type { Tensor } from "../../../core/tensor.ts";
+import { geluTanh } from "../../../ops/activations.ts";
 import { add, cast, lessOrEqual, mul, sub, where } from "../../../ops/arithmetic.ts";
 import { arange } from "../../../ops/create.ts";
 import { gelu, sigmoid } from "../../../ops/math.ts";
@@ -7,7 +8,6 @@ import { softmax } from "../../../ops/reduce.ts";
 import { split } from "../../../ops/shape.ts";
 import { reshape, transpose } from "../../../ops/structure.ts";
 import type { NodeCall, Value } from "../call.ts";
-import { tanhGelu } from "./elementwise.ts";
 import type { OpEntries } from "./entry.ts";
 import { product } from "./linear.ts";
 import { layerNormOver, rmsNormOver } from "./normalisations.ts";
@@ -74,7 +74,7 @@ export const contribOps: OpEntries = {
     lazy: attention,
   },
   BiasGelu: { attributes: [], lazy: (call) => gelu(add(call.float(0), call.float(1))) },
-  FastGelu: { attributes: [], lazy: (call) => tanhGelu(withBias(call, call.float(0), 1)) },
+  FastGelu: { attributes: [], lazy: (call) => geluTanh(withBias(call, call.float(0), 1)) },
   FusedMatMul: {
     attributes: ["alpha", "transA", "transB", "transBatchA", "transBatchB"],
     lazy: (call) => {

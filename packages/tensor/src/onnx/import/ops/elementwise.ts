@@ -2,6 +2,16 @@ import type { DType, NDArray } from "../../../core/ndarray.ts";
 import { isFloat } from "../../../core/ndarray.ts";
 import type { Tensor } from "../../../core/tensor.ts";
 import {
+  celu,
+  elu,
+  geluTanh,
+  hardSigmoid,
+  hardSwish,
+  leakyRelu,
+  mish,
+  softsign,
+} from "../../../ops/activations.ts";
+import {
   add,
   cast,
   clamp,
@@ -39,6 +49,8 @@ import {
   sqrt,
   tanh,
 } from "../../../ops/math.ts";
+import { ceil, isNan, reciprocal, round } from "../../../ops/numeric.ts";
+import { acos, acosh, asin, asinh, atan, atanh, cosh, sinh, tan } from "../../../ops/trigonometric.ts";
 import type { NodeCall } from "../call.ts";
 import { elementwise, quotient } from "../host.ts";
 import { elementType } from "../tensors.ts";
@@ -117,17 +129,9 @@ function clip(call: NodeCall): Tensor {
   return high ? where(greater(raised, high), high, raised) : raised;
 }
 
-/** x · Φ(x) by the tanh approximation. */
-export function tanhGelu(x: Tensor): Tensor {
-  const inner = mul(add(x, mul(mul(mul(x, x), x), 0.044715)), Math.sqrt(2 / Math.PI));
-  return mul(mul(x, 0.5), add(tanh(inner), 1));
-}
-
-function elu(x: Tensor, alpha: number): Tensor {
-  return where(greater(x, 0), x, mul(sub(exp(minimum(x, 0)), 1), alpha));
-}
-
-function hardSigmoid(x: Tensor, alpha: number, beta: number): Tensor {
+function scaledHardSigmoid(x: Tensor, alpha: number, beta: number): Tensor {
+  // The usual factor, as float32 in the file, is an operation of its own.
+  if (Math.fround(alpha) === Math.fround(1 / 6) && beta === 0.5) return hardSigmoid(x);
   return clamp(add(mul(x, alpha), beta), 0, 1);
 }
 
@@ -148,6 +152,15 @@ function castHost(call: NodeCall, x: NDArray, dtype: DType): NDArray {
 }
 
 export const elementwiseOps: OpEntries = {
+  Tan: unary((x) => tan(x)),
+  Sinh: unary((x) => sinh(x)),
+  Cosh: unary((x) => cosh(x)),
+  Atanh: unary((x) => atanh(x)),
+  Atan: unary((x) => atan(x)),
+  Asinh: unary((x) => asinh(x)),
+  Asin: unary((x) => asin(x)),
+  Acosh: unary((x) => acosh(x)),
+  Acos: unary((x) => acos(x)),
   Abs: unary((x) => abs(x), Math.abs),
   Add: binary(add, () => (a, b) => a + b),
   And: binary(
@@ -164,15 +177,8 @@ export const elementwiseOps: OpEntries = {
     attributes: ["saturate"],
     lazy: (call) => cast(call.tensor(0), call.value(1).dtype),
   },
-  Ceil: unary((x) => neg(floor(neg(x))), Math.ceil),
-  Celu: unary(
-    (x, call) => {
-      const alpha = call.floatAttribute("alpha", 1);
-      return add(relu(x), minimum(mul(sub(exp(mul(minimum(x, 0), 1 / alpha)), 1), alpha), 0));
-    },
-    undefined,
-    ["alpha"],
-  ),
+  Ceil: unary((x) => ceil(x), Math.ceil),
+  Celu: unary((x, call) => celu(x, call.floatAttribute("alpha", 1)), undefined, ["alpha"]),
   Clip: {
     attributes: [],
     lazy: clip,
@@ -208,7 +214,7 @@ export const elementwiseOps: OpEntries = {
     lazy: (call) => {
       const kind = call.text("approximate", "none");
       if (kind !== "none" && kind !== "tanh") call.fail(`attribute 'approximate' is '${kind}'`);
-      return kind === "tanh" ? tanhGelu(call.tensor(0)) : gelu(call.tensor(0));
+      return kind === "tanh" ? geluTanh(call.tensor(0)) : gelu(call.tensor(0));
     },
   },
   Greater: binary(
@@ -222,18 +228,14 @@ export const elementwiseOps: OpEntries = {
     "bool",
   ),
   HardSigmoid: unary(
-    (x, call) => hardSigmoid(x, call.floatAttribute("alpha", 0.2), call.floatAttribute("beta", 0.5)),
+    (x, call) => scaledHardSigmoid(x, call.floatAttribute("alpha", 0.2), call.floatAttribute("beta", 0.5)),
     undefined,
     ["alpha", "beta"],
   ),
-  HardSwish: { ...unary((x) => mul(x, hardSigmoid(x, 1 / 6, 0.5))), since: 14 },
+  HardSwish: { ...unary((x) => hardSwish(x)), since: 14 },
   Identity: { attributes: [], lazy: (call) => call.value(0) },
-  IsNaN: unary((x) => logicalNot(equal(x, x))),
-  LeakyRelu: unary(
-    (x, call) => where(greater(x, 0), x, mul(x, call.floatAttribute("alpha", 0.01))),
-    undefined,
-    ["alpha"],
-  ),
+  IsNaN: unary((x) => isNan(x)),
+  LeakyRelu: unary((x, call) => leakyRelu(x, call.floatAttribute("alpha", 0.01)), undefined, ["alpha"]),
   Less: binary(
     less,
     comparison((a, b) => a < b),
@@ -251,7 +253,7 @@ export const elementwiseOps: OpEntries = {
     lazy: (call) => div(call.inputs.map((_, i) => call.tensor(i)).reduce(add), call.inputs.length),
   },
   Min: variadic(minimum, Math.min),
-  Mish: { ...unary((x) => mul(x, tanh(softplus(x)))), since: 18 },
+  Mish: { ...unary((x) => mish(x)), since: 18 },
   Mod: {
     attributes: ["fmod"],
     note: "of integers only where they follow from shapes and constants",
@@ -288,18 +290,14 @@ export const elementwiseOps: OpEntries = {
     lazy: (call) => where(greater(call.tensor(0), 0), call.tensor(0), mul(call.tensor(0), call.tensor(1))),
   },
   Reciprocal: unary(
-    (x) => div(1, x),
+    (x) => reciprocal(x),
     (x) => 1 / x,
   ),
   Relu: unary(
     (x) => (isFloat(x.dtype) ? relu(x) : maximum(x, 0)),
     (x) => Math.max(x, 0),
   ),
-  Round: {
-    attributes: [],
-    note: "only where values follow from shapes and constants",
-    fold: (call, [x]) => elementwise(call, [x as NDArray], (x as NDArray).dtype, roundEven),
-  },
+  Round: unary((x) => round(x), roundEven),
   Selu: unary(
     (x, call) => mul(elu(x, call.floatAttribute("alpha", 1.6732632)), call.floatAttribute("gamma", 1.050701)),
     undefined,
@@ -309,7 +307,7 @@ export const elementwiseOps: OpEntries = {
   Sign: unary((x) => sign(x), Math.sign),
   Sin: unary((x) => sin(x), Math.sin),
   Softplus: unary((x) => softplus(x)),
-  Softsign: unary((x) => div(x, add(abs(x), 1))),
+  Softsign: unary((x) => softsign(x)),
   Sqrt: unary((x) => sqrt(x), Math.sqrt),
   Sub: binary(sub, () => (a, b) => a - b),
   Sum: variadic(add, (a, b) => a + b),

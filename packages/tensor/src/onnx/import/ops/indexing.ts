@@ -5,8 +5,11 @@ import { isFloat, ndarray, sizeOf, toNumbers } from "../../../core/ndarray.ts";
 import { asTensor, Tensor } from "../../../core/tensor.ts";
 import { add, cast, equal, less, mul, sub, where } from "../../../ops/arithmetic.ts";
 import { arange, full } from "../../../ops/create.ts";
+import { cumsum } from "../../../ops/cumulative.ts";
 import { gather, takeAlong } from "../../../ops/gather.ts";
+import { scatterSet, scatterSetAlong } from "../../../ops/scatter.ts";
 import { narrow, slice } from "../../../ops/shape.ts";
+import { topK } from "../../../ops/sort.ts";
 import { broadcastTo, expandDims, reshape, sum } from "../../../ops/structure.ts";
 import type { NodeCall } from "../call.ts";
 import { axisOf } from "../call.ts";
@@ -44,15 +47,8 @@ function gatherNd(call: NodeCall): Tensor {
   const x = call.tensor(0);
   if (call.int("batch_dims", 0) !== 0) call.fail("batch_dims other than 0 is not supported");
   const indices = asIndices(call, 1);
-  const depth = indices.shape.at(-1);
-  if (depth === undefined || depth < 1 || depth > x.rank)
-    call.fail(`index tuples of ${depth} for ${formatShape(x.shape)}`);
-  const lead = x.shape.slice(0, depth);
-  const constantOf = (values: readonly number[]): Tensor =>
-    asTensor(ndarray([...values], { shape: [values.length], dtype: indices.dtype }));
-  const positive = where(less(indices, 0), add(indices, constantOf(lead)), indices);
-  const positions = sum(mul(positive, constantOf(stridesOf(lead))), { axes: -1 });
-  return gather(reshape(x, [sizeOf(lead), ...x.shape.slice(depth)]), positions, 0);
+  const { positions, lead } = flatPositions(call, x, indices);
+  return gather(reshape(x, [sizeOf(lead), ...x.shape.slice(lead.length)]), positions, 0);
 }
 
 function gatherElements(call: NodeCall): Tensor {
@@ -68,7 +64,7 @@ function gatherElements(call: NodeCall): Tensor {
         ends,
       );
   const size = x.shape[axis] as number;
-  return takeAlong(cut, where(less(indices, 0), add(indices, size), indices), axis);
+  return takeAlong(cut, nonNegative(indices, size), axis);
 }
 
 /** Shape, or the part of it that start and end leave. */
@@ -121,6 +117,32 @@ function diagonalOf(call: NodeCall): number {
   return call.has(1) ? call.number(1, "diagonal") : 0;
 }
 
+function nonNegative(indices: Tensor, size: number): Tensor {
+  return where(less(indices, 0), add(indices, size), indices);
+}
+
+/** Positions in the flattened leading axes for index tuples. */
+function flatPositions(call: NodeCall, x: Tensor, indices: Tensor): { positions: Tensor; lead: number[] } {
+  const depth = indices.shape.at(-1);
+  if (depth === undefined || depth < 1 || depth > x.rank)
+    call.fail(`index tuples of ${depth} for ${formatShape(x.shape)}`);
+  const lead = x.shape.slice(0, depth);
+  const constantOf = (values: readonly number[]): Tensor =>
+    asTensor(ndarray([...values], { shape: [values.length], dtype: indices.dtype }));
+  const positive = where(less(indices, 0), add(indices, constantOf(lead)), indices);
+  return { positions: sum(mul(positive, constantOf(stridesOf(lead))), { axes: -1 }), lead };
+}
+
+function scatterNd(call: NodeCall): Tensor {
+  if (call.text("reduction", "none") !== "none") call.fail("reductions are not supported");
+  const [x, updates] = [call.tensor(0), call.tensor(2)];
+  const { positions, lead } = flatPositions(call, x, asIndices(call, 1));
+  const rest = x.shape.slice(lead.length);
+  const rows = reshape(x, [sizeOf(lead), ...rest]);
+  const news = reshape(updates, [sizeOf(positions.shape), ...rest]);
+  return reshape(scatterSet(rows, reshape(positions, [-1]), news, 0), x.shape);
+}
+
 function scatterNdHost(call: NodeCall, [x, indices, updates]: readonly NDArray[]): NDArray {
   const [data, at, values] = [x, indices, updates] as [NDArray, NDArray, NDArray];
   if (call.text("reduction", "none") !== "none") call.fail("reductions are not supported");
@@ -163,6 +185,16 @@ function oneHotOf(call: NodeCall): Tensor {
 }
 
 export const indexingOps: OpEntries = {
+  CumSum: {
+    attributes: ["exclusive", "reverse"],
+    note: "the axis known beforehand",
+    lazy: (call) => {
+      const x = call.tensor(0);
+      const axis = axisOf(call, call.number(1, "axis"), x.rank);
+      const [exclusive, reverse] = [call.int("exclusive", 0) !== 0, call.int("reverse", 0) !== 0];
+      return cumsum(x, axis, { exclusive, reverse });
+    },
+  },
   Constant: {
     attributes: ["value", "value_float", "value_floats", "value_int", "value_ints"],
     lazy: constantValue,
@@ -236,15 +268,42 @@ export const indexingOps: OpEntries = {
     note: "only where bounds follow from shapes and constants",
     fold: range,
   },
+  ScatterElements: {
+    attributes: ["axis", "reduction"],
+    note: "without reduction; no place twice; other axes of one size",
+    lazy: (call) => {
+      if (call.text("reduction", "none") !== "none") call.fail("reductions are not supported");
+      const x = call.tensor(0);
+      const axis = axisOf(call, call.int("axis", 0), x.rank);
+      return scatterSetAlong(
+        x,
+        nonNegative(asIndices(call, 1), x.shape[axis] as number),
+        call.tensor(2),
+        axis,
+      );
+    },
+  },
   ScatterND: {
     attributes: ["reduction"],
-    note: "only where values follow from shapes and constants",
+    note: "without reduction; no place twice",
+    lazy: scatterNd,
     fold: scatterNdHost,
   },
   Shape: { attributes: ["start", "end"], lazy: shapeHost },
   Size: {
     attributes: [],
     lazy: (call) => ndarray([sizeOf(call.value(0).shape)], { shape: [], dtype: "int64" }),
+  },
+  TopK: {
+    attributes: ["axis", "largest", "sorted"],
+    note: "k known beforehand",
+    lazy: (call) => {
+      const x = call.tensor(0);
+      const axis = axisOf(call, call.int("axis", -1), x.rank);
+      const largest = call.int("largest", 1) !== 0;
+      const { values, indices } = topK(x, call.number(1, "k"), { axis, largest });
+      return [values, indices];
+    },
   },
   Trilu: {
     attributes: ["upper"],

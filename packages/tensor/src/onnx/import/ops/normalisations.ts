@@ -4,6 +4,7 @@ import { add, div, mul, sub } from "../../../ops/arithmetic.ts";
 import { full } from "../../../ops/create.ts";
 import { abs, sqrt } from "../../../ops/math.ts";
 import { layerNorm } from "../../../ops/norm.ts";
+import { groupNorm, instanceNorm } from "../../../ops/normalisation.ts";
 import { mean, norm } from "../../../ops/reduce.ts";
 import { reshape, sum } from "../../../ops/structure.ts";
 import type { NodeCall } from "../call.ts";
@@ -73,11 +74,9 @@ function layerNormalization(call: NodeCall): Tensor {
 }
 
 function instanceNormalization(call: NodeCall): Tensor {
-  const [x, gain, bias] = [call.float(0), call.float(1), call.float(2)];
-  checkVectors(call, x.shape[1] ?? 0, [gain, bias]);
-  const axes = x.shape.map((_, axis) => axis).slice(2);
-  const y = standardised(x, axes, call.floatAttribute("epsilon", 1e-5));
-  return add(mul(y, alongChannels(gain, x.rank)), alongChannels(bias, x.rank));
+  return instanceNorm(call.float(0), call.float(1), call.float(2), {
+    epsilon: call.floatAttribute("epsilon", 1e-5),
+  });
 }
 
 function groupNormalization(call: NodeCall): Tensor {
@@ -86,17 +85,12 @@ function groupNormalization(call: NodeCall): Tensor {
   const [batch, channels] = x.shape as [number, number];
   if (x.rank < 3 || channels % groups !== 0)
     call.fail(`${groups} groups do not part ${formatShape(x.shape)}`);
-  const parted = reshape(x, [batch, groups, -1]);
-  const y = standardised(parted, [2], call.floatAttribute("epsilon", 1e-5));
+  const epsilon = call.floatAttribute("epsilon", 1e-5);
   // Up to opset 20 one factor a group, since then one a channel.
-  const perGroup = gain.shape[0] === groups && groups !== channels;
-  if (perGroup) {
-    checkVectors(call, groups, [gain, bias]);
-    return reshape(add(mul(y, alongChannels(gain, 3)), alongChannels(bias, 3)), x.shape);
-  }
-  checkVectors(call, channels, [gain, bias]);
-  const spread = reshape(y, x.shape);
-  return add(mul(spread, alongChannels(gain, x.rank)), alongChannels(bias, x.rank));
+  if (call.version >= 21) return groupNorm(x, gain, bias, { groups, epsilon });
+  checkVectors(call, groups, [gain, bias]);
+  const y = standardised(reshape(x, [batch, groups, -1]), [2], epsilon);
+  return reshape(add(mul(y, alongChannels(gain, 3)), alongChannels(bias, 3)), x.shape);
 }
 
 /** x / √(mean x² + ε) · gain over the axes from `axis` on. */
