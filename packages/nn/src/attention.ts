@@ -22,6 +22,7 @@ export interface AttentionParams {
   readonly output: LinearParams;
 }
 
+/** Parameters of a multi-head attention: one map to queries, keys and values together, one back. */
 export function attentionInit(key: Key, width: number): AttentionParams {
   return {
     qkv: linearInit(foldIn(key, 0), { inputs: width, outputs: 3 * width }),
@@ -82,6 +83,7 @@ export interface TransformerParams {
   readonly finalNorm: LayerNormParams;
 }
 
+/** Parameters of a transformer: its blocks and the layer norm after the last. */
 export function transformerInit(
   key: Key,
   { width, layers, expansion = 4 }: TransformerOptions,

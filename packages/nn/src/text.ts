@@ -73,6 +73,7 @@ export interface TextTransformerParams {
   readonly head: LinearParams;
 }
 
+/** Parameters of a transformer text encoder: word vectors, learned positions, blocks, a linear head. */
 export function textTransformerInit(
   key: Key,
   { vocabulary, context, width, layers, outputs }: TextTransformerOptions,

@@ -97,6 +97,7 @@ export interface VisionTransformerParams {
   readonly head: LinearParams;
 }
 
+/** Parameters of a vision transformer: patch embedding, learned positions, blocks, a linear head. */
 export function visionTransformerInit(key: Key, options: VisionTransformerOptions): VisionTransformerParams {
   const { channels = 3, imageSize, patchSize, width, layers, outputs } = options;
   const side = imageSize / patchSize;

@@ -77,6 +77,7 @@ export class NonFiniteError extends Error {
   }
 }
 
+/** A shape as it stands in errors: [2, 3]. */
 export function formatShape(shape: readonly number[]): string {
   return `[${shape.join(", ")}]`;
 }

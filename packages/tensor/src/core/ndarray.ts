@@ -129,6 +129,7 @@ export function toNumbers(array: NDArray): number[] {
   return Array.from(array.data as ArrayLike<number | bigint>, Number);
 }
 
+/** Whether a value is a concrete array of any dtype. */
 export function isNDArray(value: unknown): value is NDArray {
   return (
     typeof value === "object" &&

@@ -152,6 +152,7 @@ export function tensor<D extends DType = "float32">(...args: Parameters<typeof n
   return constant(ndarray<D>(...args));
 }
 
+/** Tensors as they are, arrays as constants, numbers as scalar constants of the given dtype. */
 export function asTensor(value: TensorLike, dtype: DType = "float32"): Tensor {
   if (value instanceof Tensor) return value;
   if (isNDArray(value)) return constant(value);

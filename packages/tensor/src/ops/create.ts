@@ -9,14 +9,17 @@ export function full(shape: readonly number[], value: number, dtype: DType = "fl
   return broadcastTo(constant(ndarray([value], { shape: [], dtype })), shape);
 }
 
+/** A tensor of zeros. */
 export function zeros(shape: readonly number[], dtype: DType = "float32"): Tensor {
   return full(shape, 0, dtype);
 }
 
+/** A tensor of ones. */
 export function ones(shape: readonly number[], dtype: DType = "float32"): Tensor {
   return full(shape, 1, dtype);
 }
 
+/** Zeros of the shape and dtype of x. */
 export function zerosLike(x: Spec): Tensor {
   return zeros(x.shape, x.dtype);
 }

@@ -1,0 +1,69 @@
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import ts from "typescript-reader";
+import { describe, expect, test } from "vitest";
+import { programOf } from "./support/document-code.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const pages = readdirSync(join(root, "docs")).filter((name) => name.endsWith(".md"));
+const programs = new Map(
+  pages.flatMap((name) => {
+    const code = programOf(readFileSync(join(root, "docs", name), "utf8"));
+    return code === "" ? [] : [[name, code] as const];
+  }),
+);
+
+/** Runs the code of a page as one module. */
+function run(page: string): string {
+  const { stdout, stderr, status } = spawnSync(
+    process.execPath,
+    ["--conditions=source", "--disable-warning=ExperimentalWarning", "--input-type=module-typescript", "-"],
+    { cwd: root, input: programs.get(page) ?? "", encoding: "utf8" },
+  );
+  if (status !== 0) throw new Error(`the code of ${page} failed:\n${stderr}`);
+  return stdout;
+}
+
+describe("the code of the documents", () => {
+  test("has no type errors", () => {
+    const base = ts.readConfigFile(join(root, "tsconfig.base.json"), ts.sys.readFile).config.compilerOptions;
+    const given = { ...base, customConditions: ["source"], noEmit: true, noUnusedLocals: false };
+    const { options } = ts.convertCompilerOptionsFromJson(given, root);
+    const files = new Map(
+      [...programs].map(([name, code]) => [
+        join(root, "examples", name.replace(/\.md$/, ".doc.ts")),
+        `${code}\nexport {};\n`,
+      ]),
+    );
+    const host = ts.createCompilerHost(options);
+    const { fileExists, readFile, getSourceFile } = host;
+    host.fileExists = (name) => files.has(name) || fileExists(name);
+    host.readFile = (name) => files.get(name) ?? readFile(name);
+    host.getSourceFile = (name, target, ...rest) => {
+      const text = files.get(name);
+      return text === undefined
+        ? getSourceFile(name, target, ...rest)
+        : ts.createSourceFile(name, text, target, true);
+    };
+    const program = ts.createProgram([...files.keys()], options, host);
+    const errors = [...files.keys()].flatMap((name) => {
+      const file = program.getSourceFile(name);
+      return [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)];
+    });
+    expect(ts.formatDiagnostics(errors, { ...host, getNewLine: () => "\n" })).toBe("");
+  });
+
+  test("engine-from-nothing.md finds the weights, and its gradient is that of differences", () => {
+    const output = run("engine-from-nothing.md");
+    expect(output).toContain("found 1.000, -2.000, 0.500, 3.000, -1.000, 0.250");
+    const [, nudged, derived] = /by nudging (\S+), by reading backwards (\S+)/.exec(output) ?? [];
+    expect(Number(derived)).not.toBe(0);
+    expect(Math.abs(Number(nudged) - Number(derived))).toBeLessThan(5e-3);
+  });
+
+  test("adding-an-op.md begins with a composition", () => {
+    expect(run("adding-an-op.md").replace(/\s+/g, " ")).toMatch(/-1\.5, -?0, 0\.199\d+/);
+  });
+});
