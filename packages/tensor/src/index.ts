@@ -24,6 +24,7 @@ export * from "./ops/box-filter.ts";
 export * from "./ops/conv.ts";
 export * from "./ops/create.ts";
 export * from "./ops/cumulative.ts";
+export * from "./ops/einsum.ts";
 export * from "./ops/gather.ts";
 export * from "./ops/gradient-control.ts";
 export * from "./ops/grid-sample.ts";
