@@ -1,4 +1,5 @@
 import { checkAxes, normalizeAxis } from "../core/axes.ts";
+import { formatShape, ShapeError } from "../core/errors.ts";
 import type { DType } from "../core/ndarray.ts";
 import { sizeOf } from "../core/ndarray.ts";
 import type { Spec, TensorLike } from "../core/tensor.ts";
@@ -23,7 +24,10 @@ function defineReduction(
     infer: ([x], { axes }) => {
       checkDType(name, [x], dtypes);
       const { shape, dtype } = x as Spec;
-      return [{ shape: reducedShape(shape, axes), dtype }];
+      const reduced = reducedShape(shape, axes);
+      if (sizeOf(shape) === 0 && sizeOf(reduced) > 0)
+        throw new ShapeError(`${name}: ${formatShape(shape)} has no entries along axes [${axes.join(", ")}]`);
+      return [{ shape: reduced, dtype }];
     },
     lower: (graph, [x], { axes }) => [graph.node(opType, [x as string, graph.int64s(axes)], { keepdims: 1 })],
     vjp: ({ inputs, outputs, cotangents, attributes }) => [
@@ -56,6 +60,9 @@ export const logSumExp = defineReduction("logSumExp", "ReduceLogSumExp", (x, y, 
   mul(exp(sub(x, y)), dy),
 );
 
+/** Σ x² over axes, without writing the squares to memory. */
+export const sumSquares = defineReduction("sumSquares", "ReduceSumSquare", (x, _y, dy) => mul(mul(x, 2), dy));
+
 /** Mean of squared deviations (divided by n, not n - 1). */
 export function variance(x: TensorLike, options: ReduceOptions = {}): Tensor {
   const centred = sub(x, mean(x, { ...options, keepDims: true }));
@@ -65,7 +72,7 @@ export function variance(x: TensorLike, options: ReduceOptions = {}): Tensor {
 /** Euclidean norm over axes: √(Σ x² + epsilon). A small epsilon keeps the gradient finite at 0. */
 export function norm(x: TensorLike, options: ReduceOptions & { readonly epsilon?: number } = {}): Tensor {
   const { epsilon = 0, ...reduce } = options;
-  const squares = sum(mul(x, x), reduce);
+  const squares = sumSquares(x, reduce);
   return sqrt(epsilon === 0 ? squares : sub(squares, -epsilon));
 }
 
