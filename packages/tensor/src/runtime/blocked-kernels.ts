@@ -36,7 +36,6 @@ export async function blockedKernels(load: Runtime["load"]): Promise<BlockedKern
     return 2 * (outer * block + channel) + pixel;
   });
   const regular =
-    expected.every((value, i) => seen[i] === value) &&
-    values.every((value, i) => back.data[i] === value);
+    expected.every((value, i) => seen[i] === value) && values.every((value, i) => back.data[i] === value);
   return regular && block > 1 ? { block } : undefined;
 }
