@@ -20,6 +20,7 @@ export * from "./onnx/export.ts";
 export * from "./onnx/import/index.ts";
 export * from "./ops/activations.ts";
 export * from "./ops/arithmetic.ts";
+export * from "./ops/batch-norm.ts";
 export * from "./ops/box-filter.ts";
 export * from "./ops/conv.ts";
 export * from "./ops/create.ts";

@@ -24,6 +24,22 @@ function defineUnary(
   return (x) => op([asTensor(x)], undefined);
 }
 
+/** 1 where x > 0, else 0; constant almost everywhere, so without a gradient. */
+const positiveOp = defineUnitOp<undefined>({
+  name: "positive",
+  infer: ([x]) => [x as Spec],
+  lower: (graph, [x], _attributes, { inputs }) => {
+    const { dtype } = inputs[0] as Spec;
+    // min(max(3.4e38 x, 0), 1) in one pass over memory: numbers small enough to stay below 1 are denormal.
+    if (dtype === "float32") {
+      const steep = { alpha: { float: 3.4e38 }, beta: { float: 0 } };
+      return [graph.node("HardSigmoid", [x as string], steep)];
+    }
+    return [graph.cast(graph.node("Greater", [x as string, graph.scalar(0, dtype)]), dtype)];
+  },
+  vjp: () => [null],
+});
+
 /** e^x */
 export const exp = defineUnary("exp", "Exp", (_x, y, dy) => mul(dy, y));
 /** ln x, x > 0 */
@@ -42,7 +58,7 @@ export const erf = defineUnary(
   ["float32"],
 );
 /** max(x, 0); the gradient at 0 is 0. */
-export const relu = defineUnary("relu", "Relu", (x, _y, dy) => mul(dy, cast(greater(x, 0), x.dtype)));
+export const relu = defineUnary("relu", "Relu", (x, _y, dy) => mul(dy, positiveOp([x], undefined)));
 /** |x|; the gradient at 0 is 0. */
 export const abs = defineUnary(
   "abs",

@@ -1,12 +1,10 @@
 import { checkAxes } from "../core/axes.ts";
-import { formatShape, ShapeError } from "../core/errors.ts";
 import { ndarray } from "../core/ndarray.ts";
 import type { Spec } from "../core/tensor.ts";
 import { checkDType, defineOp, type Tensor } from "../core/tensor.ts";
-import { add, div, mul, stopGradient, sub } from "./arithmetic.ts";
-import { sqrt } from "./math.ts";
+import { add, div, mul, sub } from "./arithmetic.ts";
 import { mean, norm } from "./reduce.ts";
-import { broadcastTo, reshape, sumTo } from "./structure.ts";
+import { broadcastTo, sumTo } from "./structure.ts";
 
 const layerNormOp = defineOp<{ readonly epsilon: number }>({
   name: "layerNorm",
@@ -114,107 +112,6 @@ export function standardize(x: Tensor, options: { readonly epsilon?: number } = 
   checkDType("standardize", [x], ["float32"]);
   checkAxes("standardize", { x: [x, "... D"] });
   return standardizeOp([x], { epsilon: options.epsilon ?? 1e-5 })[0] as Tensor;
-}
-
-/** Statistics of a batch-norm layer: [C] each. */
-export interface BatchStatistics {
-  readonly mean: Tensor;
-  readonly variance: Tensor;
-}
-
-function alongChannels(vector: Tensor, rank: number): Tensor {
-  return reshape(vector, [1, -1, ...Array.from({ length: rank - 2 }, () => 1)]);
-}
-
-function checkChannels(
-  operation: string,
-  x: Tensor,
-  gain: Tensor,
-  bias: Tensor,
-  statistics: BatchStatistics,
-): void {
-  if (x.rank < 2)
-    throw new ShapeError(`${operation}: x needs the axes [B, C, ...], got ${formatShape(x.shape)}`);
-  const { mean, variance } = statistics;
-  checkAxes(operation, {
-    x: [{ shape: x.shape.slice(0, 2) }, "B C"],
-    gain: [gain, "C"],
-    bias: [bias, "C"],
-    mean: [mean, "C"],
-    variance: [variance, "C"],
-  });
-}
-
-function applyBatchNorm(
-  x: Tensor,
-  gain: Tensor,
-  bias: Tensor,
-  centred: Tensor,
-  variance: Tensor,
-  epsilon: number,
-): Tensor {
-  const factor = div(gain, sqrt(add(variance, epsilon)));
-  return add(mul(centred, alongChannels(factor, x.rank)), alongChannels(bias, x.rank));
-}
-
-export interface BatchNormOptions {
-  /** Added to the variance. Default 1e-5. */
-  readonly epsilon?: number;
-  /** Share of the new batch in the running statistics. Default 0.1. */
-  readonly momentum?: number;
-}
-
-/**
- * Batch normalisation in training: standardises each channel over batch and space.
- *
- *   y = (x - μ_c) / √(σ²_c + ε) · gain_c + bias_c,   running ← (1 - m) · running + m · batch
- *
- * The running variance takes the unbiased estimate (n / (n - 1)), as PyTorch does.
- *
- * @param x        [B, C, ...]
- * @param gain     [C]
- * @param bias     [C]
- * @param running  statistics before this batch
- * @returns y and the statistics after this batch (which carry no gradient)
- * @throws ShapeError when x has no channels or a vector not one entry for each
- * @source Ioffe, Szegedy 2015
- */
-export function batchNorm(
-  x: Tensor,
-  gain: Tensor,
-  bias: Tensor,
-  running: BatchStatistics,
-  options: BatchNormOptions = {},
-): { readonly y: Tensor; readonly running: BatchStatistics } {
-  const { epsilon = 1e-5, momentum = 0.1 } = options;
-  checkChannels("batchNorm", x, gain, bias, running);
-  const axes = x.shape.map((_, axis) => axis).filter((axis) => axis !== 1);
-  const count = axes.reduce((product, axis) => product * (x.shape[axis] as number), 1);
-  const average = mean(x, { axes });
-  const centred = sub(x, alongChannels(average, x.rank));
-  const deviation = mean(mul(centred, centred), { axes });
-  const blend = (old: Tensor, batch: Tensor): Tensor =>
-    stopGradient(add(mul(old, 1 - momentum), mul(batch, momentum)));
-  return {
-    y: applyBatchNorm(x, gain, bias, centred, deviation, epsilon),
-    running: {
-      mean: blend(running.mean, average),
-      variance: blend(running.variance, mul(deviation, count / Math.max(count - 1, 1))),
-    },
-  };
-}
-
-/** Batch normalisation with fixed statistics, as used after training. Shapes as in `batchNorm`. */
-export function batchNormInference(
-  x: Tensor,
-  gain: Tensor,
-  bias: Tensor,
-  statistics: BatchStatistics,
-  options: Pick<BatchNormOptions, "epsilon"> = {},
-): Tensor {
-  checkChannels("batchNormInference", x, gain, bias, statistics);
-  const centred = sub(x, alongChannels(statistics.mean, x.rank));
-  return applyBatchNorm(x, gain, bias, centred, statistics.variance, options.epsilon ?? 1e-5);
 }
 
 /**

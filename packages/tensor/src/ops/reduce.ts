@@ -1,4 +1,4 @@
-import { checkAxes, normalizeAxis } from "../core/axes.ts";
+import { checkAxes, normalizeAxes, normalizeAxis } from "../core/axes.ts";
 import { formatShape, ShapeError } from "../core/errors.ts";
 import type { DType } from "../core/ndarray.ts";
 import { sizeOf } from "../core/ndarray.ts";
@@ -60,8 +60,14 @@ export const logSumExp = defineReduction("logSumExp", "ReduceLogSumExp", (x, y, 
   mul(exp(sub(x, y)), dy),
 );
 
+const reduceSquares = defineReduction("sumSquares", "ReduceSumSquare", (x, _y, dy) => mul(mul(x, 2), dy));
+
 /** Σ x² over axes, without writing the squares to memory. */
-export const sumSquares = defineReduction("sumSquares", "ReduceSumSquare", (x, _y, dy) => mul(mul(x, 2), dy));
+export function sumSquares(x: TensorLike, options: ReduceOptions = {}): Tensor {
+  const input = asTensor(x);
+  const axes = normalizeAxes("sumSquares", options.axes, input.rank);
+  return axes.length === 0 ? mul(input, input) : reduceSquares(input, options);
+}
 
 /** Mean of squared deviations (divided by n, not n - 1). */
 export function variance(x: TensorLike, options: ReduceOptions = {}): Tensor {

@@ -1,0 +1,182 @@
+import { checkAxes } from "../core/axes.ts";
+import { formatShape, ShapeError } from "../core/errors.ts";
+import { ndarray, sizeOf } from "../core/ndarray.ts";
+import type { Spec } from "../core/tensor.ts";
+import { defineUnitOp, type Tensor, type UnitOp } from "../core/tensor.ts";
+import type { GraphBuilder } from "../onnx/builder.ts";
+import { add, div, mul, neg, stopGradient, sub } from "./arithmetic.ts";
+import { sqrt } from "./math.ts";
+import { sumSquares } from "./reduce.ts";
+import { reshape, sum } from "./structure.ts";
+
+/** Statistics of a batch-norm layer: [C] each. */
+export interface BatchStatistics {
+  readonly mean: Tensor;
+  readonly variance: Tensor;
+}
+
+function alongChannels(vector: Tensor, rank: number): Tensor {
+  return reshape(vector, [1, -1, ...Array.from({ length: rank - 2 }, () => 1)]);
+}
+
+/** [B, C, ...] as rows of one channel of one example, which sums are fastest over. */
+function channelRows(x: Tensor): Tensor {
+  return reshape(x, [(x.shape[0] as number) * (x.shape[1] as number), -1]);
+}
+
+/** Sums of rows as sums of channels: [B C] or [B C, 1] to [C]. */
+function overBatch(rows: Tensor, channels: number): Tensor {
+  return sum(reshape(rows, [-1, channels]), { axes: 0 });
+}
+
+function channelSums(x: Tensor): Tensor {
+  return overBatch(sum(channelRows(x), { axes: -1 }), x.shape[1] as number);
+}
+
+function channelSquares(x: Tensor): Tensor {
+  return overBatch(sumSquares(channelRows(x), { axes: -1 }), x.shape[1] as number);
+}
+
+/** (x - average) / √(variance + ε) · scale + shift by channel, in one pass over memory. */
+function emitNormalisation(
+  graph: GraphBuilder,
+  [x, ...vectors]: readonly string[],
+  { shape, dtype }: Spec,
+  epsilon: number,
+): string {
+  if (sizeOf(shape.slice(2)) > 1)
+    return graph.node("BatchNormalization", [x as string, ...vectors], { epsilon: { float: epsilon } });
+  // The kernel takes a call for each example and channel, which a vector's length must be worth.
+  const [scale, shift, average, variance] = vectors.map((vector) =>
+    graph.reshape(vector, [shape[1] as number], [shape[1] as number, ...shape.slice(2)]),
+  ) as [string, string, string, string];
+  const deviation = graph.node("Sqrt", [graph.node("Add", [variance, graph.scalar(epsilon, dtype)])]);
+  const standardized = graph.node("Div", [graph.node("Sub", [x as string, average]), deviation]);
+  return graph.node("Add", [graph.node("Mul", [standardized, scale]), shift]);
+}
+
+const affineOp: UnitOp<undefined> = defineUnitOp<undefined>({
+  name: "affineChannels",
+  infer: ([x]) => [x as Spec],
+  lower: (graph, inputs, _attributes, { inputs: specs }) => {
+    const { shape, dtype } = specs[0] as Spec;
+    const channels = shape[1] as number;
+    const all = (value: number): string =>
+      graph.constant(ndarray(new Array<number>(channels).fill(value), { shape: [channels], dtype }));
+    return [emitNormalisation(graph, [...inputs, all(0), all(1)], specs[0] as Spec, 0)];
+  },
+  vjp: ({ inputs, cotangents }) => {
+    const [x, scale] = inputs as [Tensor, Tensor, Tensor];
+    const dy = cotangents[0] as Tensor;
+    return [mul(dy, alongChannels(scale, x.rank)), channelSums(mul(dy, x)), channelSums(dy)];
+  },
+});
+
+/** x · scale + shift by channel: [B, C, ...] and two times [C]. */
+function affineChannels(x: Tensor, scale: Tensor, shift: Tensor): Tensor {
+  return affineOp([x, scale, shift], undefined);
+}
+
+/**
+ * Inputs: x, gain, bias, and the mean and variance of this very x. Their share in the gradient is part of that of x,
+ * in closed form, so that nothing flows through them; higher derivatives do go through them.
+ */
+const batchNormOp: UnitOp<{ readonly epsilon: number }> = defineUnitOp<{ readonly epsilon: number }>({
+  name: "batchNorm",
+  infer: ([x]) => [x as Spec],
+  lower: (graph, inputs, { epsilon }, { inputs: specs }) => [
+    emitNormalisation(graph, inputs, specs[0] as Spec, epsilon),
+  ],
+  vjp: ({ inputs, cotangents, attributes: { epsilon } }) => {
+    const [x, gain, , average, variance] = inputs as [Tensor, Tensor, Tensor, Tensor, Tensor];
+    const dy = cotangents[0] as Tensor;
+    const count = sizeOf(x.shape) / (x.shape[1] as number);
+    const centred = sub(x, alongChannels(average, x.rank));
+    const inverse = div(1, sqrt(add(variance, epsilon)));
+    const [total, projection] = [channelSums(dy), channelSums(mul(dy, centred))];
+    const scale = mul(gain, inverse);
+    const pull = div(mul(mul(scale, projection), mul(inverse, inverse)), -count);
+    const dx = add(
+      affineChannels(dy, scale, neg(div(mul(scale, total), count))),
+      mul(centred, alongChannels(pull, x.rank)),
+    );
+    return [dx, mul(projection, inverse), total, null, null];
+  },
+});
+
+function checkChannels(
+  operation: string,
+  x: Tensor,
+  gain: Tensor,
+  bias: Tensor,
+  statistics: BatchStatistics,
+): void {
+  if (x.rank < 2)
+    throw new ShapeError(`${operation}: x needs the axes [B, C, ...], got ${formatShape(x.shape)}`);
+  const { mean, variance } = statistics;
+  checkAxes(operation, {
+    x: [{ shape: x.shape.slice(0, 2) }, "B C"],
+    gain: [gain, "C"],
+    bias: [bias, "C"],
+    mean: [mean, "C"],
+    variance: [variance, "C"],
+  });
+}
+
+export interface BatchNormOptions {
+  /** Added to the variance. Default 1e-5. */
+  readonly epsilon?: number;
+  /** Share of the new batch in the running statistics. Default 0.1. */
+  readonly momentum?: number;
+}
+
+/**
+ * Batch normalisation in training: standardises each channel over batch and space.
+ *
+ *   y = (x - μ_c) / √(σ²_c + ε) · gain_c + bias_c,   running ← (1 - m) · running + m · batch
+ *
+ * The running variance takes the unbiased estimate (n / (n - 1)), as PyTorch does.
+ *
+ * @param x        [B, C, ...]
+ * @param gain     [C]
+ * @param bias     [C]
+ * @param running  statistics before this batch
+ * @returns y and the statistics after this batch (which carry no gradient)
+ * @throws ShapeError when x has no channels or a vector not one entry for each
+ * @source Ioffe, Szegedy 2015
+ */
+export function batchNorm(
+  x: Tensor,
+  gain: Tensor,
+  bias: Tensor,
+  running: BatchStatistics,
+  options: BatchNormOptions = {},
+): { readonly y: Tensor; readonly running: BatchStatistics } {
+  const { epsilon = 1e-5, momentum = 0.1 } = options;
+  checkChannels("batchNorm", x, gain, bias, running);
+  const count = sizeOf(x.shape) / (x.shape[1] as number);
+  const average = div(channelSums(x), count);
+  const deviation = div(channelSquares(sub(x, alongChannels(average, x.rank))), count);
+  const blend = (old: Tensor, batch: Tensor): Tensor =>
+    stopGradient(add(mul(old, 1 - momentum), mul(batch, momentum)));
+  return {
+    y: batchNormOp([x, gain, bias, average, deviation], { epsilon }),
+    running: {
+      mean: blend(running.mean, average),
+      variance: blend(running.variance, mul(deviation, count / Math.max(count - 1, 1))),
+    },
+  };
+}
+
+/** Batch normalisation with fixed statistics, as used after training. Shapes as in `batchNorm`. */
+export function batchNormInference(
+  x: Tensor,
+  gain: Tensor,
+  bias: Tensor,
+  statistics: BatchStatistics,
+  options: Pick<BatchNormOptions, "epsilon"> = {},
+): Tensor {
+  checkChannels("batchNormInference", x, gain, bias, statistics);
+  const scale = div(gain, sqrt(add(statistics.variance, options.epsilon ?? 1e-5)));
+  return affineChannels(x, scale, sub(bias, mul(statistics.mean, scale)));
+}
