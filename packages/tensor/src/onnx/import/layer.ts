@@ -58,10 +58,12 @@ const settings: Readonly<Record<string, readonly number[]>> = {
   Clip: [1, 2],
   DequantizeLinear: [1, 2],
   Dropout: [1],
+  NonZero: [0],
   OneHot: [1, 2],
   Pad: [2],
   Pow: [1],
   Range: [0, 1, 2],
+  ReduceProd: [0],
   Resize: [1, 2, 3],
 };
 /** Inputs that hold statistics, which training does not change unless asked to. */
