@@ -14,7 +14,7 @@ export interface WorkloadModel<M extends object = object> {
   readonly flops: (model: M) => number;
 }
 
-export const workloadIds = ["clip", "cnn", "gru", "swav"] as const;
+export const workloadIds = ["clip", "cnn", "unet3d", "gru", "swav"] as const;
 export type WorkloadId = (typeof workloadIds)[number];
 
 export interface Workload {

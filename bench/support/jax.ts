@@ -28,6 +28,12 @@ export type Optimiser =
   | { readonly kind: "adam"; readonly learningRate: number }
   | { readonly kind: "momentum"; readonly learningRate: number; readonly momentum: number };
 
+interface State {
+  readonly params: Arrays;
+  readonly statistics: Arrays;
+  readonly slots: Slots;
+}
+
 interface Slots {
   readonly first: Arrays;
   readonly second: Arrays;
@@ -90,22 +96,34 @@ function loadData(stored: StoredState): Arrays {
   return data;
 }
 
+/** Part i of the batch: every array is cut along its first axis. */
+function partOf(data: Arrays, i: number, parts: number): Arrays {
+  return Object.fromEntries(
+    Object.entries(data).map(([path, array]) => {
+      const length = (array.shape[0] as number) / parts;
+      return [path, array.ref.slice([i * length, (i + 1) * length])];
+    }),
+  );
+}
+
 /**
  * Serves a step of jax-js: value, gradients and the update of the optimiser as one compiled function.
  *
  * @param build  makes the loss of parameters, running statistics and batch, each by path. `before` changes parameters
- * ahead of it, inside the step
+ * ahead of it, inside the step. With `parts` the gradient is the mean over so many parts of the batch, one after
+ * another, for models without running statistics that do not fit into WebAssembly's memory otherwise
  */
 export async function serveJax(
   build: (size: SizeName) => {
     readonly optimiser: Optimiser;
     readonly loss: (params: Arrays, statistics: Arrays, data: Arrays) => LossAndStatistics;
     readonly before?: (params: Arrays) => Arrays;
+    readonly parts?: number;
   },
 ): Promise<void> {
   await init("wasm");
   await serve((): Engine => {
-    const { optimiser, loss, before = (params) => params } = build(size);
+    const { optimiser, loss, before = (params) => params, parts = 1 } = build(size);
     const both = valueAndGrad(
       (params: Arrays, statistics: Arrays, data: Arrays) => {
         const result = loss(params, statistics, data);
@@ -113,14 +131,27 @@ export async function serveJax(
       },
       { hasAux: true },
     ) as unknown as (...args: Arrays[]) => [[numpy.Array, Arrays], Arrays];
-    const step = jit((state: { params: Arrays; statistics: Arrays; slots: Slots }, data: Arrays) => {
+    const update = (params: Arrays, gradients: Arrays, slots: Slots) =>
+      optimiser.kind === "adam"
+        ? adam(params, gradients, slots, optimiser.learningRate)
+        : withMomentum(params, gradients, slots, optimiser);
+    const whole = jit((state: State, data: Arrays) => {
       const params = before(state.params);
       const [[value, statistics], gradients] = both(tree.ref(params) as Arrays, state.statistics, data);
-      const next =
-        optimiser.kind === "adam"
-          ? adam(params, gradients, state.slots, optimiser.learningRate)
-          : withMomentum(params, gradients, state.slots, optimiser);
-      return { ...next, statistics, value };
+      return { ...update(params, gradients, state.slots), statistics, value };
+    });
+    const onePart = jit((params: Arrays, data: Arrays) => {
+      const [[value], gradients] = both(params, {}, data);
+      return { value, gradients };
+    });
+    const updateByMean = jit((state: State, gradients: Arrays[]) => {
+      const mean: Arrays = {};
+      for (const name of Object.keys(state.params))
+        mean[name] = gradients
+          .map((part) => part[name]!)
+          .reduce((a, b) => a.add(b))
+          .mul(1 / parts);
+      return { ...update(state.params, mean, state.slots), statistics: state.statistics };
     });
 
     const stored = readState(stateFile);
@@ -132,8 +163,13 @@ export async function serveJax(
       second: optimiser.kind === "adam" ? zeros() : {},
       count: np.array(0),
     };
-    let state = { params: loadAll(initial), statistics: loadAll(below(stored, "statistics")), slots };
+    let state: State = {
+      params: loadAll(initial),
+      statistics: loadAll(below(stored, "statistics")),
+      slots,
+    };
     const data = loadData(stored);
+    const parted = Array.from({ length: parts }, (_, i) => partOf(data, i, parts));
     const manifest = createRequire(import.meta.url)
       .resolve("@jax-js/jax")
       .replace(/dist.*/, "package.json");
@@ -141,10 +177,23 @@ export async function serveJax(
     return {
       name: `jax-js ${version} wasm`,
       async step() {
-        const { value, ...next } = step(state, tree.ref(data) as Arrays);
-        state = next;
-        const [number] = await value.data();
-        return number as number;
+        if (parts === 1) {
+          const { value, ...next } = whole(state, tree.ref(data) as Arrays);
+          state = next;
+          const [number] = await value.data();
+          return number as number;
+        }
+        const gradients: Arrays[] = [];
+        let total = 0;
+        for (const part of parted) {
+          const result = onePart(tree.ref(state.params) as Arrays, tree.ref(part) as Arrays);
+          gradients.push(result.gradients);
+          // Reading the value runs the part, which frees its memory.
+          const [number] = await result.value.data();
+          total += number as number;
+        }
+        state = updateByMean(state, gradients);
+        return total / parts;
       },
       // Its workers would keep the process alive.
       close: async () => process.exit(),

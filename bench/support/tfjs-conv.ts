@@ -115,3 +115,42 @@ export function conv3d(x: tf.Tensor, kernel: tf.Tensor, stride: number, padding:
   const [, rows, columns] = (total as tf.Tensor).shape;
   return tf.reshape(total as tf.Tensor, [batch, slices, rows as number, columns as number, filters]);
 }
+
+/** Sums over positions, [B, N, C] to [B, 1, C], as products. */
+function sumPositions(x: tf.Tensor): tf.Tensor {
+  const [batch, positions] = x.shape as [number, number];
+  return tf.matMul(tf.ones([batch, 1, positions]), x);
+}
+
+/** Instance normalisation of [B, ...space, C], its gradient written out and its sums as products. */
+export function instanceNorm(x: tf.Tensor, gain: tf.Tensor, bias: tf.Tensor): tf.Tensor {
+  const normalise = tf.customGrad((...args) => {
+    const [input, scale, shift, save] = args as unknown as [
+      tf.Tensor,
+      tf.Tensor,
+      tf.Tensor,
+      (tensors: tf.Tensor[]) => void,
+    ];
+    const [batch, channels] = [input.shape[0] as number, input.shape.at(-1) as number];
+    const flat = tf.reshape(input, [batch, -1, channels]);
+    const positions = flat.shape[1] as number;
+    const centred = tf.sub(flat, tf.div(sumPositions(flat), positions));
+    const variance = tf.div(sumPositions(tf.square(centred)), positions);
+    const inverse = tf.rsqrt(tf.add(variance, 1e-5));
+    const standardized = tf.mul(centred, inverse);
+    save([standardized, tf.mul(inverse, scale)]);
+    return {
+      value: tf.reshape(tf.add(tf.mul(standardized, scale), shift), input.shape),
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
+        const [normal, factor] = saved as [tf.Tensor, tf.Tensor];
+        const dFlat = tf.reshape(dy, normal.shape);
+        const along = sumPositions(tf.mul(dFlat, normal));
+        const total = sumPositions(dFlat);
+        const projected = tf.div(tf.add(tf.mul(normal, along), total), positions);
+        const dx = tf.reshape(tf.mul(tf.sub(dFlat, projected), factor), dy.shape);
+        return [dx, tf.sum(along, [0, 1]), tf.sum(total, [0, 1])];
+      },
+    };
+  });
+  return normalise(x, gain, bias);
+}

@@ -39,6 +39,6 @@ export function convInit(
 }
 
 /** Zeros on every side that keep the size of the input under a stride of 1, for odd kernels: (k - 1) / 2. */
-export function samePadding(weight: { readonly shape: readonly number[] }): [number, number] {
-  return weight.shape.slice(2).map((size) => Math.floor((size - 1) / 2)) as [number, number];
+export function samePadding(weight: { readonly shape: readonly number[] }): number[] {
+  return weight.shape.slice(2).map((size) => Math.floor((size - 1) / 2));
 }

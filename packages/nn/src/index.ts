@@ -6,4 +6,5 @@ export * from "./mlp.ts";
 export * from "./recurrent.ts";
 export * from "./resnet.ts";
 export * from "./text.ts";
+export * from "./unet.ts";
 export * from "./vision.ts";

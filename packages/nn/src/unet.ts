@@ -1,0 +1,172 @@
+import type { Key, Traced } from "@concord/tensor";
+import {
+  checkAxes,
+  concat,
+  conv2d,
+  conv3d,
+  convTranspose2d,
+  convTranspose3d,
+  foldIn,
+  groupNorm,
+  instanceNorm,
+  narrow,
+  relu,
+  resize,
+  type Tensor,
+} from "@concord/tensor";
+import { normInit } from "./batch-norm.ts";
+import type { ConvParams } from "./convolution.ts";
+import { convInit, samePadding } from "./convolution.ts";
+import type { NormedConvParams } from "./resnet.ts";
+
+export interface UNetOptions {
+  /** Input channels. */
+  readonly channels: number;
+  /** Width of each level, from full size down; every level halves the sides, e.g. [16, 32, 64]. */
+  readonly widths: readonly number[];
+  /** Output channels at full size, e.g. classes. */
+  readonly outputs: number;
+  /** "transposed" (default): a 2ⁿ transposed convolution; "resize": linear interpolation and a 3ⁿ convolution. */
+  readonly upsampling?: "transposed" | "resize";
+}
+
+export interface UNetDecoderParams {
+  /** Transposed, [C, O, 2, 2, …], or after a resize, [O, C, 3, 3, …]. */
+  readonly up: ConvParams;
+  readonly layers: readonly NormedConvParams[];
+}
+
+export interface UNetParams {
+  /** Two convolutions a level; the first of every level but the topmost has a stride of 2. */
+  readonly encoder: readonly (readonly NormedConvParams[])[];
+  /** From the level above the deepest up to full size. */
+  readonly decoder: readonly UNetDecoderParams[];
+  /** 1ⁿ convolution with bias. */
+  readonly head: ConvParams;
+}
+
+export interface UNetMode {
+  /** Default "instance". */
+  readonly norm?: "instance" | "group";
+  /** Groups of the group norm. Default 8. */
+  readonly groups?: number;
+  /** Default relu. */
+  readonly activation?: (x: Tensor) => Tensor;
+}
+
+export interface UNetResult {
+  /** [B, outputs, ...], the size of the input. Not normalised. */
+  readonly y: Tensor;
+  /** The deepest level: [B, D, ...]. Who uses nothing else does not pay for the decoder. */
+  readonly features: Tensor;
+}
+
+function unetInit(dimensions: 2 | 3, key: Key, options: UNetOptions): UNetParams {
+  const { channels, widths, outputs, upsampling = "transposed" } = options;
+  if (widths.length < 2) throw new RangeError(`unet: needs at least two levels, got ${widths.length}`);
+  const cube = (size: number): number[] => Array.from({ length: dimensions }, () => size);
+  const layer = (layerKey: Key, inputs: number, width: number): NormedConvParams => ({
+    conv: convInit(layerKey, { inputs, outputs: width, kernel: cube(3) }),
+    norm: normInit(width),
+  });
+  const pair = (pairKey: Key, inputs: number, width: number): NormedConvParams[] => [
+    layer(foldIn(pairKey, 0), inputs, width),
+    layer(foldIn(pairKey, 1), width, width),
+  ];
+  const up = (upKey: Key, inputs: number, width: number): ConvParams =>
+    upsampling === "resize"
+      ? convInit(upKey, { inputs, outputs: width, kernel: cube(3) })
+      : convInit(upKey, { inputs: width, outputs: inputs, kernel: cube(2) });
+  const [encoderKey, decoderKey] = [foldIn(key, 0), foldIn(key, 1)];
+  return {
+    encoder: widths.map((width, i) => pair(foldIn(encoderKey, i), widths[i - 1] ?? channels, width)),
+    decoder: widths
+      .slice(0, -1)
+      .map((width, i) => {
+        const levelKey = foldIn(decoderKey, i);
+        const below = widths[i + 1] as number;
+        return { up: up(foldIn(levelKey, 2), below, width), layers: pair(levelKey, 2 * width, width) };
+      })
+      .reverse(),
+    head: convInit(foldIn(key, 2), { inputs: widths[0] as number, outputs, kernel: cube(1), bias: true }),
+  };
+}
+
+/** Crops the far end of each axis of space to the size of another map. */
+function cropTo(x: Tensor, { shape }: Tensor): Tensor {
+  return shape.slice(2).reduce((y, size, i) => (y.shape[i + 2] === size ? y : narrow(y, i + 2, 0, size)), x);
+}
+
+function unet(dimensions: 2 | 3, params: Traced<UNetParams>, x: Tensor, mode: UNetMode): UNetResult {
+  const { norm = "instance", groups = 8, activation = relu } = mode;
+  const conv = dimensions === 2 ? conv2d : conv3d;
+  const convTranspose = dimensions === 2 ? convTranspose2d : convTranspose3d;
+  const normalize = (y: Tensor, { gain, bias }: Traced<NormedConvParams>["norm"]): Tensor =>
+    norm === "instance" ? instanceNorm(y, gain, bias) : groupNorm(y, gain, bias, { groups });
+  const apply = (layers: readonly Traced<NormedConvParams>[], input: Tensor, stride: number): Tensor =>
+    layers.reduce((y, layer, i) => {
+      const padding = samePadding(layer.conv.weight);
+      const filtered = conv(y, layer.conv.weight, { stride: i === 0 ? stride : 1, padding });
+      return activation(normalize(filtered, layer.norm));
+    }, input);
+  const upsample = ({ weight }: Traced<ConvParams>, y: Tensor, skip: Tensor): Tensor => {
+    if (weight.shape[2] === 2) return cropTo(convTranspose(y, weight, { stride: 2 }), skip);
+    return conv(resize(y, { size: skip.shape.slice(2) }), weight, { padding: samePadding(weight) });
+  };
+  const skips: Tensor[] = [];
+  const features = params.encoder.reduce((y, layers, i) => {
+    const level = apply(layers, y, i === 0 ? 1 : 2);
+    skips.push(level);
+    return level;
+  }, x);
+  const decoded = params.decoder.reduce((y, level, i) => {
+    const skip = skips[skips.length - 2 - i] as Tensor;
+    return apply(level.layers, concat([skip, upsample(level.up, y, skip)], 1), 1);
+  }, features);
+  const { weight, bias } = params.head;
+  return { y: conv(decoded, weight, bias ? { bias } : {}), features };
+}
+
+/**
+ * Parameters of a U-Net for images.
+ *
+ * @throws RangeError when there are fewer than two levels
+ */
+export function unet2dInit(key: Key, options: UNetOptions): UNetParams {
+  return unetInit(2, key, options);
+}
+
+/**
+ * U-Net: levels of two 3×3 convolutions with normalisation and activation, halved by stride 2 on the way down, doubled
+ * on the way up, where each level joins the map of its size from the way down.
+ *
+ * @param x  [B, C, H, W] of any size; odd sides are cropped on the way up
+ * @returns y [B, outputs, H, W] and the deepest map
+ * @throws ShapeError when channels differ from those of the parameters, or do not part into the groups
+ * @source Ronneberger et al. 2015; strides and instance norm as in nnU-Net (Isensee et al. 2021)
+ */
+export function unet2d(params: Traced<UNetParams>, x: Tensor, mode: UNetMode = {}): UNetResult {
+  checkAxes("unet2d", { x: [x, "B C H W"] });
+  return unet(2, params, x, mode);
+}
+
+/**
+ * Parameters of a U-Net for volumes.
+ *
+ * @throws RangeError when there are fewer than two levels
+ */
+export function unet3dInit(key: Key, options: UNetOptions): UNetParams {
+  return unetInit(3, key, options);
+}
+
+/**
+ * U-Net with 3×3×3 convolutions: `unet2d` for volumes.
+ *
+ * @param x  [B, C, D, H, W]
+ * @returns y [B, outputs, D, H, W] and the deepest map
+ * @source Çiçek et al. 2016
+ */
+export function unet3d(params: Traced<UNetParams>, x: Tensor, mode: UNetMode = {}): UNetResult {
+  checkAxes("unet3d", { x: [x, "B C D H W"] });
+  return unet(3, params, x, mode);
+}
