@@ -205,6 +205,7 @@ async function readGraph(proto: GraphProto, reading: Reading, depth = 0): Promis
   const known = new Set([...initializers.keys(), ...seen]);
   const order = sorted(nodes, known);
   const outputs = proto.output.map(({ name }) => name);
+  if (outputs.includes("")) throw new OnnxImportError("importOnnx: an output has no name");
   if (new Set(outputs).size < outputs.length)
     throw new OnnxImportError(`importOnnx: outputs [${outputs.join(", ")}] name one twice`);
   const made = new Set([...known, ...nodes.flatMap((node) => node.outputs)]);
