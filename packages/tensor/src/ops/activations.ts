@@ -206,8 +206,9 @@ const CUBIC = 0.044715;
  * @source Hendrycks, Gimpel 2016
  */
 export const geluTanh = defineElementwise("geluTanh", {
-  lower: (nodes, x, dtype) => {
-    if (dtype === "float32" && nodes.graph.target.contribOps)
+  lower: (nodes, x, dtype, rank) => {
+    // FastGelu refuses scalars.
+    if (dtype === "float32" && rank > 0 && nodes.graph.target.contribOps)
       return nodes.graph.node("FastGelu", [x], {}, "com.microsoft");
     const cubic = nodes("Add", nodes("Mul", nodes("Mul", x, x), TANH_SCALE * CUBIC), TANH_SCALE);
     const t = nodes("Tanh", nodes("Mul", x, cubic));

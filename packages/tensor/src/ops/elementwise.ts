@@ -21,7 +21,7 @@ export function nodesOf(graph: GraphBuilder, dtype: DType): Nodes {
 }
 
 interface Elementwise {
-  readonly lower: (nodes: Nodes, x: string, dtype: DType) => string;
+  readonly lower: (nodes: Nodes, x: string, dtype: DType, rank: number) => string;
   /** Gets input, output and gradient of the output. Left out where the derivative is 0 or has no meaning. */
   readonly vjp?: (x: Tensor, y: Tensor, dy: Tensor) => Tensor;
   /** Default float32 and float64. */
@@ -43,8 +43,8 @@ export function defineElementwise(
       return [{ shape, dtype: result ?? dtype }];
     },
     lower: (graph, [x], _attributes, { inputs }) => {
-      const { dtype } = inputs[0] as Spec;
-      return [lower(nodesOf(graph, dtype), x as string, dtype)];
+      const { dtype, shape } = inputs[0] as Spec;
+      return [lower(nodesOf(graph, dtype), x as string, dtype, shape.length)];
     },
     vjp: ({ inputs, outputs, cotangents }) => [
       vjp ? vjp(inputs[0] as Tensor, outputs[0] as Tensor, cotangents[0] as Tensor) : null,

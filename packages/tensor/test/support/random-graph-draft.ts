@@ -19,7 +19,7 @@ export type Use = (draft: Draft) => void;
 export type Uses = Readonly<Record<string, Use>>;
 
 /** Values with more entries are cut, so that differences stay cheap. */
-const LARGEST = 160;
+const LARGEST = 216;
 const HIGHEST_RANK = 5;
 
 function broadcast(a: readonly number[], b: readonly number[]): boolean {
@@ -98,7 +98,10 @@ export class Draft {
   /** A value that fits, later ones preferred; undefined where there is none. */
   existing(fits: (shape: readonly number[]) => boolean, dtype?: DType): string | undefined {
     const names = [...this.#values]
-      .filter(([, x]) => (dtype ? x.dtype === dtype : isFloat(x.dtype)) && fits(x.shape))
+      .filter(
+        ([, x]) =>
+          (dtype ? x.dtype === dtype : isFloat(x.dtype)) && sizeOf(x.shape) <= LARGEST && fits(x.shape),
+      )
       .map(([name]) => name);
     if (names.length === 0) return undefined;
     return this.pick(this.once(2) ? names : names.slice(-3));

@@ -29,7 +29,8 @@ OPERATIONS = {
     "celu": lambda inputs, a: F.celu(inputs[0], a.get("alpha", 1)),
     "silu": unary(F.silu),
     "mish": unary(F.mish),
-    "hardSigmoid": unary(F.hardsigmoid),
+    # The gradient of F.hardsigmoid rounds 1 / 6 to float32.
+    "hardSigmoid": unary(lambda x: torch.clamp(x / 6 + 0.5, 0, 1)),
     "hardSwish": unary(F.hardswish),
     # As Concord, with the gradient 1 on the bounds themselves, where F.hardtanh has 0.
     "hardTanh": unary(lambda x: torch.clamp(x, -1, 1)),

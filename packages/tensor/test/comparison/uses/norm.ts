@@ -1,7 +1,10 @@
 import type { Draft, Use, Uses } from "../../support/random-graph-draft.ts";
 
-/** Epsilons large enough that rows of nearly equal numbers stay well conditioned. */
-const EPSILONS = [0.1, 0.5];
+/**
+ * Epsilons large enough that rows of nearly equal numbers stay well conditioned, and numbers that float32 holds, as
+ * attributes of ONNX nodes are.
+ */
+const EPSILONS = [0.125, 0.5];
 
 function gainAndBias(draft: Draft, size: number): [string, string] {
   return [draft.shaped([size]), draft.shaped([size])];
@@ -16,7 +19,34 @@ function batchNorm(op: string): Use {
   };
 }
 
+/** A norm of [B, C, ...] with one gain and one bias a channel. */
+function ofChannels(op: string): Use {
+  return (draft) => {
+    const x = draft.ranked(3);
+    draft.step(op, [x, ...gainAndBias(draft, draft.along(x, 1))], { epsilon: draft.pick(EPSILONS) });
+  };
+}
+
 export const uses: Uses = {
+  groupNorm: (draft) => {
+    const x = draft.ranked(2);
+    const channels = draft.along(x, 1);
+    const groups = draft.pick([1, 2, 3, 4].filter((n) => channels % n === 0));
+    draft.step("groupNorm", [x, ...gainAndBias(draft, channels)], { groups, epsilon: draft.pick(EPSILONS) });
+  },
+  instanceNorm: ofChannels("instanceNorm"),
+  globalLayerNorm: ofChannels("globalLayerNorm"),
+  batchStatisticsNorm: ofChannels("batchStatisticsNorm"),
+  rmsNorm: (draft) => {
+    const x = draft.ranked(1);
+    draft.step("rmsNorm", [x, draft.shaped([draft.along(x, -1)])], { epsilon: draft.pick(EPSILONS) });
+  },
+  weightNorm: (draft) => {
+    const direction = draft.ranked(1);
+    const axis = draft.axis(direction);
+    const magnitude = draft.shaped([draft.along(direction, axis)]);
+    draft.step("weightNorm", [direction, magnitude], { axis, epsilon: draft.pick(EPSILONS) });
+  },
   layerNorm: (draft) => {
     const x = draft.ranked(1);
     const operands = [x, ...gainAndBias(draft, draft.along(x, -1))];
