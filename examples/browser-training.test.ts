@@ -37,8 +37,6 @@ describe.skipIf(!hasBrowser)("the page that trains", () => {
       expect(Number(found?.[2])).toBeLessThan(2);
       expect(await page.locator("#circle .pair").count()).toBe(48);
       expect((await page.locator("#curve .loss").getAttribute("d"))?.length).toBeGreaterThan(500);
-      if (process.env.SCREENSHOTS)
-        await page.screenshot({ path: `${process.env.SCREENSHOTS}/training-${colorScheme}.png` });
       expect(await axeFindings(page)).toEqual([]);
       expect(complaints).toEqual([]);
       await context.close();

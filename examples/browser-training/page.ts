@@ -42,8 +42,8 @@ function drawCircle(points: Float32Array, hues: readonly number[]): void {
   for (const [i, hue] of hues.entries()) {
     const [[cx, cy], [x, y]] = [place(i), place(hues.length + i)];
     const fill = `hsl(${hue} 65% 50%)`;
-    draw(circle, "circle", { class: "point", cx, cy, r: 0.04, fill });
-    draw(circle, "path", { class: "point", d: `M${x} ${y - 0.055}l.055 .055l-.055 .055l-.055 -.055z`, fill });
+    draw(circle, "circle", { class: "point", cx, cy, r: 0.06, fill });
+    draw(circle, "path", { class: "point", d: `M${x} ${y - 0.045}l.045 .045l-.045 .045l-.045 -.045z`, fill });
   }
 }
 
@@ -123,6 +123,9 @@ form.addEventListener("submit", (event) => {
   train(select.value as Device);
 });
 stop.addEventListener("click", () => end("Stopped."));
+
+drawCircle(new Float32Array(), []);
+drawCurve([], 400);
 
 // Devices that cannot start stay in the list, with the reason.
 for (const device of await availableDevices()) explain(device);

@@ -20,8 +20,8 @@ import {
 } from "@concord/tensor";
 
 const PAIRS = 48;
-const STEPS = 300;
-const STEPS_A_FRAME = 3;
+const STEPS = 400;
+const STEPS_A_FRAME = 2;
 
 export interface Start {
   readonly device: Device;
@@ -80,7 +80,7 @@ async function train(device: Device, tell: (news: News) => void): Promise<void> 
 
   const trainer = minimise({
     params,
-    optimiser: adamw({ learningRate: 3e-3 }),
+    optimiser: adamw({ learningRate: 5e-4 }),
     loss: (p, { image, text }: Batch) =>
       infoNCE(l2Normalize(mlp(p.image, image)), l2Normalize(mlp(p.text, text)), { temperature: 0.1 }),
   });

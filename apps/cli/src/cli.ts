@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Experiment, RunInput } from "@concord/papers";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { runDoctor } from "./commands/doctor.ts";
 import { showPapers } from "./commands/papers.ts";
 import { resumeRun, runPaper } from "./commands/run.ts";
 import { listRuns, showRun } from "./commands/runs.ts";
@@ -49,6 +50,13 @@ function runsOption(): Option {
   return new Option("--runs <dir>", "folder with the runs (default: $CONCORD_RUNS, else ./runs)");
 }
 
+function deviceOption(): Option {
+  return new Option(
+    "--device <name>",
+    "where to compute: cpu, webgpu or cuda (default: $CONCORD_DEVICE, else cpu); `concord doctor` says what starts here",
+  );
+}
+
 function jsonOption(description: string): Option {
   return new Option("--json", description);
 }
@@ -83,12 +91,7 @@ function addRunOptions(command: Command): Command {
     )
     .addOption(new Option("--seed-list <list>", "which seeds, e.g. 3,4,5").argParser(parseSeeds))
     .addOption(new Option("--arms <list>", "which arms, e.g. pre-trained,clip-refine").argParser(parseList))
-    .addOption(
-      new Option(
-        "--device <name>",
-        "where to compute: cpu, webgpu or cuda (default: $CONCORD_DEVICE, else cpu); see `concord doctor`",
-      ),
-    )
+    .addOption(deviceOption())
     .option("--queue", "leave the run to the site instead of executing it here")
     .option("--resume <id>", "go on with a run that was queued, cancelled, killed or failed")
     .addOption(runsOption())
@@ -233,6 +236,7 @@ function createProgram(context: Context, experiment: Experiment | null, settle: 
         ["run clip-refine --preset smoke", "test its claims, small"],
         ["runs", "what was run here"],
         ["start", "the same in the browser"],
+        ["doctor", "is everything here that it needs?"],
       ])}\n${EXIT_CODES}\n\nColours follow NO_COLOR and FORCE_COLOR; CONCORD_DEBUG=1 shows where an error arose.`,
     );
 
@@ -294,6 +298,27 @@ function createProgram(context: Context, experiment: Experiment | null, settle: 
     )
     .action(async (flags: { port: number; host: string; allowHost: string[]; runs?: string }) => {
       settle(await startServer(context, flags));
+    });
+
+  program
+    .command("doctor")
+    .summary("say what Concord runs on, and test it")
+    .description(
+      "Shows versions, processor, memory and devices, and tests for about ten seconds whether training here is right, repeatable, and how fast. Exit code 0: healthy, 1: not.",
+    )
+    .addOption(deviceOption())
+    .option("--quick", "a self-test of about two seconds, with rough figures of speed")
+    .addOption(jsonOption("the same as JSON"))
+    .addHelpText(
+      "after",
+      examples(context, [
+        ["doctor", "the whole report"],
+        ["doctor --device webgpu", "the same, computed on another device"],
+        ["doctor --json", "for a bug report"],
+      ]),
+    )
+    .action(async (flags: { device?: string; quick?: boolean; json?: boolean }) => {
+      settle(await runDoctor(context, flags));
     });
   return program;
 }

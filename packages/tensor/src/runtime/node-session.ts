@@ -4,6 +4,7 @@ import type { Device } from "./device.ts";
 import type { LoadOptions, Session } from "./runtime.ts";
 import { defaultThreads } from "./threads.ts";
 import { webgpuProvider } from "./webgpu.ts";
+import { inRuntime } from "./workers.ts";
 
 /** Wrappers of arrays that are fed or fetched again and again, such as parameters. */
 const wrappers = new WeakMap<NDArray, ort.Tensor>();
@@ -36,30 +37,32 @@ export async function loadSession(
   model: Uint8Array,
   options: LoadOptions = {},
 ): Promise<Session> {
-  const session = await ort.InferenceSession.create(model, {
-    executionProviders: [device === "webgpu" ? webgpuProvider(model) : device],
-    graphOptimizationLevel: options.optimisation === "none" ? "disabled" : (options.optimisation ?? "all"),
-    executionMode: "sequential",
-    intraOpNumThreads: options.threads ?? defaultThreads(),
-    interOpNumThreads: 1,
-    logSeverityLevel: 3,
-    // Denormal numbers cost up to a hundred times more; near the end of a training there are many. The first
-    // session sets this for the thread that loads it too: from then on plain JavaScript takes 1e-310 for 0 there.
-    extra: {
-      session: { set_denormal_as_zero: "1" },
-      // A matrix product with a bias is slower in one kernel than in two: ONNX Runtime fills the result with the bias
-      // on one thread first.
-      optimization: { disable_specified_optimizers: "MatMulAddFusion" },
-    },
-    ...(options.profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: options.profile }),
-  });
+  const session = await inRuntime(() =>
+    ort.InferenceSession.create(model, {
+      executionProviders: [device === "webgpu" ? webgpuProvider(model) : device],
+      graphOptimizationLevel: options.optimisation === "none" ? "disabled" : (options.optimisation ?? "all"),
+      executionMode: "sequential",
+      intraOpNumThreads: options.threads ?? defaultThreads(),
+      interOpNumThreads: 1,
+      logSeverityLevel: 3,
+      // Denormal numbers cost up to a hundred times more; near the end of a training there are many. The first
+      // session sets this for the thread that loads it too: from then on plain JavaScript takes 1e-310 for 0 there.
+      extra: {
+        session: { set_denormal_as_zero: "1" },
+        // A matrix product with a bias is slower in one kernel than in two: ONNX Runtime fills the result with the bias
+        // on one thread first.
+        optimization: { disable_specified_optimizers: "MatMulAddFusion" },
+      },
+      ...(options.profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: options.profile }),
+    }),
+  );
   return {
     async run(feeds, fetches) {
-      await session.run(wrapAll(feeds), wrapAll(fetches));
+      await inRuntime(() => session.run(wrapAll(feeds), wrapAll(fetches)));
     },
     async release() {
       if (options.profile !== undefined) session.endProfiling();
-      await session.release();
+      await inRuntime(() => session.release());
     },
   };
 }
