@@ -4,14 +4,14 @@ import { isFloat, ndarray, sizeOf } from "../core/ndarray.ts";
 import type { Spec } from "../core/tensor.ts";
 import { asTensor, checkDType, defineUnitOp, type Tensor } from "../core/tensor.ts";
 import { add, cast, equal, greater, less, logicalAnd, mul, neg, sub, where } from "./arithmetic.ts";
-import { zeros } from "./create.ts";
+import { ones, zeros } from "./create.ts";
 import { nodesOf } from "./elementwise.ts";
 import { gather, segmentSum } from "./gather.ts";
 import { abs, floor } from "./math.ts";
 import { matmul } from "./matmul.ts";
 import { clampMax, clampMin, isNan, mod, round } from "./numeric.ts";
 import { narrow, stack } from "./shape.ts";
-import { reshape, sum, transpose } from "./structure.ts";
+import { broadcastTo, reshape, sum, transpose } from "./structure.ts";
 
 export interface SampleOptions {
   /** `linear` (bilinear, trilinear) or `nearest`, halves to the even pixel. Default `linear`. */
@@ -316,15 +316,16 @@ export function affineGrid(matrices: Tensor, size: readonly number[], options: G
     if (options.alignCorners) return n === 1 ? 0 : (2 * at) / (n - 1) - 1;
     return (2 * at + 1) / n - 1;
   };
-  const places = Array.from({ length: sizeOf(size) }, (_, flat) => {
-    let rest = flat;
-    const place = [...size].reverse().map((n) => {
-      const at = rest % n;
-      rest = (rest - at) / n;
-      return coordinate(at, n);
-    });
-    return [...place, 1];
+  // Lines are constants, places made of them in the graph: a volume of places would swell the model.
+  const places = Array.from({ length: axes }, (_, i) => {
+    const axis = axes - 1 - i;
+    const n = size[axis] as number;
+    const line = ndarray(
+      Array.from({ length: n }, (_, at) => coordinate(at, n)),
+      { shape: size.map((_, other) => (other === axis ? n : 1)), dtype: matrices.dtype },
+    );
+    return reshape(broadcastTo(line, size), [-1]);
   });
-  const base = ndarray(places, { dtype: matrices.dtype });
+  const base = stack([...places, ones([sizeOf(size)], matrices.dtype)], -1);
   return reshape(matmul(base, matrices, { transposeB: true }), [B, ...size, axes]);
 }

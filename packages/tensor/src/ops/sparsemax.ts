@@ -1,0 +1,58 @@
+import { normalizeAxis } from "../core/axes.ts";
+import { formatShape, ShapeError } from "../core/errors.ts";
+import type { Spec, TensorLike } from "../core/tensor.ts";
+import { asTensor, checkDType, defineUnitOp, type Tensor } from "../core/tensor.ts";
+import { div, mul, sub } from "./arithmetic.ts";
+import { nodesOf, step } from "./elementwise.ts";
+import { sum } from "./structure.ts";
+
+const sparsemaxOp = defineUnitOp<{ readonly axis: number }>({
+  name: "sparsemax",
+  infer: ([x]) => [x as Spec],
+  lower: (graph, [x], { axis }, { inputs }) => {
+    const { shape, dtype } = inputs[0] as Spec;
+    const n = shape[axis] as number;
+    const emit = nodesOf(graph, dtype);
+    const along = graph.int64s([axis]);
+    const reduce = (opType: string, value: string): string =>
+      graph.node(opType, [value, along], { keepdims: 1 });
+    // Entries more than 1 below the largest are never in the support; drawn up to there, they leave sums exact.
+    const shifted = emit("Max", emit("Sub", x as string, reduce("ReduceMax", x as string)), -1);
+    const [sorted] = graph.nodeWithOutputs("TopK", [shifted, graph.int64s([n])], 2, { axis }) as [string];
+    const sums = graph.node("CumSum", [sorted, graph.scalar(axis, "int32")]);
+    const ranks = graph.node("Reshape", [
+      graph.node("Range", [graph.scalar(1, dtype), graph.scalar(n + 1, dtype), graph.scalar(1, dtype)]),
+      graph.int64s(shape.map((_, i) => (i === axis ? n : 1))),
+    ]);
+    const supported = graph.cast(emit("Greater", emit("Add", emit("Mul", sorted, ranks), 1), sums), dtype);
+    const total = reduce("ReduceSum", emit("Mul", sorted, supported));
+    const threshold = emit("Div", emit("Sub", total, 1), reduce("ReduceSum", supported));
+    return [emit("Max", emit("Sub", shifted, threshold), 0)];
+  },
+  vjp: ({ outputs: [y], cotangents: [dy], attributes: { axis } }) => {
+    const support = step(y as Tensor);
+    const onRow = { axes: axis, keepDims: true };
+    const inside = mul(dy as Tensor, support);
+    const share = div(sum(inside, onRow), sum(support, onRow));
+    return [sub(inside, mul(support, share))];
+  },
+});
+
+/**
+ * Projection on the probability simplex along an axis: argmin_p ‖p - x‖² over p ≥ 0, Σ p = 1. As softmax, but small
+ * entries become exactly 0. The threshold is found by sorting, in O(N log N) for each row.
+ *
+ * The gradient spreads over the support S alone: dx_i = dp_i - mean_{j ∈ S} dp_j for i in S, 0 elsewhere.
+ *
+ * @param x     [..., N, ...]
+ * @param axis  default: the last
+ * @source Martins, Astudillo 2016
+ */
+export function sparsemax(x: TensorLike, axis = -1): Tensor {
+  const input = asTensor(x);
+  checkDType("sparsemax", [input]);
+  const along = normalizeAxis("sparsemax", axis, input.rank);
+  if (input.shape[along] === 0)
+    throw new ShapeError(`sparsemax: axis ${axis} of ${formatShape(input.shape)} is empty`);
+  return sparsemaxOp([input], { axis: along });
+}
