@@ -29,6 +29,7 @@ export * from "./ops/einsum.ts";
 export * from "./ops/gather.ts";
 export * from "./ops/gradient-control.ts";
 export * from "./ops/grid-sample.ts";
+export * from "./ops/linalg.ts";
 export * from "./ops/loss.ts";
 export * from "./ops/masked.ts";
 export * from "./ops/math.ts";
