@@ -32,15 +32,31 @@ const CACHE_BYTES = 1 << 20;
 /** Blocks of filters that the kernels compute together. */
 const FILTER_BLOCKS = 4;
 
-/** Whether the blocked kernels can compute this gradient at all. */
+/** A batch that fills its blocks at least by this share stays alone; otherwise rows join it. */
+const FILLED = 0.7;
+
+/** Whether the outermost axis of space joins the batch. */
+function foldsRows(
+  batch: number,
+  kernel: readonly number[],
+  stride: readonly number[],
+  block: number,
+): boolean {
+  if (kernel.length === 3) return true;
+  return kernel.length === 2 && stride[0] === 1 && batch / roundUp(batch, block) < FILLED;
+}
+
+/** Whether the blocked kernels can compute this gradient without much waste. */
 export function weightsBlockable(
+  batch: number,
   kernel: readonly number[],
   { groups, stride, dilation }: ConvGeometry,
+  block: number,
 ): boolean {
   const axis = kernel.length - 1;
-  return (
-    groups === 1 && (dilation[axis] === 1 || kernel[axis] === 1) && (kernel.length < 3 || stride[0] === 1)
-  );
+  if (groups > 1 || (dilation[axis] !== 1 && kernel[axis] !== 1)) return false;
+  if (foldsRows(batch, kernel, stride, block)) return stride[0] === 1;
+  return batch / roundUp(batch, block) >= FILLED;
 }
 
 /** x with its outermost axis of space folded into the batch, for one entry of the kernel along that axis. */
@@ -142,6 +158,22 @@ export function weightGradientBlocked(
   const { stride, dilation, padding } = geometry;
   const block = blockOf(graph);
   const positions = dy.shape.slice(2);
+  if (kernel.length === 2 && foldsRows(x.shape[0] as number, kernel, stride, block)) {
+    // Rows become slices of one row.
+    const sliced = (list: readonly number[]): number[] => list.toSpliced(-1, 0, 1);
+    const volume = (value: Value): Value => {
+      const apart = sliced(value.shape);
+      return { name: reshaped(graph, value.name, apart), dtype: value.dtype, shape: apart };
+    };
+    const [down, across] = padding as [Border, Border];
+    const gradient = weightGradientBlocked(graph, volume(x), volume(dy), sliced(shape), {
+      groups: 1,
+      stride: sliced(stride),
+      dilation: sliced(dilation),
+      padding: [down, [0, 0], across],
+    });
+    return reshaped(graph, gradient, shape);
+  }
   const source = channelsLast(graph, x, kernel, geometry);
   /** Borders that leave exactly the entries which the kernel meets along an axis. */
   const fit = (axis: number, size: number): Border => {

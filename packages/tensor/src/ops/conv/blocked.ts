@@ -1,4 +1,3 @@
-import { sizeOf } from "../../core/ndarray.ts";
 import type { GraphBuilder } from "../../onnx/builder.ts";
 import {
   blockedConv,
@@ -14,7 +13,6 @@ import {
   transposed,
   type Value,
 } from "../../onnx/nchwc.ts";
-import { paddedImage } from "./columns.ts";
 import type { Border, ConvGeometry } from "./geometry.ts";
 import { extent } from "./geometry.ts";
 
@@ -203,129 +201,123 @@ export function convolveBlocked(
   return fitted(graph, whole, 3, rows).name;
 }
 
-/** What one axis of a transposed convolution with a stride becomes, see `subpixel`. */
-interface SubpixelAxis {
-  /** Entries of the smaller kernel. */
-  readonly size: number;
-  /** Zeros added to the kernel so that its entries part into `stride` kernels of `size`. */
-  readonly widen: Border;
-  /** Positions of the result for each remainder, before the end is cut. */
-  readonly positions: number;
+/** Along one axis: the taps of the kernel that reach the positions with the same rest modulo the stride. */
+interface Rest {
+  /** First tap, and their number; `stride` apart. */
+  readonly first: number;
+  readonly taps: number;
   readonly padding: Border;
 }
 
 /**
- * Transposed convolution with a stride s as a convolution of stride 1: output positions with the same rest e modulo s
- * see the same taps of the kernel, i = e + p - s·m for dy at distance m. So s kernels of ⌈(k + …) / s⌉ taps give s
- * images, whose pixels then alternate.
+ * A transposed convolution with a stride s as convolutions of stride 1. Position t of the result with rest e modulo s,
+ * t = s·q + e, only meets the taps i ≡ e + p: those make a small kernel of its own, applied to dy at distance
+ * m = (e + p - i) / s from q. The results for all rests alternate.
  */
+export interface Subpixel {
+  readonly rests: readonly (readonly Rest[])[];
+  /** Positions for each rest along each axis, before the end is cut. */
+  readonly positions: readonly number[];
+}
+
+/** Undefined where the decomposition does not fit. */
 export function subpixel(
   image: readonly number[],
   positions: readonly number[],
   kernel: readonly number[],
   { stride, padding, dilation, groups }: ConvGeometry,
-): readonly SubpixelAxis[] | undefined {
+): Subpixel | undefined {
   if (groups > 1 || dilation.some((gap) => gap > 1)) return undefined;
-  const axes = image.map((n, axis): SubpixelAxis => {
+  const counts = image.map((n, axis) => Math.ceil(n / (stride[axis] as number)));
+  const rests = image.map((_, axis) => {
     const [step, size] = [stride[axis] as number, kernel[axis] as number];
     const [before] = padding[axis] as Border;
-    const low = Math.ceil((before - size + 1) / step);
-    const high = Math.floor((step - 1 + before) / step);
-    const count = Math.ceil(n / step);
-    return {
-      size: high - low + 1,
-      widen: [step * high - before, step - 1 + before - step * low - (size - 1)],
-      positions: count,
-      padding: [-low, count - (positions[axis] as number) + high],
-    };
+    return Array.from({ length: step }, (__, rest): Rest => {
+      const first = (rest + before) % step;
+      const taps = Math.max(0, Math.ceil((size - first) / step));
+      // Distances of dy: the first tap reaches furthest ahead.
+      const high = (rest + before - first) / step;
+      const low = high - taps + 1;
+      const rows = (counts[axis] as number) - (positions[axis] as number);
+      return { first, taps, padding: [-low, rows + high] };
+    });
   });
-  return axes.every(({ padding }) => padding[0] >= 0 && padding[1] >= 0) ? axes : undefined;
+  const fits = rests.flat().every(({ taps, padding: [a, b] }) => taps > 0 && a >= 0 && b >= 0);
+  return fits ? { rests, positions: counts } : undefined;
 }
 
-/** The kernels of `subpixel`: [O, C, ...kernel] to [rests · channels, O, ...sizes], C filled up to `channels`. */
-export function subpixelWeights(
+/** The kernel of one rest: [O, C, ...kernel] to [C, O, ...taps]. */
+function restKernel(
   graph: GraphBuilder,
   weights: Value,
-  axes: readonly SubpixelAxis[],
+  rests: readonly Rest[],
   stride: readonly number[],
-  channels: number,
 ): Value {
-  const filters = weights.shape[0] as number;
-  const wide = paddedImage(
-    graph,
-    fitted(graph, weights, 1, channels),
-    axes.map(({ widen }) => widen),
-  );
-  const sizes = axes.map(({ size }) => size);
-  const parted = reshaped(graph, wide.name, [
-    filters,
-    channels,
-    ...axes.flatMap(({ size }, axis) => [size, stride[axis] as number]),
+  const [filters, channels] = weights.shape as [number, number];
+  const bounds = (list: readonly number[]): string => graph.int64s(list);
+  const last = rests.map(({ first, taps }, axis) => first + (taps - 1) * (stride[axis] as number));
+  // Backwards, as in every adjoint; the end counts from behind the first entry.
+  const ends = rests.map(({ first }, axis) => first - 1 - (weights.shape[axis + 2] as number));
+  const picked = graph.node("Slice", [
+    weights.name,
+    bounds(last),
+    bounds(ends),
+    bounds(rests.map((_, axis) => axis + 2)),
+    bounds(stride.map((step) => -step)),
   ]);
-  const distances = axes.map((_, axis) => 2 + 2 * axis);
-  const flipped = graph.node("Slice", [
-    parted,
-    graph.int64s(sizes.map(() => -1)),
-    graph.int64s(sizes.map((n) => -n - 1)),
-    graph.int64s(distances),
-    graph.int64s(sizes.map(() => -1)),
-  ]);
-  const rests = distances.map((axis) => axis + 1);
-  const ordered = transposed(graph, flipped, [...rests, 1, 0, ...distances]);
-  const shape = [sizeOf(stride) * channels, filters, ...sizes];
-  return { name: reshaped(graph, ordered, shape), dtype: weights.dtype, shape };
+  const name = transposed(graph, picked, [1, 0, ...rests.map((_, axis) => axis + 2)]);
+  return { name, dtype: weights.dtype, shape: [channels, filters, ...rests.map(({ taps }) => taps)] };
 }
 
-/** Transposed convolution of images with a stride, see `subpixel`; to [B, C, ...image], in plain layout. */
+/** Transposed convolution of lines or images with a stride, see `Subpixel`; to [B, C, ...image], in plain layout. */
 export function subpixelBlocked(
   graph: GraphBuilder,
   { x: dy, weights, bias }: Operands,
   shape: readonly number[],
-  axes: readonly SubpixelAxis[],
+  { rests, positions }: Subpixel,
   stride: readonly number[],
 ): string {
   const block = blockOf(graph);
-  const [batch, c, ...image] = shape as [number, number, ...number[]];
-  const channels = roundUp(c, block);
-  const kernels = subpixelWeights(graph, weights, axes, stride, channels);
-  const repeated =
-    bias &&
-    graph.node("Concat", new Array<string>(sizeOf(stride)).fill(fitted(graph, bias, 0, channels).name), {
-      axis: 0,
-    });
-  const y = convolveStack(
-    graph,
-    {
-      x: dy,
-      weights: kernels,
-      bias:
-        repeated === undefined
-          ? undefined
-          : { name: repeated, dtype: dy.dtype, shape: [kernels.shape[0] as number] },
-    },
-    {
-      groups: 1,
-      stride: stride.map(() => 1),
-      dilation: stride.map(() => 1),
-      padding: axes.map(({ padding }) => padding),
-    },
+  const [batch, channels, ...image] = shape as [number, number, ...number[]];
+  const blocks = Math.ceil(channels / block);
+  const combined = rests.reduce<Rest[][]>(
+    (list, axis) => list.flatMap((some) => axis.map((rest) => [...some, rest])),
+    [[]],
   );
-  const counts = axes.map(({ positions }) => positions);
-  const rank = counts.length;
-  const parted = reshaped(graph, y, [batch, ...stride, channels / block, ...counts, block]);
-  const alternating = transposed(graph, parted, [
-    0,
+  const parts = combined.map((some) => {
+    const y = convolveStack(
+      graph,
+      { x: dy, weights: restKernel(graph, weights, some, stride), bias },
+      {
+        groups: 1,
+        stride: stride.map(() => 1),
+        dilation: stride.map(() => 1),
+        padding: some.map(({ padding }) => padding),
+      },
+    );
+    return reshaped(graph, y, [1, batch, blocks, ...positions, block]);
+  });
+  const rank = positions.length;
+  const all = reshaped(graph, graph.node("Concat", parts, { axis: 0 }), [
+    ...stride,
+    batch,
+    blocks,
+    ...positions,
+    block,
+  ]);
+  const alternating = transposed(graph, all, [
+    rank,
     rank + 1,
-    ...counts.flatMap((_, axis) => [rank + 2 + axis, 1 + axis]),
+    ...positions.flatMap((_, axis) => [rank + 2 + axis, axis]),
     2 * rank + 2,
   ]);
-  const wide = counts.map((n, axis) => n * (stride[axis] as number));
-  const rows = [batch, channels, ...(rank === 1 ? [1] : []), ...wide];
-  const plain = fromBlocked(graph, reshaped(graph, alternating, rows), c);
+  const wide = positions.map((n, axis) => n * (stride[axis] as number));
+  const rows = [batch, blocks * block, ...(rank === 1 ? [1] : []), ...wide];
+  const plain = fromBlocked(graph, reshaped(graph, alternating, rows), channels);
   const whole: Value = {
-    name: rank === 1 ? reshaped(graph, plain, [batch, c, ...wide]) : plain,
+    name: rank === 1 ? reshaped(graph, plain, [batch, channels, ...wide]) : plain,
     dtype: dy.dtype,
-    shape: [batch, c, ...wide],
+    shape: [batch, channels, ...wide],
   };
   return padded(
     graph,

@@ -59,9 +59,9 @@ export function inputGradient(
       return convolve(graph, { x: dy, weights: adjointWeights(graph, weights, groups), bias }, shape, back);
     }
     case "subpixel": {
-      const axes = subpixel(image, positions, kernel, geometry);
-      if (!axes) throw new Error("a strategy was chosen that does not exist for this convolution");
-      return subpixelBlocked(graph, operands, shape, axes, stride);
+      const parts = subpixel(image, positions, kernel, geometry);
+      if (!parts) throw new Error("a strategy was chosen that does not exist for this convolution");
+      return subpixelBlocked(graph, operands, shape, parts, stride);
     }
     case "plain":
       return graph.node("ConvTranspose", [dy.name, weights.name, ...(bias ? [bias.name] : [])], {

@@ -6,21 +6,34 @@ import { weightsBlockable } from "./blocked-weights.ts";
 import type { ConvGeometry } from "./geometry.ts";
 import { adjoint } from "./geometry.ts";
 
+/*
+ * The choices below are those that bench/convolution measured to be fastest; its README holds the table. In short:
+ *
+ * - The blocked kernels run at up to twice the speed of `Conv`, but reading and writing the blocked layout costs as
+ *   much as some 30 operations for every number. So they are for kernels of several taps on several channels.
+ * - Kernels of one tap are matrix products in either layout, and cheapest where no layout changes.
+ * - `ConvTranspose` in three dimensions takes up to thirty times as long as the convolution that it transposes.
+ */
+
 /** Below this many operations the copies between layouts cost more than the blocked kernels save. */
 const LEAST_WORK = 4e6;
+/** With fewer channels and filters of few taps the blocks are mostly zeros. */
+const LEAST_CHANNELS = 8;
+const LEAST_SUMMANDS = 64;
 
 function worthwhile(
   { leastWork = LEAST_WORK }: BlockedKernels,
   weights: readonly number[],
-  count: number,
+  positions: readonly number[],
 ): boolean {
-  return 2 * sizeOf(weights) * count >= leastWork;
+  if (leastWork === 0) return true;
+  const [filters, channels, ...kernel] = weights as [number, number, ...number[]];
+  const taps = sizeOf(kernel);
+  const work = 2 * sizeOf(weights) * (positions[0] as number) * sizeOf(positions.slice(2));
+  return taps > 1 && filters >= LEAST_CHANNELS && channels * taps >= LEAST_SUMMANDS && work >= leastWork;
 }
 
-function positionsOf(shape: readonly number[]): number {
-  return (shape[0] as number) * sizeOf(shape.slice(2));
-}
-
+/** y = x ∗ w, y of the given shape. */
 export function forwardStrategy(
   { blockedConv }: GraphTarget,
   x: Spec,
@@ -30,32 +43,30 @@ export function forwardStrategy(
 ): "columns" | "blocked" | "plain" {
   if (x.dtype !== "float32") return "columns";
   if (!blockedConv || !blockable(x.shape, weights.shape, geometry, blockedConv.block)) return "plain";
-  const kernel = sizeOf(weights.shape.slice(2));
-  if (kernel === 1 || !worthwhile(blockedConv, weights.shape, positionsOf(shape))) return "plain";
-  return "blocked";
+  return worthwhile(blockedConv, weights.shape, shape) ? "blocked" : "plain";
 }
 
+/** The gradient of x, which has the given shape. */
 export function inputGradientStrategy(
-  target: GraphTarget,
+  { blockedConv }: GraphTarget,
   dy: Spec,
   weights: Spec,
   shape: readonly number[],
   geometry: ConvGeometry,
 ): "columns" | "adjoint" | "subpixel" | "plain" {
   if (dy.dtype !== "float32") return "columns";
-  const { blockedConv } = target;
-  const kernel = weights.shape.slice(2);
-  if (!blockedConv || sizeOf(kernel) === 1) return "plain";
-  if (!worthwhile(blockedConv, weights.shape, positionsOf(dy.shape))) return "plain";
+  const [filters, , ...kernel] = weights.shape as [number, number, ...number[]];
+  const exchanged = [shape[1] as number, filters / geometry.groups, ...kernel];
+  if (!blockedConv || !worthwhile(blockedConv, exchanged, dy.shape)) return "plain";
   const [image, positions] = [shape.slice(2), dy.shape.slice(2)];
   if (geometry.stride.every((step) => step === 1)) {
     const back = adjoint(image, positions, kernel, geometry);
-    const exchanged = [shape[1] as number, (weights.shape[0] as number) / geometry.groups, ...kernel];
     return blockable(dy.shape, exchanged, back, blockedConv.block) ? "adjoint" : "plain";
   }
   return image.length < 3 && subpixel(image, positions, kernel, geometry) ? "subpixel" : "plain";
 }
 
+/** The gradient of w, which has the given shape. */
 export function weightGradientStrategy(
   { blockedConv }: GraphTarget,
   x: Spec,
@@ -64,6 +75,6 @@ export function weightGradientStrategy(
   geometry: ConvGeometry,
 ): "columns" | "blocked" {
   if (x.dtype !== "float32" || !blockedConv) return "columns";
-  if (!weightsBlockable(shape.slice(2), geometry)) return "columns";
-  return worthwhile(blockedConv, shape, positionsOf(dy.shape)) ? "blocked" : "columns";
+  if (!weightsBlockable(x.shape[0] as number, shape.slice(2), geometry, blockedConv.block)) return "columns";
+  return worthwhile(blockedConv, shape, dy.shape) ? "blocked" : "columns";
 }
