@@ -222,8 +222,13 @@ export function openInputs(samples: Samples): OpenInput[] {
   return found;
 }
 
-/** Sizes of an output's axes as functions of the open ones. */
-export function openShape(samples: Samples, output: string): Polynomial[] {
+/**
+ * Sizes of an output's axes as functions of the open ones.
+ *
+ * @param output  its name in the graphs
+ * @param shown   its name for the caller
+ */
+export function openShape(samples: Samples, output: string, shown: string): Polynomial[] {
   const shapes = [...samples.corners, samples.check].map(({ model }) => {
     const info = model.graph?.output.find(({ name }) => name === output);
     return (info?.type?.tensorType?.shape?.dim ?? []).map(({ value }) => Number(value.value));
@@ -232,7 +237,7 @@ export function openShape(samples: Samples, output: string): Polynomial[] {
     fit(
       samples,
       (_, i) => shapes[i]?.[k] as number,
-      () => `exportOnnx: axis ${k} of output '${output}'`,
+      () => `exportOnnx: axis ${k} of output '${shown}'`,
     ),
   );
 }

@@ -87,7 +87,9 @@ function openAxes(options: ExportOnnxOptions<unknown>): Axis[] {
         `exportOnnx: axis '${name}' needs at least three sizes between ${minimum} and ${maximum} that are multiples of ${multipleOf}`,
       );
     const primes = PRIMES.slice(3 * i, 3 * i + 3).map((prime) => prime + Math.max(0, least - 1));
-    const units = primes.every((n) => n <= most) ? primes : [most - 2, most - 1, most];
+    // At the maximum itself a part of a stored table is the whole, and the graph another one.
+    const top = most - 3 >= Math.max(least, 1) ? most - 1 : most;
+    const units = primes.every((n) => n < most) ? primes : [top - 2, top - 1, top];
     return { name, multipleOf, units: units as unknown as Axis["units"] };
   });
 }
@@ -313,8 +315,9 @@ function makeModel<P>(
   };
   const { model } = first;
   const graph = model.graph as GraphProto;
+  const shapes = openGraph(graph, samples, options);
   const outputs = graph.output.map(({ name, type }) => {
-    const shape = openShape(samples, name).map((size) => {
+    const shape = openShape(samples, name, name.slice(OUTPUT.length)).map((size) => {
       const text = describePolynomial(
         size,
         axes.map((axis) => unitName(axis)),
@@ -323,7 +326,6 @@ function makeModel<P>(
     });
     return valueInfo(name.slice(OUTPUT.length), type?.tensorType?.elemType ?? 0, shape);
   });
-  const shapes = openGraph(graph, samples, options);
   const nodes = live(
     [...shapes, ...graph.node],
     graph.output.map(({ name }) => name),

@@ -114,7 +114,8 @@ function findLinears(
   const found = new Map<string, OnnxLinearWeight>();
   for (const { op, inputs, outputs, attributes } of nodes) {
     const first = origins.get(inputs[0] ?? "");
-    if (first && (op === "Transpose" || op === "Identity")) {
+    const same = op === "Identity" || (op === "Cast" && attributes.get("to")?.i === 1n);
+    if (first && (op === "Transpose" || same)) {
       const swaps = op === "Transpose" && attributes.get("perm")?.ints.join() !== "0,1";
       origins.set(outputs[0] ?? "", { name: first.name, transposed: first.transposed !== swaps });
     }
