@@ -6,6 +6,7 @@ import {
   gelu,
   layerNorm,
   matmul,
+  mean,
   reshape,
   softmax,
   split,
@@ -30,37 +31,84 @@ export function attentionInit(key: Key, width: number): AttentionParams {
   };
 }
 
-/** Query, key and value. The weights are parted, which are small, rather than the product, which is not. */
-function projections(qkv: LinearWeights, x: Tensor): Tensor[] {
+/** The maps to query, key and value. The weights are parted, which are small, rather than the product, which is not. */
+function projections(qkv: LinearWeights): ((x: Tensor) => Tensor)[] {
   const weights = split(qkv.weight, 3, 1);
   const biases = qkv.bias ? split(qkv.bias, 3) : [];
-  return weights.map((weight, i) => linear(biases[i] ? { weight, bias: biases[i] } : { weight }, x));
+  return weights.map((weight, i) => (x) => linear(biases[i] ? { weight, bias: biases[i] } : { weight }, x));
+}
+
+export interface AttentionOptions {
+  readonly heads: number;
+  /** Broadcasts to [B, heads, N, M]; added to the scores (0 keeps, a large negative number hides). */
+  readonly mask?: Tensor;
+}
+
+export interface AttentionInputs {
+  /** [B, N, D] */
+  readonly queries: Tensor;
+  /** [B, M, D]. Default: the queries. */
+  readonly keys?: Tensor;
+  /** [B, M, D]. Default: the keys. */
+  readonly values?: Tensor;
+}
+
+/**
+ * Multi-head attention between two sequences, or with positions in queries and keys only, that also returns its
+ * weights: softmax(Q Kᵀ / √d + mask) V, heads side by side.
+ *
+ * @param options.onWeights  applied to the weights of all heads [B, heads, N, M] before they meet the values, as
+ *                           dropout is
+ * @returns the output [B, N, D], and the weights averaged over heads [B, N, M] with their gradient, after `onWeights`
+ * @throws RangeError when the heads do not divide the width
+ * @source Vaswani et al. 2017, section 3.2
+ */
+export function attentionWithWeights(
+  params: { readonly qkv: LinearWeights; readonly output: LinearWeights },
+  { queries, keys = queries, values = keys }: AttentionInputs,
+  options: AttentionOptions & { readonly onWeights?: (weights: Tensor) => Tensor },
+): { readonly output: Tensor; readonly weights: Tensor } {
+  const { B, N, M, D } = checkAxes("attention", {
+    queries: [queries, "B N D"],
+    keys: [keys, "B M D"],
+    values: [values, "B M D"],
+  });
+  const { heads, mask, onWeights } = options;
+  if (D % heads !== 0) throw new RangeError(`attention: width ${D} does not part into ${heads} heads`);
+  const size = D / heads;
+  const [toQuery, toKey, toValue] = projections(params.qkv) as [
+    (x: Tensor) => Tensor,
+    (x: Tensor) => Tensor,
+    (x: Tensor) => Tensor,
+  ];
+  const byHead = (x: Tensor, length: number): Tensor =>
+    transpose(reshape(x, [B, length, heads, size]), [0, 2, 1, 3]);
+  const [q, k, v] = [byHead(toQuery(queries), N), byHead(toKey(keys), M), byHead(toValue(values), M)];
+  const scores = matmul(q, k, { transposeB: true, scale: 1 / Math.sqrt(size) });
+  const plain = softmax(mask ? add(scores, mask) : scores);
+  const weights = onWeights ? onWeights(plain) : plain;
+  const mixed = reshape(transpose(matmul(weights, v), [0, 2, 1, 3]), [B, N, D]);
+  return { output: linear(params.output, mixed), weights: mean(weights, { axes: 1 }) };
 }
 
 /**
  * Multi-head self-attention: softmax(Q Kᵀ / √d + mask) V, heads side by side.
  *
- * @param x             [B, N, D]
- * @param options.mask  broadcasts to [B, heads, N, N]; added to the scores (0 keeps, a large negative number hides)
+ * @param x  [B, N, D]
  * @returns [B, N, D]
  * @source Vaswani et al. 2017, section 3.2
  */
 export function attention(
   params: { readonly qkv: LinearWeights; readonly output: LinearWeights },
   x: Tensor,
-  options: { readonly heads: number; readonly mask?: Tensor },
+  options: AttentionOptions,
 ): Tensor {
-  const { B, N, D } = checkAxes("attention", { x: [x, "B N D"] });
-  const { heads, mask } = options;
-  if (D % heads !== 0) throw new RangeError(`attention: width ${D} does not part into ${heads} heads`);
-  const size = D / heads;
-  const [q, k, v] = projections(params.qkv, x).map((part) =>
-    transpose(reshape(part, [B, N, heads, size]), [0, 2, 1, 3]),
-  ) as [Tensor, Tensor, Tensor];
-  const scores = matmul(q, k, { transposeB: true, scale: 1 / Math.sqrt(size) });
-  const weights = softmax(mask ? add(scores, mask) : scores);
-  const mixed = reshape(transpose(matmul(weights, v), [0, 2, 1, 3]), [B, N, D]);
-  return linear(params.output, mixed);
+  checkAxes("attention", { x: [x, "B N D"] });
+  return attentionWithWeights(
+    params,
+    { queries: x },
+    { heads: options.heads, ...(options.mask && { mask: options.mask }) },
+  ).output;
 }
 
 export interface TransformerLayerParams {

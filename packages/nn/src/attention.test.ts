@@ -1,0 +1,110 @@
+import type { NDArray, Tensor } from "@concord/tensor";
+import {
+  compile,
+  gradients,
+  mul,
+  normalArray,
+  randomKey,
+  sum,
+  tensor,
+  toNumbers,
+  where,
+  zeros,
+} from "@concord/tensor";
+import { describe, expect, test } from "vitest";
+import { attention, attentionInit, attentionWithWeights } from "./attention.ts";
+
+const [B, N, M, D, heads] = [2, 3, 4, 6, 2];
+const params = attentionInit(randomKey(1), D);
+const queries = normalArray(randomKey(2), [B, N, D]);
+const keys = normalArray(randomKey(3), [B, M, D]);
+const values = normalArray(randomKey(4), [B, M, D]);
+
+/** Rows of x times a block of columns of the map to queries, keys and values. */
+function mapped(x: NDArray, rows: number, part: number): number[][] {
+  const weight = toNumbers(params.qkv.weight as NDArray);
+  const bias = params.qkv.bias ? toNumbers(params.qkv.bias as NDArray) : new Array(3 * D).fill(0);
+  return Array.from({ length: rows }, (_, row) =>
+    Array.from({ length: D }, (_, j) => {
+      let total = bias[part * D + j] as number;
+      for (let i = 0; i < D; i++)
+        total += Number(x.data[row * D + i]) * (weight[i * 3 * D + part * D + j] as number);
+      return total;
+    }),
+  );
+}
+
+/** Head-averaged weights, written out. */
+function weightsByHand(): number[] {
+  const [q, k] = [mapped(queries, B * N, 0), mapped(keys, B * M, 1)];
+  const size = D / heads;
+  const result = new Array<number>(B * N * M).fill(0);
+  for (let b = 0; b < B; b++)
+    for (let n = 0; n < N; n++)
+      for (let h = 0; h < heads; h++) {
+        const scores = Array.from({ length: M }, (_, m) => {
+          let score = 0;
+          for (let i = h * size; i < (h + 1) * size; i++) score += q[b * N + n]![i]! * k[b * M + m]![i]!;
+          return Math.exp(score / Math.sqrt(size));
+        });
+        const total = scores.reduce((a, c) => a + c);
+        for (let m = 0; m < M; m++) result[(b * N + n) * M + m]! += scores[m]! / total / heads;
+      }
+  return result;
+}
+
+type Results = Record<string, NDArray>;
+
+describe("attention that returns its weights", () => {
+  test("averages softmax weights over heads", async () => {
+    const run = compile((p: never, q: Tensor, k: Tensor, v: Tensor) =>
+      attentionWithWeights(p, { queries: q, keys: k, values: v }, { heads }),
+    );
+    const { weights, output } = (await run(params as never, queries, keys, values)) as unknown as Results;
+    expect(weights!.shape).toEqual([B, N, M]);
+    expect(output!.shape).toEqual([B, N, D]);
+    weightsByHand().forEach((wanted, i) => expect(Number(weights!.data[i])).toBeCloseTo(wanted, 5));
+  });
+
+  test("is self-attention when queries, keys and values are one", async () => {
+    const run = compile((p: never, x: Tensor) => ({
+      self: attention(p, x, { heads }),
+      general: attentionWithWeights(p, { queries: x }, { heads }).output,
+    }));
+    const { self, general } = (await run(params as never, queries)) as unknown as Results;
+    expect(toNumbers(self!)).toEqual(toNumbers(general!));
+  });
+
+  test("hides masked keys, lets a function act on the weights, and passes their gradient", async () => {
+    const run = compile((p: never, q: Tensor, k: Tensor) => {
+      const keep = tensor([true, true, false, true], { shape: [1, 1, 1, M], dtype: "bool" });
+      const mask = where(keep, 0, tensor(-1e30));
+      const { weights } = attentionWithWeights(p, { queries: q, keys: k }, { heads, mask });
+      const doubled = attentionWithWeights(
+        p,
+        { queries: q, keys: k },
+        { heads, mask, onWeights: (plain) => mul(plain, 2) },
+      );
+      const gradient = gradients(sum(mul(weights, weights)), [q, k]);
+      return { weights, doubled: doubled.weights, dq: gradient[0]!, dk: gradient[1]! };
+    });
+    const { weights, doubled, dq, dk } = (await run(params as never, queries, keys)) as unknown as Results;
+    const list = toNumbers(weights!);
+    list.forEach((w, i) => {
+      if (i % M === 2) expect(w).toBe(0);
+      expect(Number(doubled!.data[i])).toBeCloseTo(2 * w, 6);
+    });
+    for (let row = 0; row < B * N; row++)
+      expect(list.slice(row * M, row * M + M).reduce((a, c) => a + c)).toBeCloseTo(1, 5);
+    expect(toNumbers(dq!).some((g) => Math.abs(g) > 1e-4)).toBe(true);
+    const byKey = toNumbers(dk!);
+    for (let b = 0; b < B; b++)
+      expect(byKey.slice((b * M + 2) * D, (b * M + 3) * D).every((g) => g === 0)).toBe(true);
+  });
+
+  test("says which sequence does not fit", () => {
+    expect(() =>
+      attentionWithWeights(params as never, { queries: zeros([1, 2, 6]), keys: zeros([2, 3, 6]) }, { heads }),
+    ).toThrow("attention: keys has shape [2, 3, 6]: axis B is 2, but B of queries needs 1");
+  });
+});
