@@ -16,6 +16,7 @@ import {
   randomKey,
   setDefaultRuntime,
   type Tensor,
+  type Traced,
   uniformArray,
 } from "@concord/tensor";
 
@@ -84,16 +85,16 @@ async function train(device: Device, tell: (news: News) => void): Promise<void> 
     loss: (p, { image, text }: Batch) =>
       infoNCE(l2Normalize(mlp(p.image, image)), l2Normalize(mlp(p.text, text)), { temperature: 0.1 }),
   });
-  const embed = compile((p: typeof params, { image, text }: Batch) => ({
-    image: l2Normalize(mlp(p.image as never, image)),
-    text: l2Normalize(mlp(p.text as never, text)),
+  const embed = compile((p: Traced<typeof params>, { image, text }: Batch) => ({
+    image: l2Normalize(mlp(p.image, image)),
+    text: l2Normalize(mlp(p.text, text)),
   }));
 
   const began = performance.now();
   for (let step = 1; step <= STEPS; step++) {
     const { loss } = await trainer.step(pairs);
     if (step > 1 && step % STEPS_A_FRAME !== 0) continue;
-    const { image, text } = await embed(trainer.state().params as never, pairs);
+    const { image, text } = await embed(trainer.state().params, pairs);
     const points = Float32Array.from([...image.data, ...text.data] as number[]);
     tell({ kind: "step", step, steps: STEPS, loss, points });
   }

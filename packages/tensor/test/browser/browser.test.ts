@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bundle, type Files, readOrtFiles, serve } from "../../../../examples/browser-training/serve.ts";
+import { engineSize, exampleSize } from "../../../../examples/browser-training/sizes.ts";
 import type { Device } from "../../src/index.ts";
 import { runtime } from "../../src/runtime/node.ts";
 import { hasBrowser, launchBrowser } from "./browser.ts";
@@ -47,6 +48,14 @@ function losses(answer: Answer): TrainingReply {
   expect(answer.error).toBeUndefined();
   return answer.ok as TrainingReply;
 }
+
+/** Budgets of docs/runtimes.md: kilobytes after minifying and gzip. */
+const [ENGINE_KB, EXAMPLE_KB] = [150, 60];
+
+it("the engine bundles for browsers, within its budget", async () => {
+  expect((await engineSize()).gzipped / 1000).toBeLessThan(ENGINE_KB);
+  expect((await exampleSize()).gzipped / 1000).toBeLessThan(EXAMPLE_KB);
+});
 
 describe.skipIf(!hasBrowser)("the engine in a browser", () => {
   const expected = new Map<TrainingName, readonly number[]>();
