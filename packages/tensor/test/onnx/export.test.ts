@@ -32,7 +32,6 @@ import {
   toNumbers,
   transpose,
   where,
-  zeros,
 } from "../../src/index.ts";
 import type { ModelProto } from "../../src/onnx/onnx_pb.ts";
 import { ModelProtoSchema } from "../../src/onnx/onnx_pb.ts";

@@ -236,6 +236,15 @@ const cases: Case[] = [
     feeds: [x, numbers([2, 5, 4], 2)],
     attributes: { transB: 1, alpha: { float: 0.3 } },
   },
+  { op: "Einsum", feeds: [x, numbers([2, 5, 4], 2)], attributes: { equation: "bij, bkj -> bik" } },
+  { op: "Einsum", feeds: [x], attributes: { equation: "...i->..." } },
+  ...["zeros", "border", "reflection"].map(
+    (padding): Case => ({
+      op: "GridSample",
+      feeds: [image, numbers([2, 3, 5, 2], 8)],
+      attributes: { padding_mode: padding, align_corners: padding === "border" ? 1 : 0 },
+    }),
+  ),
   // Windows.
   {
     op: "Conv",

@@ -1,6 +1,7 @@
 import { formatShape } from "../../../core/errors.ts";
 import type { Tensor } from "../../../core/tensor.ts";
 import { add, mul } from "../../../ops/arithmetic.ts";
+import { einsum } from "../../../ops/einsum.ts";
 import { matmul } from "../../../ops/matmul.ts";
 import { expandDims, reshape, transpose } from "../../../ops/structure.ts";
 import type { NodeCall, OnnxLinear } from "../call.ts";
@@ -62,6 +63,13 @@ function gemm(call: NodeCall): Tensor {
 }
 
 export const linearOps: OpEntries = {
+  Einsum: {
+    attributes: ["equation"],
+    lazy: (call) => {
+      const equation = call.text("equation", "").replaceAll(" ", "");
+      return einsum(equation, ...call.inputs.map((_, i) => call.float(i)));
+    },
+  },
   Gemm: { attributes: ["alpha", "beta", "transA", "transB"], lazy: gemm },
   MatMul: { attributes: [], lazy: matmulOf },
 };

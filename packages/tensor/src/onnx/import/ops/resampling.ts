@@ -1,6 +1,7 @@
 import { isFloat, ndarray, toNumbers } from "../../../core/ndarray.ts";
 import { asTensor, type Tensor } from "../../../core/tensor.ts";
 import { gather } from "../../../ops/gather.ts";
+import { gridSample } from "../../../ops/grid-sample.ts";
 import type { AxisWeights } from "../../../ops/separable.ts";
 import { applySeparable } from "../../../ops/separable.ts";
 import type { NodeCall } from "../call.ts";
@@ -141,7 +142,26 @@ function resize(call: NodeCall): Tensor {
   return applySeparable(result, weights);
 }
 
+function sampleGrid(call: NodeCall): Tensor {
+  const mode = call.text("mode", call.version >= 20 ? "linear" : "bilinear");
+  if (!["linear", "bilinear", "nearest"].includes(mode)) call.fail(`mode '${mode}' is not supported`);
+  const padding = call.text("padding_mode", "zeros");
+  if (padding !== "zeros" && padding !== "border" && padding !== "reflection")
+    return call.fail(`padding_mode '${padding}' is unknown`);
+  return gridSample(call.float(0), call.float(1), {
+    mode: mode === "nearest" ? "nearest" : "linear",
+    padding,
+    alignCorners: call.int("align_corners", 0) !== 0,
+  });
+}
+
 export const resamplingOps: OpEntries = {
+  GridSample: {
+    attributes: ["align_corners", "mode", "padding_mode"],
+    since: 16,
+    note: "linear and nearest",
+    lazy: sampleGrid,
+  },
   Resize: {
     attributes: [
       "antialias",
