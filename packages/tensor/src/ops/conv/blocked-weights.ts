@@ -12,7 +12,9 @@ import {
   type Value,
 } from "../../onnx/nchwc.ts";
 import { asImages, channelsLast } from "./blocked.ts";
+import { adjointWeights } from "./columns.ts";
 import type { Border, ConvGeometry } from "./geometry.ts";
+import { adjoint } from "./geometry.ts";
 
 /*
  * The gradient of the weights is a convolution too, of x with dy as its kernel:
@@ -27,8 +29,8 @@ import type { Border, ConvGeometry } from "./geometry.ts";
  * convolution of its own.
  */
 
-/** Bytes of dy that one pass over it should touch: about half of a second-level cache. */
-const CACHE_BYTES = 1 << 20;
+/** Bytes of dy that one pass over it should touch: well within a second-level cache. */
+const CACHE_BYTES = 1 << 18;
 /** Blocks of filters that the kernels compute together. */
 const FILTER_BLOCKS = 4;
 
@@ -158,6 +160,16 @@ export function weightGradientBlocked(
   const { stride, dilation, padding } = geometry;
   const block = blockOf(graph);
   const positions = dy.shape.slice(2);
+  // The kernels are most efficient with many filters. At stride 1 x and dy may change places.
+  const [fewer, more] = [Math.ceil(filters / block), Math.ceil(channels / block)];
+  if (fewer < FILTER_BLOCKS && fewer < more && stride.every((step) => step === 1)) {
+    const exchanged = [channels, filters, ...kernel];
+    const back = adjoint(x.shape.slice(2), positions, kernel, geometry);
+    if (back.padding.flat().every((border) => border >= 0)) {
+      const name = weightGradientBlocked(graph, dy, x, exchanged, back);
+      return adjointWeights(graph, { name, dtype: dy.dtype, shape: exchanged }, 1).name;
+    }
+  }
   if (kernel.length === 2 && foldsRows(x.shape[0] as number, kernel, stride, block)) {
     // Rows become slices of one row.
     const sliced = (list: readonly number[]): number[] => list.toSpliced(-1, 0, 1);
