@@ -38,8 +38,10 @@ export interface ExportAxis {
   readonly maximum?: number;
 }
 
-export interface ExportOnnxOptions<P = Record<string, never>> {
-  readonly inputs: Readonly<Record<string, ExportInput>>;
+export type ExportInputs = Readonly<Record<string, ExportInput>>;
+
+export interface ExportOnnxOptions<P = Record<string, never>, I extends ExportInputs = ExportInputs> {
+  readonly inputs: I;
   /** Weights, a tree of arrays; they are stored as initializers under their paths. */
   readonly params?: P;
   readonly axes?: Readonly<Record<string, ExportAxis>>;
@@ -122,10 +124,16 @@ const OUTPUT = "out/";
 
 type Outputs = Tensor | Readonly<Record<string, Tensor>>;
 
+/** What is exported: gets the weights and the inputs as tensors, returns outputs by name, or one. */
+export type ExportFunction<P, I extends ExportInputs = ExportInputs> = (
+  params: Traced<P>,
+  inputs: { readonly [K in keyof I]: Tensor },
+) => Outputs;
+
 /** The graph of the function at one choice of sizes. */
-function trace<P>(
-  fn: (params: Traced<P>, inputs: Record<string, Tensor>) => Outputs,
-  options: ExportOnnxOptions<P>,
+function trace<P, I extends ExportInputs>(
+  fn: ExportFunction<P, I>,
+  options: ExportOnnxOptions<P, I>,
   params: { readonly tree: Traced<P>; readonly weights: readonly Weight[] },
   sizes: ReadonlyMap<string, number>,
 ): ModelProto {
@@ -133,7 +141,7 @@ function trace<P>(
     const sized = shape.map((n) => (typeof n === "string" ? (sizes.get(n) as number) : n));
     return [name, placeholder(name, { shape: sized, dtype })] as const;
   });
-  const result = fn(params.tree, Object.fromEntries(feeds));
+  const result = fn(params.tree, Object.fromEntries(feeds) as { [K in keyof I]: Tensor });
   const outputs = result instanceof Tensor ? { output: result } : result;
   const inputs = new Map([
     ...feeds.map(([name, tensor]): [string, Tensor] => [INPUT + name, tensor]),
@@ -294,9 +302,9 @@ function halve(graph: GraphProto): void {
   graph.node = [...casts, ...graph.node];
 }
 
-function makeModel<P>(
-  fn: (params: Traced<P>, inputs: Record<string, Tensor>) => Outputs,
-  options: ExportOnnxOptions<P>,
+function makeModel<P, I extends ExportInputs>(
+  fn: ExportFunction<P, I>,
+  options: ExportOnnxOptions<P, I>,
 ): ModelProto {
   const axes = openAxes(options);
   const params = placeWeights((options.params ?? {}) as P);
@@ -384,9 +392,9 @@ function encode(model: ModelProto): Uint8Array {
  * @param fn  gets the weights and the inputs as tensors, returns outputs by name, or one, which is called "output"
  * @throws OnnxExportError that names the node and the axis where anything else depends on an open axis
  */
-export function exportOnnx<P = Record<string, never>>(
-  fn: (params: Traced<P>, inputs: Record<string, Tensor>) => Outputs,
-  options: ExportOnnxOptions<P>,
+export function exportOnnx<P = Record<string, never>, const I extends ExportInputs = ExportInputs>(
+  fn: ExportFunction<P, I>,
+  options: ExportOnnxOptions<P, I>,
 ): Uint8Array {
   return encode(makeModel(fn, options));
 }
@@ -408,9 +416,9 @@ const PAGE = 4096;
  *
  * @param options.location  name of the second file, relative to the model's folder
  */
-export function exportOnnxWithData<P = Record<string, never>>(
-  fn: (params: Traced<P>, inputs: Record<string, Tensor>) => Outputs,
-  options: ExportOnnxOptions<P> & { readonly location: string },
+export function exportOnnxWithData<P = Record<string, never>, const I extends ExportInputs = ExportInputs>(
+  fn: ExportFunction<P, I>,
+  options: ExportOnnxOptions<P, I> & { readonly location: string },
 ): OnnxFiles {
   const model = makeModel(fn, options);
   const { initializer } = model.graph as GraphProto;
