@@ -1,6 +1,9 @@
 import type { Draft, Use, Uses } from "../../support/random-graph-draft.ts";
 
-/** A matrix [..., M, N] of moderate numbers plus a diagonal, which keeps it away from singular ones. */
+/**
+ * A matrix [..., M, N] of moderate numbers plus a diagonal, which keeps it away from singular ones. Different entries
+ * of the diagonal keep values apart, for where they coincide PyTorch has no gradient of its decompositions.
+ */
 function aroundDiagonal(draft: Draft, square: boolean, diagonal: (i: number) => number): string {
   const x = draft.tensor(
     (shape) => shape.length >= 2 && shape.length <= 3 && (!square || shape.at(-1) === shape.at(-2)),
@@ -19,7 +22,7 @@ function aroundDiagonal(draft: Draft, square: boolean, diagonal: (i: number) => 
 
 /** A symmetric matrix with eigenvalues of at least 1/2. */
 function positive(draft: Draft): string {
-  const x = aroundDiagonal(draft, true, () => 1);
+  const x = aroundDiagonal(draft, true, (i) => 1 + i / 2);
   const size = draft.along(x, -1);
   const data = Array.from({ length: size * size }, (_, i) => (i % (size + 1) === 0 ? 0.5 : 0));
   const square = draft.step("matmul", [x, x], { transposeB: true, transposeA: false, scale: 1 });
@@ -45,8 +48,7 @@ export const uses: Uses = {
     draft.step("triangularSolve", [a, b], { upper: draft.once(2), transpose: draft.once(2) });
   },
   orthogonalize: (draft) =>
-    draft.step("orthogonalize", [aroundDiagonal(draft, false, () => 2)], { iterations: 40 }),
-  // Gradients of vectors need values that are far apart.
+    draft.step("orthogonalize", [aroundDiagonal(draft, false, (i) => 2 + i)], { iterations: 40 }),
   symmetricEigen: (draft) => draft.steps("symmetricEigen", [aroundDiagonal(draft, true, (i) => 4 * i)]),
   svd: (draft) => draft.steps("svd", [aroundDiagonal(draft, false, (i) => 3 + 4 * i)]),
 };

@@ -20,6 +20,7 @@ export const uses: Uses = {
   max: reduction("max"),
   min: reduction("min"),
   logSumExp: reduction("logSumExp"),
+  sumSquares: reduction("sumSquares"),
   variance: reduction("variance"),
   norm: (draft) => {
     const x = draft.tensor();

@@ -20,7 +20,11 @@ export const uses: Uses = {
     // Where the size doubles, PyTorch's nearest takes every input twice, even for a scale of 2.4.
     const scaled = draft.once(2);
     const shape = scaled
-      ? { scale: space(draft, x).map(() => draft.pick(mode === "nearest" ? [0.7, 1.5, 2] : [0.7, 1.5, 2, 2.4])) }
+      ? {
+          scale: space(draft, x).map(() =>
+            draft.pick(mode === "nearest" ? [0.7, 1.5, 2] : [0.7, 1.5, 2, 2.4]),
+          ),
+        }
       : { size: space(draft, x).map(() => draft.integer(1, 6)) };
     const antialias = dimensions === 2 && mode !== "nearest" && draft.once(3);
     const corners = mode === "nearest" || antialias ? {} : { alignCorners: draft.once(2) };
