@@ -7,12 +7,7 @@ import { parseArgs } from "node:util";
 import { type NDArray, ndarray, normalArray, randomKey, zerosArray } from "@concord/tensor";
 import { GraphBuilder } from "../../packages/tensor/src/onnx/builder.ts";
 import type { Value } from "../../packages/tensor/src/onnx/nchwc.ts";
-import {
-  blockable,
-  convolveBlocked,
-  subpixel,
-  subpixelBlocked,
-} from "../../packages/tensor/src/ops/conv/blocked.ts";
+import { blockable, convolveBlocked } from "../../packages/tensor/src/ops/conv/blocked.ts";
 import {
   weightGradientBlocked,
   weightsBlockable,
@@ -30,11 +25,13 @@ import {
   outputSizes,
   unreached,
 } from "../../packages/tensor/src/ops/conv/geometry.ts";
+import { convolve } from "../../packages/tensor/src/ops/conv/lowering.ts";
 import {
   forwardStrategy,
   inputGradientStrategy,
   weightGradientStrategy,
 } from "../../packages/tensor/src/ops/conv/strategy.ts";
+import { subpixel, subpixelBlocked, subpixelPlain } from "../../packages/tensor/src/ops/conv/subpixel.ts";
 import { runtime } from "../../packages/tensor/src/runtime/node.ts";
 import { shapes } from "./shapes.ts";
 
@@ -83,7 +80,7 @@ function waysOf(product: Product, { x, w, y, geometry }: Problem): Record<string
   const unit = geometry.stride.every((step) => step === 1);
   const attributes = { strides: geometry.stride, pads: onnxPads(geometry.padding) };
   const back = unit ? adjoint(image, positions, kernel, geometry) : undefined;
-  const axes = unit || image.length > 2 ? undefined : subpixel(image, positions, kernel, geometry);
+  const parts = unit ? undefined : subpixel(image, positions, kernel, geometry);
   switch (product) {
     case "forward":
       return {
@@ -105,7 +102,14 @@ function waysOf(product: Product, { x, w, y, geometry }: Problem): Record<string
           back &&
           ((graph, a, b) => convolveBlocked(graph, { x: a, weights: adjointWeights(graph, b, 1) }, x, back)),
         subpixel:
-          axes && ((graph, a, b) => subpixelBlocked(graph, { x: a, weights: b }, x, axes, geometry.stride)),
+          parts &&
+          ((graph, a, b) => {
+            const operands = { x: a, weights: b };
+            if (image.length < 3) return subpixelBlocked(graph, operands, x, parts, geometry.stride);
+            return subpixelPlain(graph, operands, x, parts, geometry.stride, (...part) =>
+              convolve(graph, ...part),
+            );
+          }),
       };
     case "weight gradient":
       return {

@@ -57,7 +57,7 @@ export function weightsBlockable(
 ): boolean {
   const axis = kernel.length - 1;
   if (groups > 1 || (dilation[axis] !== 1 && kernel[axis] !== 1)) return false;
-  if (foldsRows(batch, kernel, stride, block)) return stride[0] === 1;
+  if (foldsRows(batch, kernel, stride, block)) return true;
   return batch / roundUp(batch, block) >= FILLED;
 }
 
@@ -148,6 +148,21 @@ function layerGradient(
   return { name: reshaped(graph, total, [blocks, ...size]), dtype: dy.dtype, shape: [blocks, ...size] };
 }
 
+/** Every `step`-th slice of [B, D, H, W, C] once `border` is added to its depth, from the first on. */
+function everySlice(graph: GraphBuilder, x: Value, border: Border, step: number): Value {
+  const whole = padded(graph, x, [[0, 0], border, [0, 0], [0, 0], [0, 0]]);
+  const [batch, depth, ...rest] = whole.shape as [number, number, ...number[]];
+  const parted = reshaped(graph, whole.name, [
+    batch,
+    depth / step,
+    step,
+    rest.reduce((product, n) => product * n, 1),
+  ]);
+  const first = graph.node("Slice", [parted, ...[[0], [1], [2]].map((list) => graph.int64s(list))]);
+  const shape = [batch, depth / step, ...rest];
+  return { name: reshaped(graph, first, shape), dtype: x.dtype, shape };
+}
+
 /** Gradient of the weights, [O, C, ...kernel], by blocked kernels. */
 export function weightGradientBlocked(
   graph: GraphBuilder,
@@ -206,9 +221,14 @@ export function weightGradientBlocked(
     const gradient: Value = { name: reshaped(graph, outer, folded), dtype: dy.dtype, shape: folded };
     layers = Array.from({ length: kernel[0] as number }, (_, layer) => {
       const front = (padding[0] as Border)[0] - layer * (dilation[0] as number);
+      const step = stride[0] as number;
+      const inDepth: Border = [front, slices * step - depth - front];
+      const inPlane = [fit(1, pitch), fit(2, width)];
       return layerGradient(
         graph,
-        { x: source, borders: [[0, 0], [front, slices - depth - front], fit(1, pitch), fit(2, width)] },
+        step === 1
+          ? { x: source, borders: [[0, 0], inDepth, ...inPlane] }
+          : { x: everySlice(graph, source, inDepth, step), borders: [[0, 0], [0, 0], ...inPlane] },
         gradient,
         [kernel[1] as number, kernel[2] as number],
         { stride: stride.slice(1), dilation: dilation.slice(1) },

@@ -5,7 +5,6 @@ import {
   blockOf,
   fitted,
   fromBlocked,
-  padded,
   reshaped,
   roundUp,
   toBlocked,
@@ -135,7 +134,11 @@ function kernelRow(graph: GraphBuilder, weights: Value, row: number): Value {
 }
 
 /** The result in blocked layout: an image, or the stacked slices of a volume. */
-function convolveStack(graph: GraphBuilder, { x, weights, bias }: Operands, geometry: ConvGeometry): string {
+export function convolveStack(
+  graph: GraphBuilder,
+  { x, weights, bias }: Operands,
+  geometry: ConvGeometry,
+): string {
   const { groups } = geometry;
   const depthwise = groups > 1 && weights.shape[1] === 1;
   const plainWeights = depthwise || (x.shape[1] as number) < blockOf(graph);
@@ -199,129 +202,4 @@ export function convolveBlocked(
     shape: [batch, filters, slices, pitch, width],
   };
   return fitted(graph, whole, 3, rows).name;
-}
-
-/** Along one axis: the taps of the kernel that reach the positions with the same rest modulo the stride. */
-interface Rest {
-  /** First tap, and their number; `stride` apart. */
-  readonly first: number;
-  readonly taps: number;
-  readonly padding: Border;
-}
-
-/**
- * A transposed convolution with a stride s as convolutions of stride 1. Position t of the result with rest e modulo s,
- * t = s·q + e, only meets the taps i ≡ e + p: those make a small kernel of its own, applied to dy at distance
- * m = (e + p - i) / s from q. The results for all rests alternate.
- */
-export interface Subpixel {
-  readonly rests: readonly (readonly Rest[])[];
-  /** Positions for each rest along each axis, before the end is cut. */
-  readonly positions: readonly number[];
-}
-
-/** Undefined where the decomposition does not fit. */
-export function subpixel(
-  image: readonly number[],
-  positions: readonly number[],
-  kernel: readonly number[],
-  { stride, padding, dilation, groups }: ConvGeometry,
-): Subpixel | undefined {
-  if (groups > 1 || dilation.some((gap) => gap > 1)) return undefined;
-  const counts = image.map((n, axis) => Math.ceil(n / (stride[axis] as number)));
-  const rests = image.map((_, axis) => {
-    const [step, size] = [stride[axis] as number, kernel[axis] as number];
-    const [before] = padding[axis] as Border;
-    return Array.from({ length: step }, (__, rest): Rest => {
-      const first = (rest + before) % step;
-      const taps = Math.max(0, Math.ceil((size - first) / step));
-      // Distances of dy: the first tap reaches furthest ahead.
-      const high = (rest + before - first) / step;
-      const low = high - taps + 1;
-      const rows = (counts[axis] as number) - (positions[axis] as number);
-      return { first, taps, padding: [-low, rows + high] };
-    });
-  });
-  const fits = rests.flat().every(({ taps, padding: [a, b] }) => taps > 0 && a >= 0 && b >= 0);
-  return fits ? { rests, positions: counts } : undefined;
-}
-
-/** The kernel of one rest: [O, C, ...kernel] to [C, O, ...taps]. */
-function restKernel(
-  graph: GraphBuilder,
-  weights: Value,
-  rests: readonly Rest[],
-  stride: readonly number[],
-): Value {
-  const [filters, channels] = weights.shape as [number, number];
-  const bounds = (list: readonly number[]): string => graph.int64s(list);
-  const last = rests.map(({ first, taps }, axis) => first + (taps - 1) * (stride[axis] as number));
-  // Backwards, as in every adjoint; the end counts from behind the first entry.
-  const ends = rests.map(({ first }, axis) => first - 1 - (weights.shape[axis + 2] as number));
-  const picked = graph.node("Slice", [
-    weights.name,
-    bounds(last),
-    bounds(ends),
-    bounds(rests.map((_, axis) => axis + 2)),
-    bounds(stride.map((step) => -step)),
-  ]);
-  const name = transposed(graph, picked, [1, 0, ...rests.map((_, axis) => axis + 2)]);
-  return { name, dtype: weights.dtype, shape: [channels, filters, ...rests.map(({ taps }) => taps)] };
-}
-
-/** Transposed convolution of lines or images with a stride, see `Subpixel`; to [B, C, ...image], in plain layout. */
-export function subpixelBlocked(
-  graph: GraphBuilder,
-  { x: dy, weights, bias }: Operands,
-  shape: readonly number[],
-  { rests, positions }: Subpixel,
-  stride: readonly number[],
-): string {
-  const block = blockOf(graph);
-  const [batch, channels, ...image] = shape as [number, number, ...number[]];
-  const blocks = Math.ceil(channels / block);
-  const combined = rests.reduce<Rest[][]>(
-    (list, axis) => list.flatMap((some) => axis.map((rest) => [...some, rest])),
-    [[]],
-  );
-  const parts = combined.map((some) => {
-    const y = convolveStack(
-      graph,
-      { x: dy, weights: restKernel(graph, weights, some, stride), bias },
-      {
-        groups: 1,
-        stride: stride.map(() => 1),
-        dilation: stride.map(() => 1),
-        padding: some.map(({ padding }) => padding),
-      },
-    );
-    return reshaped(graph, y, [1, batch, blocks, ...positions, block]);
-  });
-  const rank = positions.length;
-  const all = reshaped(graph, graph.node("Concat", parts, { axis: 0 }), [
-    ...stride,
-    batch,
-    blocks,
-    ...positions,
-    block,
-  ]);
-  const alternating = transposed(graph, all, [
-    rank,
-    rank + 1,
-    ...positions.flatMap((_, axis) => [rank + 2 + axis, axis]),
-    2 * rank + 2,
-  ]);
-  const wide = positions.map((n, axis) => n * (stride[axis] as number));
-  const rows = [batch, blocks * block, ...(rank === 1 ? [1] : []), ...wide];
-  const plain = fromBlocked(graph, reshaped(graph, alternating, rows), channels);
-  const whole: Value = {
-    name: rank === 1 ? reshaped(graph, plain, [batch, channels, ...wide]) : plain,
-    dtype: dy.dtype,
-    shape: [batch, channels, ...wide],
-  };
-  return padded(
-    graph,
-    whole,
-    whole.shape.map((n, axis): Border => [0, axis < 2 ? 0 : (image[axis - 2] as number) - n]),
-  ).name;
 }

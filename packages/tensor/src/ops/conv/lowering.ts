@@ -1,6 +1,6 @@
 import type { GraphBuilder } from "../../onnx/builder.ts";
 import { reshaped, type Value } from "../../onnx/nchwc.ts";
-import { convolveBlocked, type Operands, subpixel, subpixelBlocked } from "./blocked.ts";
+import { convolveBlocked, type Operands } from "./blocked.ts";
 import { weightGradientBlocked } from "./blocked-weights.ts";
 import {
   adjointWeights,
@@ -11,6 +11,7 @@ import {
 import type { ConvGeometry } from "./geometry.ts";
 import { adjoint, onnxPads, unreached } from "./geometry.ts";
 import { forwardStrategy, inputGradientStrategy, weightGradientStrategy } from "./strategy.ts";
+import { subpixel, subpixelBlocked, subpixelPlain } from "./subpixel.ts";
 
 function withBias(graph: GraphBuilder, y: string, bias: Value | undefined, rank: number): string {
   if (!bias) return y;
@@ -61,7 +62,11 @@ export function inputGradient(
     case "subpixel": {
       const parts = subpixel(image, positions, kernel, geometry);
       if (!parts) throw new Error("a strategy was chosen that does not exist for this convolution");
-      return subpixelBlocked(graph, operands, shape, parts, stride);
+      if (graph.target.blockedConv && image.length < 3)
+        return subpixelBlocked(graph, operands, shape, parts, stride);
+      return subpixelPlain(graph, operands, shape, parts, stride, (part, size, unit) =>
+        convolve(graph, part, size, unit),
+      );
     }
     case "plain":
       return graph.node("ConvTranspose", [dy.name, weights.name, ...(bias ? [bias.name] : [])], {

@@ -1,10 +1,11 @@
 import { sizeOf } from "../../core/ndarray.ts";
 import type { Spec } from "../../core/tensor.ts";
 import type { BlockedKernels, GraphTarget } from "../../onnx/builder.ts";
-import { blockable, subpixel } from "./blocked.ts";
+import { blockable } from "./blocked.ts";
 import { weightsBlockable } from "./blocked-weights.ts";
 import type { ConvGeometry } from "./geometry.ts";
 import { adjoint } from "./geometry.ts";
+import { subpixel } from "./subpixel.ts";
 
 /*
  * The choices below are those that bench/convolution measured to be fastest; its README holds the table. In short:
@@ -57,13 +58,15 @@ export function inputGradientStrategy(
   if (dy.dtype !== "float32") return "columns";
   const [filters, , ...kernel] = weights.shape as [number, number, ...number[]];
   const exchanged = [shape[1] as number, filters / geometry.groups, ...kernel];
-  if (!blockedConv || !worthwhile(blockedConv, exchanged, dy.shape)) return "plain";
+  const blocked = blockedConv && worthwhile(blockedConv, exchanged, dy.shape) ? blockedConv : undefined;
   const [image, positions] = [shape.slice(2), dy.shape.slice(2)];
-  if (geometry.stride.every((step) => step === 1)) {
-    const back = adjoint(image, positions, kernel, geometry);
-    return blockable(dy.shape, exchanged, back, blockedConv.block) ? "adjoint" : "plain";
-  }
-  return image.length < 3 && subpixel(image, positions, kernel, geometry) ? "subpixel" : "plain";
+  const volume = image.length === 3;
+  if (!blocked && !volume) return "plain";
+  if (geometry.stride.some((step) => step > 1))
+    return subpixel(image, positions, kernel, geometry) ? "subpixel" : "plain";
+  const back = adjoint(image, positions, kernel, geometry);
+  if (volume) return back.padding.flat().every((border) => border >= 0) ? "adjoint" : "plain";
+  return blocked && blockable(dy.shape, exchanged, back, blocked.block) ? "adjoint" : "plain";
 }
 
 /** The gradient of w, which has the given shape. */

@@ -1,0 +1,196 @@
+import type { GraphBuilder } from "../../onnx/builder.ts";
+import { blockOf, fromBlocked, padded, reshaped, transposed, type Value } from "../../onnx/nchwc.ts";
+import { convolveStack, type Operands } from "./blocked.ts";
+import type { Border, ConvGeometry } from "./geometry.ts";
+
+/** Along one axis: the taps of the kernel that reach the positions with the same rest modulo the stride. */
+interface Rest {
+  /** First tap, and their number; `stride` apart. */
+  readonly first: number;
+  readonly taps: number;
+  readonly padding: Border;
+}
+
+/**
+ * A transposed convolution with a stride s as convolutions of stride 1. Position t of the result with rest e modulo s,
+ * t = s·q + e, only meets the taps i ≡ e + p: those make a small kernel of its own, applied to dy at distance
+ * m = (e + p - i) / s from q. The results for all rests alternate.
+ */
+export interface Subpixel {
+  readonly rests: readonly (readonly Rest[])[];
+  /** Positions for each rest along each axis, before the end is cut. */
+  readonly positions: readonly number[];
+}
+
+/** Undefined where the decomposition does not fit. */
+export function subpixel(
+  image: readonly number[],
+  positions: readonly number[],
+  kernel: readonly number[],
+  { stride, padding, dilation, groups }: ConvGeometry,
+): Subpixel | undefined {
+  if (groups > 1 || dilation.some((gap) => gap > 1)) return undefined;
+  const counts = image.map((n, axis) => Math.ceil(n / (stride[axis] as number)));
+  const rests = image.map((_, axis) => {
+    const [step, size] = [stride[axis] as number, kernel[axis] as number];
+    const [before] = padding[axis] as Border;
+    return Array.from({ length: step }, (__, rest): Rest => {
+      const first = (rest + before) % step;
+      const taps = Math.max(0, Math.ceil((size - first) / step));
+      // Distances of dy: the first tap reaches furthest ahead.
+      const high = (rest + before - first) / step;
+      const low = high - taps + 1;
+      const rows = (counts[axis] as number) - (positions[axis] as number);
+      return { first, taps, padding: [-low, rows + high] };
+    });
+  });
+  const fits = rests.flat().every(({ taps, padding }) => taps > 0 && padding.every((border) => border >= 0));
+  return fits ? { rests, positions: counts } : undefined;
+}
+
+/** The kernel of one rest: [O, C, ...kernel] to [C, O, ...taps]. */
+function restKernel(
+  graph: GraphBuilder,
+  weights: Value,
+  rests: readonly Rest[],
+  stride: readonly number[],
+): Value {
+  const [filters, channels] = weights.shape as [number, number];
+  const bounds = (list: readonly number[]): string => graph.int64s(list);
+  const last = rests.map(({ first, taps }, axis) => first + (taps - 1) * (stride[axis] as number));
+  // Backwards, as in every adjoint; the end counts from behind the first entry.
+  const ends = rests.map(({ first }, axis) => first - 1 - (weights.shape[axis + 2] as number));
+  const picked = graph.node("Slice", [
+    weights.name,
+    bounds(last),
+    bounds(ends),
+    bounds(rests.map((_, axis) => axis + 2)),
+    bounds(stride.map((step) => -step)),
+  ]);
+  const name = transposed(graph, picked, [1, 0, ...rests.map((_, axis) => axis + 2)]);
+  return { name, dtype: weights.dtype, shape: [channels, filters, ...rests.map(({ taps }) => taps)] };
+}
+
+/** The rests along all axes together, the last axis fastest. */
+function combinations(rests: Subpixel["rests"]): Rest[][] {
+  return rests.reduce<Rest[][]>(
+    (list, axis) => list.flatMap((some) => axis.map((rest) => [...some, rest])),
+    [[]],
+  );
+}
+
+function unitGeometry(rests: readonly Rest[]): ConvGeometry {
+  const ones = rests.map(() => 1);
+  return { groups: 1, stride: ones, dilation: ones, padding: rests.map(({ padding }) => padding) };
+}
+
+/** Cuts [B, C, ...wide] at the far end. */
+function cutTo(graph: GraphBuilder, x: Value, shape: readonly number[]): string {
+  return padded(
+    graph,
+    x,
+    x.shape.map((n, axis): Border => [0, (shape[axis] as number) - n]),
+  ).name;
+}
+
+/** Transposed convolution with a stride, see `Subpixel`, to `shape` = [B, C, ...image], all in plain layout. */
+export function subpixelPlain(
+  graph: GraphBuilder,
+  { x: dy, weights, bias }: Operands,
+  shape: readonly number[],
+  { rests, positions }: Subpixel,
+  stride: readonly number[],
+  convolve: (operands: Operands, shape: readonly number[], geometry: ConvGeometry) => string,
+): string {
+  const [batch, channels] = shape as [number, number];
+  const combined = combinations(rests);
+  const kernels = combined.map((some) => restKernel(graph, weights, some, stride));
+  const rank = positions.length;
+  const axes = positions.map((_, axis) => axis);
+  let all: string;
+  let order: number[];
+  if (rests.flat().every(({ taps, padding }) => taps === 1 && padding[0] === 0 && padding[1] === 0)) {
+    // Windows that do not overlap: one product for all rests.
+    const count = kernels.length * channels;
+    const names = kernels.map(({ name }) => name);
+    const together: Value = {
+      name: graph.node("Concat", names, { axis: 0 }),
+      dtype: dy.dtype,
+      shape: [count, dy.shape[1] as number, ...stride.map(() => 1)],
+    };
+    const repeated = bias && {
+      ...bias,
+      name: graph.node(
+        "Concat",
+        names.map(() => bias.name),
+        { axis: 0 },
+      ),
+      shape: [count],
+    };
+    const geometry = unitGeometry(combined[0] as Rest[]);
+    const y = convolve({ x: dy, weights: together, bias: repeated }, [batch, count, ...positions], geometry);
+    all = reshaped(graph, y, [batch, ...stride, channels, ...positions]);
+    order = [0, rank + 1, ...axes.flatMap((axis) => [rank + 2 + axis, 1 + axis])];
+  } else {
+    const parts = combined.map((some, i) => {
+      const operands = { x: dy, weights: kernels[i] as Value, bias };
+      const y = convolve(operands, [batch, channels, ...positions], unitGeometry(some));
+      return reshaped(graph, y, [1, batch, channels, ...positions]);
+    });
+    all = reshaped(graph, graph.node("Concat", parts, { axis: 0 }), [
+      ...stride,
+      batch,
+      channels,
+      ...positions,
+    ]);
+    order = [rank, rank + 1, ...axes.flatMap((axis) => [rank + 2 + axis, axis])];
+  }
+  const wide = [batch, channels, ...positions.map((n, axis) => n * (stride[axis] as number))];
+  const name = reshaped(graph, transposed(graph, all, order), wide);
+  return cutTo(graph, { name, dtype: dy.dtype, shape: wide }, shape);
+}
+
+/** Transposed convolution of lines or images with a stride, see `Subpixel`; to [B, C, ...image], in plain layout. */
+export function subpixelBlocked(
+  graph: GraphBuilder,
+  { x: dy, weights, bias }: Operands,
+  shape: readonly number[],
+  { rests, positions }: Subpixel,
+  stride: readonly number[],
+): string {
+  const block = blockOf(graph);
+  const [batch, channels] = shape as [number, number];
+  const blocks = Math.ceil(channels / block);
+  const combined = combinations(rests);
+  const parts = combined.map((some) => {
+    const y = convolveStack(
+      graph,
+      { x: dy, weights: restKernel(graph, weights, some, stride), bias },
+      unitGeometry(some),
+    );
+    return reshaped(graph, y, [1, batch, blocks, ...positions, block]);
+  });
+  const rank = positions.length;
+  const all = reshaped(graph, graph.node("Concat", parts, { axis: 0 }), [
+    ...stride,
+    batch,
+    blocks,
+    ...positions,
+    block,
+  ]);
+  const alternating = transposed(graph, all, [
+    rank,
+    rank + 1,
+    ...positions.flatMap((_, axis) => [rank + 2 + axis, axis]),
+    2 * rank + 2,
+  ]);
+  const wide = positions.map((n, axis) => n * (stride[axis] as number));
+  const rows = [batch, blocks * block, ...(rank === 1 ? [1] : []), ...wide];
+  const plain = fromBlocked(graph, reshaped(graph, alternating, rows), channels);
+  const whole: Value = {
+    name: rank === 1 ? reshaped(graph, plain, [batch, channels, ...wide]) : plain,
+    dtype: dy.dtype,
+    shape: [batch, channels, ...wide],
+  };
+  return cutTo(graph, whole, shape);
+}
