@@ -116,6 +116,19 @@ async function checkWebGpu(): Promise<void> {
   }
 }
 
+async function startChecked(device: "cpu" | "webgpu", threads: number, assets?: string): Promise<Runtime> {
+  if (device === "webgpu") await checkWebGpu();
+  try {
+    return await start(device, threads, assets);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const advice =
+      "The files ort-wasm-*.mjs and ort-wasm-*.wasm of onnxruntime-web must be served at `assets`, and a content " +
+      "security policy must allow 'wasm-unsafe-eval' and workers of the own origin.";
+    throw new DeviceError(device, reason, advice, { cause: error });
+  }
+}
+
 /** See `openRuntime` in default.ts. */
 export async function openRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
   const device = parseDevice(options.device ?? "cpu", "device");
@@ -132,16 +145,14 @@ export async function openRuntime(options: RuntimeOptions = {}): Promise<Runtime
     }
     return known.runtime;
   }
-  if (device === "webgpu") await checkWebGpu();
-  const runtime = start(device, threads, assets).catch((error: unknown) => {
-    const reason = error instanceof Error ? error.message : String(error);
-    const advice =
-      "The files ort-wasm-*.mjs and ort-wasm-*.wasm of onnxruntime-web must be served at `assets`, and a content " +
-      "security policy must allow 'wasm-unsafe-eval' and workers of the own origin.";
-    throw new DeviceError(device, reason, advice, { cause: error });
-  });
+  const runtime = startChecked(device, threads, assets);
   opened.set(device, { threads, assets, runtime });
-  return runtime;
+  try {
+    return await runtime;
+  } catch (error) {
+    opened.delete(device);
+    throw error;
+  }
 }
 
 /** See `availableDevices` in default.ts. Starts nothing: what a device downloads is large. */
