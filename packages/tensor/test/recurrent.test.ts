@@ -159,6 +159,22 @@ describe.each([
     expect(toNumbers(first.last).slice(3 * width, 4 * width)).toEqual(new Array(width).fill(0));
   });
 
+  test.each(["float32", "float64"] as const)("ends in 0 without steps, %s", async (dtype) => {
+    const [x, w, u] = [ones([2, 3, 4], dtype), ones([gates * 5, 4], dtype), ones([gates * 5, 5], dtype)];
+    const start = ones([3, 5], dtype);
+    const options = { initial: start, initialCell: start, lengths: tensor([0, 0, 2], { dtype: "int32" }) };
+    const result = layer(x, { inputWeights: w, recurrentWeights: u }, options);
+    const found = await evaluate(result);
+    for (const array of [found.last, ...("lastCell" in found ? [found.lastCell as NDArray] : [])]) {
+      expect(toNumbers(array).slice(0, 10)).toEqual(new Array(10).fill(0));
+      expect(
+        toNumbers(array)
+          .slice(10)
+          .every((value) => value !== 0),
+      ).toBe(true);
+    }
+  });
+
   test("runs in the kernel in float32", async () => {
     const nodes = await nodesOf((...inputs) => layer(inputs[0]!, weightsOf(inputs)).states, inputsOf(gates));
     expect(nodes).toContain(name.toUpperCase());

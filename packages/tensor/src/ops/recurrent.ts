@@ -3,7 +3,7 @@ import { DTypeError, formatShape, ShapeError } from "../core/errors.ts";
 import type { TensorLike } from "../core/tensor.ts";
 import { asTensor, checkDType, type Tensor } from "../core/tensor.ts";
 import { treeEntries, treeMap } from "../core/tree.ts";
-import { maximum, sub } from "./arithmetic.ts";
+import { greater, maximum, sub, where } from "./arithmetic.ts";
 import { zeros } from "./create.ts";
 import { takeAlong } from "./gather.ts";
 import { gruDirection } from "./recurrent-gru.ts";
@@ -35,7 +35,7 @@ export interface RecurrentOptions {
   readonly initial?: Tensor;
   /**
    * int32 [B]: number of valid steps of each sequence, 0 to T. Hidden states beyond are 0, the last state is that of
-   * the last valid step, and reading backwards starts there.
+   * the last valid step, and reading backwards starts there. A sequence of length 0 ends in 0.
    */
   readonly lengths?: TensorLike;
 }
@@ -185,10 +185,11 @@ export function lstm(
   const initialCell = prepared.statesOf("initialCell", options.initialCell);
   const results = directions.map(({ inputs, reverse }, k) => {
     const start = [initial[k] as Tensor, initialCell[k] as Tensor];
-    const [states, lastCell] = lstmDirection(
-      [prepared.x, ...inputs, ...start, ...(lengths ? [lengths] : [])],
-      { reverse },
-    ) as [Tensor, Tensor];
+    const [states, cell] = lstmDirection([prepared.x, ...inputs, ...start, ...(lengths ? [lengths] : [])], {
+      reverse,
+    }) as [Tensor, Tensor];
+    // Kernels differ in what they return for a sequence without steps.
+    const lastCell = lengths ? where(expandDims(greater(lengths, 0), 1), cell, 0) : cell;
     return { states, lastCell, last: lastOf(states, reverse, lengths) };
   });
   return {
