@@ -4,13 +4,32 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript-reader";
 import { describe, expect, test } from "vitest";
-import { programOf } from "./support/document-code.ts";
+import { fragmentsOf, programOf } from "./support/document-code.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const pages = readdirSync(join(root, "docs")).filter((name) => name.endsWith(".md"));
+const textOf = (name: string): string => readFileSync(join(root, "docs", name), "utf8");
+
+/** Pages that show fragments, with declarations of the names that the fragments take as given. */
+const FRAGMENTS: Readonly<Record<string, string>> = {
+  "onnx.md": `
+    import type { ExportInputs, Key, NDArray, Tensor, Traced } from "@concord/tensor";
+    import type { LoraParams } from "@concord/nn";
+    declare const params: Record<string, NDArray>;
+    declare const encode: (p: Traced<Record<string, NDArray>>, ids: Tensor, mask: Tensor) => Tensor;
+    declare const image: Tensor;
+    declare const key: Key;
+    declare const trained: LoraParams;
+    declare const inputs: ExportInputs;`,
+  "runtimes.md": `
+    import type { Tensor } from "@concord/tensor";
+    declare const fn: (x: Tensor) => Tensor;`,
+};
+
+/** The code of every other page that has some, as one module each. */
 const programs = new Map(
   pages.flatMap((name) => {
-    const code = programOf(readFileSync(join(root, "docs", name), "utf8"));
+    const code = name in FRAGMENTS ? "" : programOf(textOf(name));
     return code === "" ? [] : [[name, code] as const];
   }),
 );
@@ -31,11 +50,14 @@ describe("the code of the documents", () => {
     const base = ts.readConfigFile(join(root, "tsconfig.base.json"), ts.sys.readFile).config.compilerOptions;
     const given = { ...base, customConditions: ["source"], noEmit: true, noUnusedLocals: false };
     const { options } = ts.convertCompilerOptionsFromJson(given, root);
+    const modules = [
+      ...programs,
+      ...Object.entries(FRAGMENTS).flatMap(([name, context]) =>
+        fragmentsOf(textOf(name), context).map((code, i) => [`${name}.${i}`, code] as const),
+      ),
+    ];
     const files = new Map(
-      [...programs].map(([name, code]) => [
-        join(root, "examples", name.replace(/\.md$/, ".doc.ts")),
-        `${code}\nexport {};\n`,
-      ]),
+      modules.map(([name, code]) => [join(root, "examples", `${name}.ts`), `${code}\nexport {};\n`]),
     );
     const host = ts.createCompilerHost(options);
     const { fileExists, readFile, getSourceFile } = host;

@@ -35,3 +35,19 @@ export function additionsOf(page: string): DocumentFile[] {
     path !== undefined && appended ? [{ path, content: code }] : [],
   );
 }
+
+const IMPORT = /^import [\s\S]*? from "[^"]+";$/gm;
+
+/**
+ * The blocks of a page that shows fragments, each as a module of its own: with the imports of the page up to there, and
+ * the declarations of what stands outside the fragments.
+ */
+export function fragmentsOf(page: string, context: string): string[] {
+  let imports = "";
+  return blocks(page)
+    .filter(({ path, language }) => path === undefined && language === "ts")
+    .map(({ code }) => {
+      imports += `${[...code.matchAll(IMPORT)].join("\n")}\n`;
+      return `${imports}${context}\nexport async function fragment() {\n${code.replaceAll(IMPORT, "")}}\n`;
+    });
+}

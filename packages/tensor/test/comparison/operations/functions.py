@@ -10,6 +10,11 @@ def by_division(rounding):
     return lambda a, b: a - b * torch.div(a, b, rounding_mode=rounding)
 
 
+def hard_sigmoid(x):
+    """As F.hardsigmoid, whose gradient rounds 1 / 6 to float32."""
+    return torch.where(x.abs() < 3, x / 6 + 0.5, (x > 0).to(x.dtype))
+
+
 def prelu(inputs, attributes):
     x, slope = inputs
     if slope.numel() > 1 and x.dim() > 1:
@@ -29,8 +34,7 @@ OPERATIONS = {
     "celu": lambda inputs, a: F.celu(inputs[0], a.get("alpha", 1)),
     "silu": unary(F.silu),
     "mish": unary(F.mish),
-    # The gradient of F.hardsigmoid rounds 1 / 6 to float32.
-    "hardSigmoid": unary(lambda x: torch.clamp(x / 6 + 0.5, 0, 1)),
+    "hardSigmoid": unary(hard_sigmoid),
     "hardSwish": unary(F.hardswish),
     # As Concord, with the gradient 1 on the bounds themselves, where F.hardtanh has 0.
     "hardTanh": unary(lambda x: torch.clamp(x, -1, 1)),
