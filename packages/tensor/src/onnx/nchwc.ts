@@ -100,10 +100,13 @@ export function blockedWeights(graph: GraphBuilder, weights: Value, plainInput =
   const channels = plainInput ? c : roundUp(c, block);
   const filled = fitted(graph, fitted(graph, weights, 0, filters), 1, channels);
   const shape = [filters, channels, rows, columns];
-  const parted = plainInput
-    ? reshaped(graph, filled.name, [filters / block, block, channels, rows, columns])
-    : reshaped(graph, filled.name, [filters / block, block, channels / block, block, rows, columns]);
-  const ordered = transposed(graph, parted, plainInput ? [0, 2, 3, 4, 1] : [0, 2, 4, 5, 3, 1]);
+  const taps = rows * columns;
+  // The reorderings of activations serve here too; they are several times as fast as Transpose.
+  const parted = [filters / block, block, channels, taps];
+  const byFilter = reshaped(graph, filled.name, parted);
+  let ordered = toBlocked(graph, { name: byFilter, dtype: weights.dtype, shape: parted });
+  if (!plainInput && taps > 1)
+    ordered = blockRows(graph, ordered, [(filters / block) * (channels / block), block, taps * block]);
   return { name: reshaped(graph, ordered, shape), dtype: weights.dtype, shape };
 }
 

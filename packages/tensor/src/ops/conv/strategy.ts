@@ -79,5 +79,8 @@ export function weightGradientStrategy(
 ): "columns" | "blocked" {
   if (x.dtype !== "float32" || !blockedConv) return "columns";
   if (!weightsBlockable(x.shape[0] as number, shape.slice(2), geometry, blockedConv.block)) return "columns";
+  // Windows that hardly overlap make few columns.
+  const overlap = sizeOf(shape.slice(2)) / sizeOf(geometry.stride);
+  if (overlap < 2 && blockedConv.leastWork !== 0) return "columns";
   return worthwhile(blockedConv, shape, dy.shape) ? "blocked" : "columns";
 }
