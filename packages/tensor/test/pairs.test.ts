@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
-import type { Tensor } from "../src/index.ts";
+import { runtime } from "#runtime";
+import type { NDArray, Tensor } from "../src/index.ts";
 import {
+  add,
   compile,
   gradients,
   mul,
@@ -34,6 +36,21 @@ describe("pairLogSumExp", () => {
     expectClose("slope", toNumbers(found.slope), toNumbers(expected.slope), 1e-5);
     await both.close();
     await alone.close();
+  });
+
+  test("gives the same where the runtime has standard operators only", async () => {
+    const plain = { ...runtime, target: { ...runtime.target, contribOps: false } };
+    const slopes = (x: Tensor, y: Tensor) => {
+      const { rows, columns } = pairLogSumExp(x, y, { blockRows: 4 });
+      return gradients(add(sum(rows), mul(sum(columns), 2)), [x, y]);
+    };
+    const [standard, fused] = [compile(slopes, { runtime: plain }), compile(slopes, { runtime })];
+    const [found, expected] = [await standard(a, b), await fused(a, b)];
+    found.forEach((x, i) => {
+      expectClose("slope", toNumbers(x), toNumbers(expected[i] as NDArray), 1e-6);
+    });
+    await standard.close();
+    await fused.close();
   });
 
   test("computes columns only where they are needed", async () => {

@@ -121,7 +121,9 @@ export class Descent<P> {
 
   /** Sets the sums of gradients to zero. */
   clearSums(): void {
-    for (const { data } of this.#sums.current.values()) data.fill(0 as never);
+    for (const { data } of this.#sums.current.values())
+      if (data instanceof BigInt64Array) data.fill(0n);
+      else data.fill(0);
   }
 
   /** The results by which a graph adds to the sums. */
