@@ -1,7 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { importOnnx, ndarray, toNumbers } from "../../src/index.ts";
-import { TensorProtoSchema } from "../../src/onnx/onnx_pb.ts";
+import type { ModelProto } from "../../src/onnx/onnx_pb.ts";
+import { FunctionProtoSchema, TensorProtoSchema } from "../../src/onnx/onnx_pb.ts";
 import type { GraphInput } from "./support.ts";
 import { bytesOf, expectSameAsOrt, graphOf, modelOf, numbers, runLayer } from "./support.ts";
 
@@ -97,6 +98,77 @@ describe("control flow that follows from shapes", () => {
     const layer = await importOnnx(bytesOf(modelOf(graph)));
     expect(() => layer.apply({}, { x: numbers([3]) })).toThrow(
       /node 'choice' \(If, opset 17\): its condition depends on the data/,
+    );
+  });
+});
+
+describe("functions of the model", () => {
+  const own = "pkg.own";
+  /** scaled(a) = max(a · factor, 0) + inner(a), inner(b) = b²; the factor is an attribute. */
+  function model(): ModelProto {
+    const graph = graphOf({
+      nodes: [
+        { op: "scaled", domain: own, inputs: ["x"], outputs: ["h"], attributes: { factor: { float: 2 } } },
+        { op: "scaled", domain: own, inputs: ["h"], outputs: ["y"], attributes: { factor: { float: -1 } } },
+      ],
+      inputs: { x: { shape: ["n", 3] } },
+      outputs: ["y"],
+    });
+    const body = graphOf({
+      nodes: [
+        { op: "Constant", inputs: [], outputs: ["f"], attributes: { value_float: { float: 0 } } },
+        { op: "Mul", inputs: ["a", "f"], outputs: ["m"] },
+        { op: "Relu", inputs: ["m"], outputs: ["r"] },
+        { op: "inner", domain: own, inputs: ["a"], outputs: ["s"] },
+        { op: "Add", inputs: ["r", "s"], outputs: ["result"] },
+      ],
+      outputs: [],
+    });
+    const [factor] = body.node[0]?.attribute ?? [];
+    if (factor) Object.assign(factor, { f: 0, refAttrName: "factor" });
+    const inner = graphOf({ nodes: [{ op: "Mul", inputs: ["b", "b"], outputs: ["m"] }], outputs: [] });
+    const result = modelOf(graph, 17, { [own]: 1 });
+    const opsetImport = result.opsetImport;
+    result.functions = [
+      create(FunctionProtoSchema, {
+        name: "scaled",
+        domain: own,
+        input: ["a"],
+        output: ["result"],
+        attribute: ["factor"],
+        node: body.node,
+        opsetImport,
+      }),
+      create(FunctionProtoSchema, {
+        name: "inner",
+        domain: own,
+        input: ["b"],
+        output: ["m"],
+        node: inner.node,
+        opsetImport,
+      }),
+    ];
+    return result;
+  }
+
+  it("are put in place of their calls", async () => {
+    await expectSameAsOrt(bytesOf(model()), { x: numbers([2, 3]) });
+  });
+
+  it("must not call themselves, nor need another opset", async () => {
+    const endless = model();
+    const [first] = endless.functions;
+    const call = first?.node.find(({ opType }) => opType === "inner");
+    if (call) call.opType = "scaled";
+    await expect(importOnnx(bytesOf(endless))).rejects.toThrow(
+      /'scaled' is called within 16 others|more than 200000/,
+    );
+    const other = model();
+    const inner = other.functions[1];
+    const [entry] = inner?.opsetImport ?? [];
+    if (inner && entry) inner.opsetImport = [{ ...entry, version: 13n }];
+    await expect(importOnnx(bytesOf(other))).rejects.toThrow(
+      /function 'inner' is of opset 13 of '', the model of 17/,
     );
   });
 });

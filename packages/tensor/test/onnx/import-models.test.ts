@@ -1,6 +1,11 @@
 import { describe, expect, it } from "vitest";
 import type { NDArray, OnnxLayer, Tensor } from "../../src/index.ts";
 import { add, compile, grad, importOnnx, mul, ndarray, sum, toNumbers } from "../../src/index.ts";
+import { memoryReader } from "../../src/onnx/import/files.ts";
+import { fuse } from "../../src/onnx/import/fuse.ts";
+import { defaultOnnxLimits } from "../../src/onnx/import/limits.ts";
+import { parseModel, readModel } from "../../src/onnx/import/model.ts";
+import { needed } from "../../src/onnx/import/trace.ts";
 import { distance, expectSameAsOrt, fixture, fixtures, numbers, recorded, runLayer } from "./support.ts";
 
 const models = [
@@ -140,6 +145,37 @@ describe("models exported by PyTorch", () => {
       /weight 'words.weight' is float32 \[29, 16\], got float32 \[2, 2\]/,
     );
     expect(() => layer.apply({ nothing: 1 }, feeds)).toThrow(/no weight 'nothing'/);
+  });
+});
+
+describe("chains of nodes that are one operation", () => {
+  async function operators(name: string, wanted?: readonly string[]): Promise<string[]> {
+    const parsed = parseModel(await fixture(`${name}.onnx`), defaultOnnxLimits);
+    const { graph } = await readModel(parsed, defaultOnnxLimits, memoryReader({}));
+    const outputs = wanted ?? graph.outputs;
+    return needed(fuse(graph, outputs), outputs).map(({ op }) => op);
+  }
+  const count = (list: readonly string[], op: string): number => list.filter((one) => one === op).length;
+
+  it.each([
+    ["vit", 5, 2],
+    ["bert-unfolded", 5, 2],
+    ["clip-text", 5, 0],
+    ["shapes", 0, 2],
+  ] as const)("%s has %i layer norms and %i GELUs", async (name, norms, gelus) => {
+    const found = await operators(name);
+    expect([count(found, "LayerNormalization"), count(found, "Gelu"), count(found, "Erf")]).toEqual([
+      norms,
+      gelus,
+      0,
+    ]);
+  });
+
+  it("stay apart where a value within is wanted", async () => {
+    const parsed = parseModel(await fixture("vit.onnx"), defaultOnnxLimits);
+    const wanted = parsed.graph?.node.find(({ opType }) => opType === "Erf")?.output[0] as string;
+    const found = await operators("vit", [wanted, "embedding"]);
+    expect([count(found, "Gelu"), count(found, "Erf")]).toEqual([1, 1]);
   });
 });
 

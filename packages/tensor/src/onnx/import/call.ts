@@ -36,6 +36,10 @@ export interface Trace {
   readonly limits: OnnxLimits;
   readonly weights: Map<Tensor, WeightOrigin>;
   readonly linear: LinearHook | undefined;
+  /** Results of convolutions, and how each is computed with a factor and a shift for each channel drawn into it. */
+  readonly convolutions: Map<Tensor, (factor: Tensor, shift: Tensor) => Tensor>;
+  /** How many nodes read a value of the outermost graph. */
+  readonly uses: ReadonlyMap<string, number>;
   /** Runs a subgraph: values of its inputs, and of the graphs around by name. */
   readonly subgraph: (graph: ImportGraph, inputs: readonly Value[], call: NodeCall) => (Value | undefined)[];
   /** Counts a node that is translated. */

@@ -1,4 +1,5 @@
 import { memoryReader, openModel } from "./files.ts";
+import { inlineFunctions } from "./functions.ts";
 import type { OnnxLayer, Trainable } from "./layer.ts";
 import { makeLayer } from "./layer.ts";
 import type { OnnxLimits } from "./limits.ts";
@@ -48,7 +49,9 @@ export async function importOnnx(
     typeof source === "string"
       ? await openModel(source, limits)
       : { bytes: source, external: memoryReader(options.externalData ?? {}) };
-  const model = await readModel(parseModel(bytes, limits), limits, external);
+  const proto = parseModel(bytes, limits);
+  inlineFunctions(proto, limits);
+  const model = await readModel(proto, limits, external);
   checkSupported(model.graph, options.outputs ?? model.graph.outputs);
   return makeLayer(model, { trainable: options.trainable ?? "all", outputs: options.outputs, limits });
 }

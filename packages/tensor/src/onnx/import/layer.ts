@@ -6,6 +6,7 @@ import { asTensor, constant, Tensor } from "../../core/tensor.ts";
 import { cast } from "../../ops/arithmetic.ts";
 import type { LinearHook, Value } from "./call.ts";
 import { OnnxImportError } from "./errors.ts";
+import { fuse } from "./fuse.ts";
 import type { OnnxLimits } from "./limits.ts";
 import type { ImportGraph, ImportModel, ImportNode, OnnxValueInfo } from "./model.ts";
 import { needed, traceGraph } from "./trace.ts";
@@ -153,8 +154,8 @@ function outputNames(
 
 /** Makes a checked model a layer. */
 export function makeLayer(model: ImportModel, { trainable, outputs, limits }: LayerOptions): OnnxLayer {
-  const { graph } = model;
-  const names = outputNames(model, graph, outputs);
+  const names = outputNames(model, model.graph, outputs);
+  const graph = fuse(model.graph, names);
   const nodes = needed(graph, names);
   const read = new Set([...nodes.flatMap(({ inputs, captured }) => [...inputs, ...captured]), ...names]);
   const [fixed, running] = [usedAt(nodes, settings), usedAt(nodes, statistics)];

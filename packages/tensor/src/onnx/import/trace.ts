@@ -87,10 +87,16 @@ export function traceGraph(
   let [visited, folded] = [0, 0];
   const origins = new Map<Tensor, WeightOrigin>();
   for (const [name, weight] of weights) origins.set(weight, { name, weight, transposed: false });
+  const nodes = needed(graph, wanted);
+  const uses = new Map<string, number>();
+  for (const name of [...nodes.flatMap(({ inputs, captured }) => [...inputs, ...captured]), ...wanted])
+    uses.set(name, (uses.get(name) ?? 0) + 1);
   const trace: Trace = {
     limits,
     weights: origins,
     linear,
+    convolutions: new Map(),
+    uses,
     visit: () => {
       if (++visited > limits.nodes)
         throw new OnnxImportError(`importOnnx: more than ${limits.nodes} nodes are to be run (limits.nodes)`);
@@ -118,6 +124,6 @@ export function traceGraph(
     },
   };
   const scope = new Map(values);
-  for (const node of needed(graph, wanted)) runNode(node, scope, trace);
+  for (const node of nodes) runNode(node, scope, trace);
   return wanted.map((name) => scope.get(name));
 }

@@ -43,6 +43,10 @@ function batchNormalization(call: NodeCall): Tensor {
   checkVectors(call, x.shape[1] as number, [gain, bias, average, variance]);
   const factor = div(gain, sqrt(add(variance, call.floatAttribute("epsilon", 1e-5))));
   const shift = sub(bias, mul(average, factor));
+  // A convolution that nothing else reads takes both into its weights, and their gradients with them: two passes over
+  // the activations less on the way there, and more on the way back.
+  const drawnIn = call.trace.uses.get(call.node.inputs[0] ?? "") === 1 && call.trace.convolutions.get(x);
+  if (drawnIn) return drawnIn(factor, shift);
   return add(mul(x, alongChannels(factor, x.rank)), alongChannels(shift, x.rank));
 }
 

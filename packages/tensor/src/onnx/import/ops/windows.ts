@@ -1,7 +1,7 @@
 import { formatShape } from "../../../core/errors.ts";
 import { ndarray } from "../../../core/ndarray.ts";
 import { asTensor, type Tensor } from "../../../core/tensor.ts";
-import { mul } from "../../../ops/arithmetic.ts";
+import { add, mul } from "../../../ops/arithmetic.ts";
 import type { Border } from "../../../ops/conv.ts";
 import {
   conv1d,
@@ -21,6 +21,7 @@ import {
 } from "../../../ops/pool.ts";
 import { max, mean } from "../../../ops/reduce.ts";
 import { pad } from "../../../ops/shape.ts";
+import { reshape } from "../../../ops/structure.ts";
 import type { NodeCall } from "../call.ts";
 import type { OpEntries } from "./entry.ts";
 
@@ -83,8 +84,19 @@ function conv(call: NodeCall): Tensor {
   const [x, weights, bias] = [call.float(0), call.float(1), call.optional(2)];
   const apply = forRank(call, convolutions, x);
   const { stride, dilation, padding } = windowOf(call, x, weights.shape.slice(2));
-  const groups = call.int("group", 1);
-  return apply(x, weights, { stride, dilation, padding, groups, ...(bias && { bias }) });
+  const options = { stride, dilation, padding, groups: call.int("group", 1) };
+  const y = apply(x, weights, { ...options, ...(bias && { bias }) });
+  call.trace.convolutions.set(y, (factor, shift) => {
+    const scaled = mul(
+      weights,
+      reshape(
+        factor,
+        weights.shape.map((_, axis) => (axis === 0 ? -1 : 1)),
+      ),
+    );
+    return apply(x, scaled, { ...options, bias: bias ? add(mul(bias, factor), shift) : shift });
+  });
+  return y;
 }
 
 /** Sizes of a transposed convolution's borders where its output size is given instead. */
