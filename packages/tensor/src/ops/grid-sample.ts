@@ -7,6 +7,7 @@ import { add, cast, equal, greater, less, logicalAnd, mul, neg, sub, where } fro
 import { ones, zeros } from "./create.ts";
 import { nodesOf } from "./elementwise.ts";
 import { gather, segmentSum } from "./gather.ts";
+import { emitSampleRows } from "./grid-sample-rows.ts";
 import { abs, floor } from "./math.ts";
 import { matmul } from "./matmul.ts";
 import { clampMax, clampMin, isNan, mod, round } from "./numeric.ts";
@@ -146,6 +147,9 @@ function product(factors: readonly Tensor[]): Tensor {
   return factors.slice(1).reduce((result, factor) => mul(result, factor), factors[0] as Tensor);
 }
 
+/** From this many channels on, volumes are sampled by rows of channels. */
+const ROW_CHANNELS = 6;
+
 /** Values [B, C, P] of x [B, C, ...] at places [B, P, D] between -1 and 1. */
 const sampleOp = defineUnitOp<SampleAttributes>({
   name: "gridSample",
@@ -159,13 +163,21 @@ const sampleOp = defineUnitOp<SampleAttributes>({
     const reach = reachOf(attributes);
     const known = emit("Where", emit("IsNaN", grid as string), -reach, grid as string);
     const finite = emit("Min", emit("Max", known, -reach), reach);
+    const { mode, padding, alignCorners } = attributes;
+    if (
+      mode === "linear" &&
+      padding !== "reflection" &&
+      shape.length === 5 &&
+      (shape[1] as number) >= ROW_CHANNELS
+    )
+      return [emitSampleRows(graph, x as string, finite, { padding, alignCorners }, inputs as [Spec, Spec])];
     const lines = shape.slice(3).map(() => 1);
     const [batch, points, axes] = places as [number, number, number];
     const shaped = graph.node("Reshape", [finite, graph.int64s([batch, ...lines, points, axes])]);
     const y = graph.node("GridSample", [x as string, shaped], {
-      mode: attributes.mode,
-      padding_mode: attributes.padding,
-      align_corners: Number(attributes.alignCorners),
+      mode,
+      padding_mode: padding,
+      align_corners: Number(alignCorners),
     });
     return [graph.node("Reshape", [y, graph.int64s((outputs[0] as Spec).shape)])];
   },
@@ -175,11 +187,12 @@ const sampleOp = defineUnitOp<SampleAttributes>({
     const pixels = toRows(x);
     const dy = toRows(cotangents[0] as Tensor);
     const corners = cornersOf(grid, x.shape.slice(2), attributes);
-    const spread = corners.map(({ rows, along }) => {
+    const spread = corners.reduce<Tensor | undefined>((sum, { rows, along }) => {
       const share = reshape(product(along.map(({ share }) => share)), [-1, 1]);
-      return segmentSum(mul(dy, share), rows, pixels.shape[0] as number);
-    });
-    const dx = fromRows(total(spread), x.shape);
+      const part = segmentSum(mul(dy, share), rows, pixels.shape[0] as number);
+      return sum ? add(sum, part) : part;
+    }, undefined);
+    const dx = fromRows(spread as Tensor, x.shape);
     if (attributes.mode === "nearest") return [dx, null];
     const projections = corners.map(({ rows }) => {
       const projected = mul(gather(pixels, rows), dy);
@@ -242,7 +255,7 @@ function checkPlaces(operation: string, x: Tensor, places: Tensor, name: string)
  *
  * The gradient flows to the image and, with mode `linear`, to the grid. It visits the 2^D neighbours of all places one
  * after another; for each, memory of about twice the size of the result is in use (for the sums at repeated pixels
- * four times, their positions being 64-bit). Forward, nothing but the result is made.
+ * four times, their positions being 64-bit). Forward, no more than three times the result is in use.
  *
  * @param x     [B, C, H, W] or [B, C, D, H, W]; integers and booleans with mode `nearest` only
  * @param grid  [B, ..., 2] or [B, ..., 3] with any axes between: x, y (and z) of each place, x along the last axis of
