@@ -17,7 +17,7 @@ export function buildReference(): {
   readonly undocumented: readonly string[];
 } {
   const pages = collectPages(root, PACKAGES);
-  const files = new Map(pages.map((page) => [page.path, pageOf(page)]));
+  const files = new Map(pages.map((page) => [page.path, pageOf(page, pages)]));
   files.set("README.md", indexOf(pages));
   const undocumented = pages.flatMap(({ source, entries }) =>
     entries

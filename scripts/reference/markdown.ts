@@ -4,44 +4,64 @@ import type { DocComment } from "./doc-comment.ts";
 const HEADER = "<!-- Written by `npm run docs` from the doc comments in the source. -->\n";
 
 /** Text of a doc comment as Markdown: blocks of lines that are indented become code. */
-function prose(text: string): string {
+function prose(text: string, link: Link): string {
   return text
     .split(/\n\n+/)
     .map((block) => {
       const lines = block.split("\n");
       return lines.every((line) => line.startsWith("  "))
         ? ["```text", ...lines.map((line) => line.slice(2)), "```"].join("\n")
-        : block;
+        : link(block);
     })
     .join("\n\n")
     .replaceAll("```\n\n```text\n", "\n");
 }
 
-function table(params: DocComment["params"]): string {
-  const rows = params.map(({ name, text }) => `| \`${name}\` | ${text.replaceAll("|", "\\|")} |`);
+type Link = (text: string) => string;
+
+/** Makes links of the names of entries in backticks, as seen from a page. */
+function linksOf(page: Page, pages: readonly Page[]): Link {
+  const paths = new Map<string, string>();
+  const own = (other: Page): number => Number(other.package === page.package);
+  for (const other of [...pages].sort((a, b) => own(a) - own(b)))
+    for (const { name } of other.entries) paths.set(name, other.path);
+  const up = "../".repeat(page.path.split("/").length - 1);
+  return (text) =>
+    text.replace(/`(\w+)`/g, (whole, name) => {
+      const path = paths.get(name);
+      if (path === undefined) return whole;
+      return `[${whole}](${path === page.path ? "" : up + path}#${anchor(name)})`;
+    });
+}
+
+function table(params: DocComment["params"], link: Link): string {
+  const rows = params.map(({ name, text }) => `| \`${name}\` | ${link(text).replaceAll("|", "\\|")} |`);
   return ["| argument | |", "| --- | --- |", ...rows].join("\n");
 }
 
-function section({ name, signature, doc }: Entry): string {
+function section({ name, signature, doc }: Entry, link: Link): string {
   return [
     `## ${name}`,
     `\`\`\`typescript\n${signature}\n\`\`\``,
-    ...(doc?.description ? [prose(doc.description)] : []),
-    ...(doc && doc.params.length > 0 ? [table(doc.params)] : []),
-    ...(doc?.returns ? [`**Returns** ${doc.returns}`] : []),
-    ...(doc?.throws ?? []).map((text) => `**Throws** ${text}`),
+    ...(doc?.description ? [prose(doc.description, link)] : []),
+    ...(doc && doc.params.length > 0 ? [table(doc.params, link)] : []),
+    ...(doc?.returns ? [`**Returns** ${link(doc.returns)}`] : []),
+    ...(doc?.throws ?? []).map((text) => `**Throws** ${link(text)}`),
     ...(doc?.source ? [`**Source** ${doc.source}`] : []),
   ].join("\n\n");
 }
 
 /** The page of one source file. */
-export function pageOf({ source, path, entries }: Page): string {
-  const up = "../".repeat(path.split("/").length + 1);
+export function pageOf(page: Page, pages: readonly Page[]): string {
+  const { source, path, entries } = page;
+  const up = "../".repeat(path.split("/").length - 1);
+  const link = linksOf(page, pages);
   const title = `# ${source
     .replace(/^packages\//, "")
     .replace("/src/", ": ")
     .replace(/\.ts$/, "")}`;
-  return `${[HEADER + title, `[Source](${up}${source}) · [Index](${"../".repeat(path.split("/").length - 1)}README.md)`, ...entries.map(section)].join("\n\n")}\n`;
+  const places = `[Source](${up}../../${source}) · [Index](${up}README.md)`;
+  return `${[HEADER + title, places, ...entries.map((entry) => section(entry, link))].join("\n\n")}\n`;
 }
 
 /** First sentence of a description, on one line. */
