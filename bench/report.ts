@@ -17,8 +17,8 @@ function milliseconds(value: number): string {
 
 function ratio({ ratio: toConcord }: EngineResult): string {
   if (!toConcord) return "-";
-  const [low, high] = toConcord.rounds.map((value) => value.toFixed(2));
-  return low === high ? toConcord.medians.toFixed(2) : `${toConcord.medians.toFixed(2)} (${low} to ${high})`;
+  const [low, high] = toConcord.range.map((value) => value.toFixed(2));
+  return low === high ? toConcord.median.toFixed(2) : `${toConcord.median.toFixed(2)} (${low} to ${high})`;
 }
 
 const name: Column = { title: "engine", value: (engine) => engine.name };

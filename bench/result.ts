@@ -21,8 +21,11 @@ export interface EngineResult {
   /** Milliseconds a step. */
   readonly minimum: number;
   readonly median: number;
-  /** Median over Concord's median, and the same within each round: smallest and largest. Null without Concord. */
-  readonly ratio: { readonly medians: number; readonly rounds: readonly [number, number] } | null;
+  /**
+   * Median over Concord's median within each round that both took part in: the median of these, the smallest and the
+   * largest. Null without Concord.
+   */
+  readonly ratio: { readonly median: number; readonly range: readonly [number, number] } | null;
   readonly gflops: number;
   /** Share of the machine's matrix product peak. */
   readonly utilisation: number;
@@ -103,7 +106,7 @@ function ratioTo(concord: EngineRecord | undefined, record: EngineRecord): Engin
     { length: shared },
     (_, i) => median(record.rounds[i] ?? []) / median(concord.rounds[i] ?? []),
   );
-  return { medians: median(record.rounds.flat()) / median(concord.rounds.flat()), rounds: range(perRound) };
+  return { median: median(perRound), range: range(perRound) };
 }
 
 export function machineNow(): BenchmarkResult["machine"] {
