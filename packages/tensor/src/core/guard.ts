@@ -1,6 +1,6 @@
 import { add, cast } from "../ops/arithmetic.ts";
 import { sum } from "../ops/structure.ts";
-import { formatShape, NonFiniteError, type NonFiniteTensor } from "./errors.ts";
+import { NonFiniteError, type NonFiniteTensor } from "./errors.ts";
 import type { CompiledGraph, Feeds } from "./graph.ts";
 import { compileGraph } from "./graph.ts";
 import { allocateLike } from "./leaves.ts";
@@ -136,10 +136,15 @@ export async function nonFiniteError(
 ): Promise<NonFiniteError> {
   const first = await firstNonFinite(graph, feeds, results);
   const found = first
-    ? `The first is ${first.description}, ${formatShape(first.shape)}: ${first.entries} of ${sizeOf(first.shape)} entries.`
+    ? `The first is ${first.description}: ${first.entries} of ${sizeOf(first.shape)} entries.`
     : "Repeating the step did not show where from.";
+  const named = labels
+    .slice(0, 4)
+    .map((label) => `'${label}'`)
+    .join(", ");
+  const more = labels.length > 4 ? ` and ${labels.length - 4} more` : "";
   return new NonFiniteError(
-    `${graph.name}: NaN or infinity in step ${step}, in ${labels.map((label) => `'${label}'`).join(", ")}. ${found} ` +
+    `${graph.name}: NaN or infinity in step ${step}, in ${named}${more}. ${found} ` +
       "The state is that of before the step.",
     { step, results: labels, ...(first && { first }) },
   );

@@ -1,8 +1,10 @@
 /** Deep enough to leave the engine from an operation that is made of others. */
 const FRAMES = 10;
 
-/** Where the engine's own code lies; frames there are not the caller's. */
-const ENGINE = decodeURIComponent(new URL("..", import.meta.url).pathname);
+/** Where the engine's own code lies; frames there are not the caller's. Unknown when bundled with the caller's code. */
+const ENGINE = /\/core\/origin\.[jt]s(\?|$)/.test(import.meta.url)
+  ? decodeURIComponent(new URL("..", import.meta.url).pathname)
+  : undefined;
 
 /** V8, which captures a stack without writing it out. Other engines have `stack` only. */
 interface StackCapture {
@@ -40,6 +42,7 @@ export class Origin {
 
 /** Places of a stack that lie outside the engine and the platform, innermost first. */
 export function callerFrames(stack: string): string[] {
+  if (ENGINE === undefined) return [];
   return stack.split("\n").flatMap((line) => {
     const place = /(?:^\s*at |\(|@)((?:[a-z]+:\/\/)?[^()]*?:\d+:\d+)\)?\s*$/i.exec(line)?.[1];
     if (place === undefined || place.startsWith("node:")) return [];
@@ -69,6 +72,7 @@ export function withOrigin<T>(origin: Origin | undefined, make: () => T): T {
 export function currentOrigin(below?: unknown): Origin {
   if (inherited) return inherited;
   const captured: { readonly stack?: string } = {};
+  if (ENGINE === undefined) return new Origin(captured);
   if (!capture.captureStackTrace) return new Origin(new Error());
   const limit = capture.stackTraceLimit;
   capture.stackTraceLimit = FRAMES;

@@ -92,9 +92,9 @@ export function setEvaluator(evaluate: Evaluator): void {
 
 /** What a node is and where it was applied. */
 export function describeNode({ source, outputs, origin }: GraphNode): string {
-  if (source.kind === "input") return `input '${source.name}'`;
-  if (source.kind === "constant") return "a constant";
   const results = outputs.map(({ dtype, shape }) => `${dtype} ${formatShape(shape)}`).join(", ");
+  if (source.kind === "input") return `input '${source.name}' (${results})`;
+  if (source.kind === "constant") return `a constant (${results})`;
   const role = origin?.gradientOf ? ` in the gradient of '${origin.gradientOf}'` : "";
   const place = origin?.place;
   return `'${source.op.name}' (result ${results})${role}${place ? `, applied at ${place}` : ""}`;
