@@ -6,7 +6,7 @@ import { asTensor, checkDType, defineUnitOp, type Tensor } from "../core/tensor.
 import { add, cast, equal, greater, less, logicalAnd, mul, neg, sub, where } from "./arithmetic.ts";
 import { ones, zeros } from "./create.ts";
 import { nodesOf } from "./elementwise.ts";
-import { gather, segmentSum } from "./gather.ts";
+import { gather, scatterAddAlong, segmentSum, takeAlong } from "./gather.ts";
 import { emitSampleRows } from "./grid-sample-rows.ts";
 import { abs, floor } from "./math.ts";
 import { matmul } from "./matmul.ts";
@@ -139,6 +139,18 @@ function fromRows(rows: Tensor, shape: readonly number[]): Tensor {
   return reshape(transpose(reshape(rows, [batch, sizeOf(space), channels]), [0, 2, 1]), shape);
 }
 
+/** Rows of [N, C] at indices. Rows of one number have a much faster kernel of their own. */
+function takeRows(table: Tensor, rows: Tensor): Tensor {
+  if (table.shape[1] !== 1) return gather(table, rows);
+  return reshape(takeAlong(reshape(table, [-1]), rows, 0), [-1, 1]);
+}
+
+/** Sums of rows [M, C] at indices of [N, C]: the transpose of `takeRows`. */
+function sumRows(values: Tensor, rows: Tensor, count: number): Tensor {
+  if (values.shape[1] !== 1) return segmentSum(values, rows, count);
+  return reshape(scatterAddAlong(reshape(values, [-1]), rows, [count], 0), [count, 1]);
+}
+
 function total(terms: readonly Tensor[]): Tensor {
   return terms.slice(1).reduce((result, term) => add(result, term), terms[0] as Tensor);
 }
@@ -189,13 +201,13 @@ const sampleOp = defineUnitOp<SampleAttributes>({
     const corners = cornersOf(grid, x.shape.slice(2), attributes);
     const spread = corners.reduce<Tensor | undefined>((sum, { rows, along }) => {
       const share = reshape(product(along.map(({ share }) => share)), [-1, 1]);
-      const part = segmentSum(mul(dy, share), rows, pixels.shape[0] as number);
+      const part = sumRows(mul(dy, share), rows, pixels.shape[0] as number);
       return sum ? add(sum, part) : part;
     }, undefined);
     const dx = fromRows(spread as Tensor, x.shape);
     if (attributes.mode === "nearest") return [dx, null];
     const projections = corners.map(({ rows }) => {
-      const projected = mul(gather(pixels, rows), dy);
+      const projected = mul(takeRows(pixels, rows), dy);
       return reshape(x.shape[1] === 1 ? projected : sum(projected, { axes: -1 }), [batch, points]);
     });
     const dGrid = Array.from({ length: axes }, (_, axis) =>
@@ -216,7 +228,7 @@ const sampleOp = defineUnitOp<SampleAttributes>({
 function sampleNearest(x: Tensor, grid: Tensor, attributes: SampleAttributes): Tensor {
   const [{ rows, along }] = cornersOf(grid, x.shape.slice(2), attributes) as [Corner];
   const inside = greater(reshape(product(along.map(({ share }) => share)), [-1, 1]), 0);
-  const found = gather(toRows(x), rows);
+  const found = takeRows(toRows(x), rows);
   const kept = x.dtype === "bool" ? logicalAnd(inside, found) : where(inside, found, zeros([], x.dtype));
   return fromRows(kept, [...x.shape.slice(0, 2), grid.shape[1] as number]);
 }
