@@ -30,7 +30,7 @@ import { adjoint } from "./geometry.ts";
  */
 
 /** Bytes of dy that one pass over it should touch: well within a second-level cache. */
-const CACHE_BYTES = 1 << 18;
+const CACHE_BYTES = 1 << 19;
 /** Blocks of filters that the kernels compute together. */
 const FILTER_BLOCKS = 4;
 

@@ -1,5 +1,14 @@
+import { sizeOf } from "../../core/ndarray.ts";
 import type { GraphBuilder } from "../../onnx/builder.ts";
-import { blockOf, fromBlocked, padded, reshaped, transposed, type Value } from "../../onnx/nchwc.ts";
+import {
+  blockOf,
+  fromBlocked,
+  padded,
+  reshaped,
+  toBlocked,
+  transposed,
+  type Value,
+} from "../../onnx/nchwc.ts";
 import { convolveStack, type Operands } from "./blocked.ts";
 import type { Border, ConvGeometry } from "./geometry.ts";
 
@@ -93,61 +102,36 @@ function cutTo(graph: GraphBuilder, x: Value, shape: readonly number[]): string 
   ).name;
 }
 
-/** Transposed convolution with a stride, see `Subpixel`, to `shape` = [B, C, ...image], all in plain layout. */
-export function subpixelPlain(
+/** Results of the rests in blocked order, [...rests, B, C / b, ...positions, b], to [B, C, ...image] in plain order. */
+function alternate(
   graph: GraphBuilder,
-  { x: dy, weights, bias }: Operands,
+  parts: readonly string[],
   shape: readonly number[],
-  { rests, positions }: Subpixel,
+  positions: readonly number[],
   stride: readonly number[],
-  convolve: (operands: Operands, shape: readonly number[], geometry: ConvGeometry) => string,
 ): string {
+  const block = blockOf(graph);
   const [batch, channels] = shape as [number, number];
-  const combined = combinations(rests);
-  const kernels = combined.map((some) => restKernel(graph, weights, some, stride));
+  const blocks = Math.ceil(channels / block);
   const rank = positions.length;
-  const axes = positions.map((_, axis) => axis);
-  let all: string;
-  let order: number[];
-  if (rests.flat().every(({ taps, padding }) => taps === 1 && padding[0] === 0 && padding[1] === 0)) {
-    // Windows that do not overlap: one product for all rests.
-    const count = kernels.length * channels;
-    const names = kernels.map(({ name }) => name);
-    const together: Value = {
-      name: graph.node("Concat", names, { axis: 0 }),
-      dtype: dy.dtype,
-      shape: [count, dy.shape[1] as number, ...stride.map(() => 1)],
-    };
-    const repeated = bias && {
-      ...bias,
-      name: graph.node(
-        "Concat",
-        names.map(() => bias.name),
-        { axis: 0 },
-      ),
-      shape: [count],
-    };
-    const geometry = unitGeometry(combined[0] as Rest[]);
-    const y = convolve({ x: dy, weights: together, bias: repeated }, [batch, count, ...positions], geometry);
-    all = reshaped(graph, y, [batch, ...stride, channels, ...positions]);
-    order = [0, rank + 1, ...axes.flatMap((axis) => [rank + 2 + axis, 1 + axis])];
-  } else {
-    const parts = combined.map((some, i) => {
-      const operands = { x: dy, weights: kernels[i] as Value, bias };
-      const y = convolve(operands, [batch, channels, ...positions], unitGeometry(some));
-      return reshaped(graph, y, [1, batch, channels, ...positions]);
-    });
-    all = reshaped(graph, graph.node("Concat", parts, { axis: 0 }), [
-      ...stride,
-      batch,
-      channels,
-      ...positions,
-    ]);
-    order = [rank, rank + 1, ...axes.flatMap((axis) => [rank + 2 + axis, axis])];
-  }
-  const wide = [batch, channels, ...positions.map((n, axis) => n * (stride[axis] as number))];
-  const name = reshaped(graph, transposed(graph, all, order), wide);
-  return cutTo(graph, { name, dtype: dy.dtype, shape: wide }, shape);
+  const each = [1, batch, blocks, ...positions, block];
+  const together = graph.node(
+    "Concat",
+    parts.map((part) => reshaped(graph, part, each)),
+    { axis: 0 },
+  );
+  const all = reshaped(graph, together, [...stride, ...each.slice(1)]);
+  const mixed = transposed(graph, all, [
+    rank,
+    rank + 1,
+    ...positions.flatMap((_, axis) => [rank + 2 + axis, axis]),
+    2 * rank + 2,
+  ]);
+  const wide = positions.map((n, axis) => n * (stride[axis] as number));
+  const rows = [batch, blocks * block, sizeOf(wide.slice(0, -1)), wide.at(-1) as number];
+  const plain = fromBlocked(graph, reshaped(graph, mixed, rows), channels);
+  const whole = [batch, channels, ...wide];
+  return cutTo(graph, { name: reshaped(graph, plain, whole), dtype: "float32", shape: whole }, shape);
 }
 
 /** Transposed convolution of lines or images with a stride, see `Subpixel`; to [B, C, ...image], in plain layout. */
@@ -158,39 +142,49 @@ export function subpixelBlocked(
   { rests, positions }: Subpixel,
   stride: readonly number[],
 ): string {
-  const block = blockOf(graph);
-  const [batch, channels] = shape as [number, number];
-  const blocks = Math.ceil(channels / block);
-  const combined = combinations(rests);
-  const parts = combined.map((some) => {
-    const y = convolveStack(
+  const parts = combinations(rests).map((some) =>
+    convolveStack(
       graph,
       { x: dy, weights: restKernel(graph, weights, some, stride), bias },
       unitGeometry(some),
-    );
-    return reshaped(graph, y, [1, batch, blocks, ...positions, block]);
+    ),
+  );
+  return alternate(graph, parts, shape, positions, stride);
+}
+
+/** As `subpixelBlocked` for any number of axes and any kernels: `convolve` computes the parts in plain layout. */
+export function subpixelPlain(
+  graph: GraphBuilder,
+  { x: dy, weights, bias }: Operands,
+  shape: readonly number[],
+  { rests, positions }: Subpixel,
+  stride: readonly number[],
+  convolve: (operands: Operands, shape: readonly number[], geometry: ConvGeometry) => string,
+): string {
+  const [batch, channels] = shape as [number, number];
+  const parts = combinations(rests).map((some) => {
+    const operands = { x: dy, weights: restKernel(graph, weights, some, stride), bias };
+    return convolve(operands, [batch, channels, ...positions], unitGeometry(some));
   });
+  const count = sizeOf(positions);
+  if (graph.target.blockedConv) {
+    // Runs of a whole block are exchanged much faster than single numbers.
+    const blocked = parts.map((name) => {
+      const flat = [batch, channels, 1, count];
+      return toBlocked(graph, { name: reshaped(graph, name, flat), dtype: dy.dtype, shape: flat });
+    });
+    return alternate(graph, blocked, shape, positions, stride);
+  }
   const rank = positions.length;
-  const all = reshaped(graph, graph.node("Concat", parts, { axis: 0 }), [
-    ...stride,
-    batch,
-    blocks,
-    ...positions,
-    block,
-  ]);
-  const alternating = transposed(graph, all, [
-    rank,
-    rank + 1,
-    ...positions.flatMap((_, axis) => [rank + 2 + axis, axis]),
-    2 * rank + 2,
-  ]);
-  const wide = positions.map((n, axis) => n * (stride[axis] as number));
-  const rows = [batch, blocks * block, ...(rank === 1 ? [1] : []), ...wide];
-  const plain = fromBlocked(graph, reshaped(graph, alternating, rows), channels);
-  const whole: Value = {
-    name: rank === 1 ? reshaped(graph, plain, [batch, channels, ...wide]) : plain,
-    dtype: dy.dtype,
-    shape: [batch, channels, ...wide],
-  };
-  return cutTo(graph, whole, shape);
+  const each = [1, batch, channels, ...positions];
+  const together = graph.node(
+    "Concat",
+    parts.map((part) => reshaped(graph, part, each)),
+    { axis: 0 },
+  );
+  const all = reshaped(graph, together, [...stride, ...each.slice(1)]);
+  const order = [rank, rank + 1, ...positions.flatMap((_, axis) => [rank + 2 + axis, axis])];
+  const wide = [batch, channels, ...positions.map((n, axis) => n * (stride[axis] as number))];
+  const name = reshaped(graph, transposed(graph, all, order), wide);
+  return cutTo(graph, { name, dtype: dy.dtype, shape: wide }, shape);
 }
