@@ -1,3 +1,6 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import type { ExportOnnxOptions, NDArray, Tensor } from "../../src/index.ts";
@@ -215,6 +218,23 @@ describe("the file", () => {
     expect(distance(results[0]?.y as NDArray, y as NDArray)).toBe(0);
     const layer = await importOnnx(model, { externalData: { "model.bin": data } });
     expect(toNumbers(layer.params.weight as NDArray)).toEqual(toNumbers(params.weight));
+  });
+
+  it("reads its own second file back by path", async () => {
+    const params = { weight: numbers([40, 30], 2), bias: numbers([30], 3) };
+    const options = { inputs: { x: { shape: ["batch", 40] } }, params, location: "weights/model.bin" };
+    const { model, data } = exportOnnxWithData(dense as never, options);
+    const folder = await mkdtemp(join(tmpdir(), "export-"));
+    try {
+      await mkdir(join(folder, "weights"));
+      await writeFile(join(folder, "model.onnx"), model);
+      await writeFile(join(folder, "weights", "model.bin"), data);
+      const layer = await importOnnx(join(folder, "model.onnx"));
+      for (const name of ["weight", "bias"] as const)
+        expect(toNumbers(layer.params[name] as NDArray)).toEqual(toNumbers(params[name]));
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
   });
 
   it("says so when weights do not fit into one file", () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { NDArray, OnnxLayer, Tensor } from "../../src/index.ts";
-import { add, compile, grad, importOnnx, mul, ndarray, sum, toNumbers } from "../../src/index.ts";
+import { add, compile, exportOnnx, grad, importOnnx, mul, ndarray, sum, toNumbers } from "../../src/index.ts";
 import { memoryReader } from "../../src/onnx/import/files.ts";
 import { fuse } from "../../src/onnx/import/fuse.ts";
 import { defaultOnnxLimits } from "../../src/onnx/import/limits.ts";
@@ -169,6 +169,28 @@ describe("chains of nodes that are one operation", () => {
       gelus,
       0,
     ]);
+  });
+
+  it("batch norms go into their convolutions, unless those are read elsewhere too", async () => {
+    const bytes = await fixture("resnet-preserved.onnx");
+    const inner =
+      parseModel(bytes, defaultOnnxLimits).graph?.node.filter(({ opType }) => opType === "Conv") ?? [];
+    const image = numbers([2, 3, 24, 20]);
+    const operators = (layer: OnnxLayer): number =>
+      parseModel(
+        exportOnnx((p: Record<string, Tensor>, feeds) => layer.apply(p, feeds), {
+          inputs: { image: { shape: [2, 3, 24, 20] } },
+          params: { ...layer.params, ...layer.frozen },
+        }),
+        defaultOnnxLimits,
+      ).graph?.node.length ?? 0;
+    const drawnIn = await importOnnx(bytes);
+    const apart = await importOnnx(bytes, {
+      outputs: ["logits", ...inner.map(({ output }) => output[0] as string)],
+    });
+    const [a, b] = [await runLayer(drawnIn, { image }), await runLayer(apart, { image })];
+    expect(distance(a.logits as NDArray, b.logits as NDArray)).toBeLessThan(1e-6);
+    expect(operators(drawnIn)).toBeLessThan(operators(apart));
   });
 
   it("stay apart where a value within is wanted", async () => {

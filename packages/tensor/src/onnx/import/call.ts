@@ -2,6 +2,7 @@ import { formatShape } from "../../core/errors.ts";
 import type { NDArray } from "../../core/ndarray.ts";
 import { isFloat, sizeOf, toNumbers } from "../../core/ndarray.ts";
 import { asTensor, Tensor } from "../../core/tensor.ts";
+import type { TensorProto } from "../onnx_pb.ts";
 import { OnnxImportError } from "./errors.ts";
 import type { OnnxLimits } from "./limits.ts";
 import type { ImportGraph, ImportNode } from "./model.ts";
@@ -42,8 +43,8 @@ export interface Trace {
   readonly uses: ReadonlyMap<string, number>;
   /** Runs a subgraph: values of its inputs, and of the graphs around by name. */
   readonly subgraph: (graph: ImportGraph, inputs: readonly Value[], call: NodeCall) => (Value | undefined)[];
-  /** Counts a node that is translated. */
-  readonly visit: () => void;
+  /** Counts nodes that are translated, and other work of their size. */
+  readonly visit: (count: number) => void;
   /** Counts elements that the host computes. */
   readonly charge: (elements: number) => void;
 }
@@ -53,6 +54,9 @@ const FOLD_LIMIT = 2 ** 16;
 
 /** Thrown when a result is too large to compute while tracing, and the graph should do it. */
 export class FoldAside extends Error {}
+
+/** Arrays of attributes, which loops and further traces read again. */
+const decoded = new WeakMap<TensorProto, NDArray>();
 
 /** One node while it is translated: its inputs and attributes, checked on access. */
 export class NodeCall {
@@ -156,6 +160,8 @@ export class NodeCall {
 
   text(name: string, fallback: string): string {
     const attribute = this.#attribute(name, 3, "a string");
+    if (attribute && attribute.s.length > 4096)
+      this.fail(`attribute '${name}' is a text of ${attribute.s.length} bytes`);
     return attribute ? new TextDecoder().decode(attribute.s) : fallback;
   }
 
@@ -168,7 +174,9 @@ export class NodeCall {
   }
 
   floats(name: string): readonly number[] | undefined {
-    return this.#attribute(name, 6, "a list of floats")?.floats;
+    const floats = this.#attribute(name, 6, "a list of floats")?.floats;
+    this.trace.charge(floats?.length ?? 0);
+    return floats;
   }
 
   texts(name: string): string[] | undefined {
@@ -178,7 +186,11 @@ export class NodeCall {
   tensorAttribute(name: string): NDArray | undefined {
     const proto = this.#attribute(name, 4, "a tensor")?.t;
     if (!proto) return undefined;
-    return decodeTensor(proto, this.trace.limits, `${describeNode(this.node)}: attribute '${name}'`);
+    const known = decoded.get(proto);
+    if (known) return known;
+    const array = decodeTensor(proto, this.trace.limits, `${describeNode(this.node)}: attribute '${name}'`);
+    decoded.set(proto, array);
+    return array;
   }
 
   /** Integers that older opsets give as an attribute and newer ones as an input. */

@@ -36,7 +36,7 @@ function translate(call: NodeCall): readonly (Value | undefined)[] {
 }
 
 function runNode(node: ImportNode, scope: Map<string, Value>, trace: Trace): void {
-  trace.visit();
+  trace.visit(1 + ((node.inputs.length + node.outputs.length) >> 4));
   const inputs = node.inputs.map((name) => {
     if (name === "") return undefined;
     const value = scope.get(name);
@@ -91,14 +91,16 @@ export function traceGraph(
   const uses = new Map<string, number>();
   for (const name of [...nodes.flatMap(({ inputs, captured }) => [...inputs, ...captured]), ...wanted])
     uses.set(name, (uses.get(name) ?? 0) + 1);
+  const bodies = new Map<ImportGraph, readonly ImportNode[]>();
   const trace: Trace = {
     limits,
     weights: origins,
     linear,
     convolutions: new Map(),
     uses,
-    visit: () => {
-      if (++visited > limits.nodes)
+    visit: (count) => {
+      visited += count;
+      if (visited > limits.nodes)
         throw new OnnxImportError(`importOnnx: more than ${limits.nodes} nodes are to be run (limits.nodes)`);
     },
     charge: (elements) => {
@@ -109,6 +111,7 @@ export function traceGraph(
         );
     },
     subgraph: (inner, inputs, call) => {
+      trace.visit((inner.free.length + inner.initializers.size) >> 4);
       const scope = new Map<string, Value>();
       for (const name of inner.free) {
         const value = call.scope.get(name);
@@ -119,7 +122,9 @@ export function traceGraph(
         const value = inputs[i];
         if (value !== undefined) scope.set(name, value);
       });
-      for (const node of needed(inner, inner.outputs)) runNode(node, scope, trace);
+      const body = bodies.get(inner) ?? needed(inner, inner.outputs);
+      bodies.set(inner, body);
+      for (const node of body) runNode(node, scope, trace);
       return inner.outputs.map((name) => scope.get(name));
     },
   };

@@ -38,7 +38,7 @@ function loop(call: NodeCall): Results {
   const width = carried.length;
   const scanned: Value[][] = Array.from({ length: Math.max(0, graph.outputs.length - 1 - width) }, () => []);
   for (let turn = 0; turn < turns && goOn; turn++) {
-    call.trace.visit();
+    call.trace.visit(1);
     const inputs = [scalarArray(turn, "int64"), scalarArray(1, "bool"), ...carried];
     const [next, ...rest] = call.trace.subgraph(graph, inputs as Value[], call);
     goOn = condition(call, next, "the condition to go on");

@@ -34,6 +34,7 @@ function gathered(call: NodeCall): Tensor {
   const size = x.shape[axis] as number;
   const given = call.value(1);
   if (given instanceof Tensor || given.data.length > 65_536) return gather(x, asIndices(call, 1), axis);
+  call.trace.charge(given.data.length);
   const at = toNumbers(given).map((i) => fromStart(call, i, size));
   const shape = [...x.shape.slice(0, axis), ...given.shape, ...x.shape.slice(axis + 1)];
   const [first] = at;
@@ -252,7 +253,8 @@ export const indexingOps: OpEntries = {
     note: "only where values follow from shapes and constants",
     fold: (call, [x]) => {
       const from = x as NDArray;
-      call.trace.charge(from.data.length);
+      // An index for each entry takes several numbers.
+      call.trace.charge(8 * from.data.length);
       const hits: number[][] = [];
       for (let i = 0; i < from.data.length; i++)
         if (Number(from.data[i]) !== 0) hits.push(unravel(i, from.shape));

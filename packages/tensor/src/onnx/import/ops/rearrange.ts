@@ -224,9 +224,11 @@ function concatHost(call: NodeCall, inputs: readonly NDArray[]): NDArray {
       call.fail(`${formatShape(first.shape)} and ${formatShape(shape)} do not fit along axis ${axis}`);
     return shape[axis] as number;
   });
+  const total = sizes.reduce((a, b) => a + b, 0);
+  call.reserve(first.shape.with(axis, total));
   const owners = sizes.flatMap((n, k) => Array.from({ length: n }, (_, i) => [k, i] as const));
   const strides = inputs.map(({ shape }) => stridesOf(shape));
-  const shape = first.shape.with(axis, owners.length);
+  const shape = first.shape.with(axis, total);
   const outer = stridesOf(shape);
   return build(call, shape, first.dtype, (position) => {
     const at = Math.floor(position / (outer[axis] as number)) % owners.length;

@@ -122,11 +122,11 @@ function resize(call: NodeCall): Tensor {
   let result = x;
   axisScales(call, x).forEach((axis, i) => {
     if (axis.inputs === axis.outputs && axis.scale === 1) return;
+    call.trace.charge(axis.outputs);
     const taken = Array.from({ length: axis.outputs }, (_, output) =>
       neighbours(call, place(output, axis), axis.inputs),
     );
     if (!isFloat(x.dtype) || taken.every((list) => list.length === 1)) {
-      call.trace.charge(axis.outputs);
       const indices = taken.map((list) => list[0]?.[0] as number);
       result = gather(result, asTensor(ndarray(indices, { dtype: "int64" })), i);
       return;

@@ -42,8 +42,9 @@ function sideBySide(state: Tensor): Tensor {
   return reshape(transpose(state, [1, 0, 2]), [batch, directions * hidden]);
 }
 
-function turned(x: Tensor): Tensor {
+function turned(call: NodeCall, x: Tensor): Tensor {
   const steps = x.shape[0] as number;
+  call.trace.charge(steps);
   return gather(x, indexTensor(Array.from({ length: steps }, (_, t) => steps - 1 - t)), 0);
 }
 
@@ -75,7 +76,7 @@ function prepare(call: NodeCall, { gates, order, activations }: Cell): Prepared 
   const reverse = direction === "reverse";
   if (reverse && lengths) call.fail("direction 'reverse' together with sequence lengths is not supported");
   return {
-    x: reverse ? turned(x) : x,
+    x: reverse ? turned(call, x) : x,
     weights: directions === 2 ? [of(0), of(1)] : of(0),
     options: {
       ...(initial && { initial: sideBySide(initial) }),
@@ -87,10 +88,14 @@ function prepare(call: NodeCall, { gates, order, activations }: Cell): Prepared 
 }
 
 /** The engine's results in ONNX's order of axes: [T, D, B, H] and [D, B, H]. */
-function results({ states, last }: RecurrentResult, { reverse, directions }: Prepared): [Tensor, Tensor] {
+function results(
+  call: NodeCall,
+  { states, last }: RecurrentResult,
+  { reverse, directions }: Prepared,
+): [Tensor, Tensor] {
   const [steps, batch, width] = states.shape as [number, number, number];
   const hidden = width / directions;
-  const inOrder = reverse ? turned(states) : states;
+  const inOrder = reverse ? turned(call, states) : states;
   return [
     transpose(reshape(inOrder, [steps, batch, directions, hidden]), [0, 2, 1, 3]),
     byDirection(last, directions),
@@ -112,7 +117,7 @@ export const sequenceOps: OpEntries = {
       if (call.int("linear_before_reset", 0) === 0)
         call.fail("linear_before_reset 0 is not supported (PyTorch writes 1)");
       const prepared = prepare(call, GRU);
-      return results(gru(prepared.x, prepared.weights, prepared.options), prepared);
+      return results(call, gru(prepared.x, prepared.weights, prepared.options), prepared);
     },
   },
   LSTM: {
@@ -126,7 +131,7 @@ export const sequenceOps: OpEntries = {
         ...prepared.options,
         ...(cell && { initialCell: sideBySide(cell) }),
       });
-      return [...results(result, prepared), byDirection(result.lastCell, prepared.directions)];
+      return [...results(call, result, prepared), byDirection(result.lastCell, prepared.directions)];
     },
   },
 };
