@@ -24,6 +24,7 @@ import {
   sum,
   tensor,
   toNumbers,
+  trackOrigins,
   where,
   zeros,
   zerosArray,
@@ -125,6 +126,19 @@ describe("errors of the runtime name the operation in the caller's code", () => 
     expect((error as Error).message).toContain("'mul' (result float32 [2, 3]), applied at ");
     expect((error as Error).message).toContain(place);
   });
+});
+
+test("places are not remembered when that is switched off", async () => {
+  const failing = (): Promise<Error> => {
+    const broken = gather(tensor([1, 2]), tensor([7], { dtype: "int32" }));
+    return failure(evaluate({ broken }));
+  };
+  trackOrigins(false);
+  const silent = (await failing()) as EngineError;
+  trackOrigins(true);
+  expect(silent.message).toContain("'gather' (result float32 [1]), operands [2], [1]");
+  expect(silent.origin).toBeUndefined();
+  expect(((await failing()) as EngineError).origin).toContain("failures.test.ts");
 });
 
 describe("the guard against NaN and infinity", () => {

@@ -52,6 +52,16 @@ export function callerFrames(stack: string): string[] {
 }
 
 let inherited: Origin | undefined;
+let tracking = ENGINE !== undefined;
+
+/**
+ * Whether operations remember where they were applied, which errors then name. Default: true, except where the engine
+ * is bundled with other code. Costs some 6 µs for each operation that is called directly (those of gradients share
+ * the places of their operations): 3 ms for a transformer step whose compilation takes 400.
+ */
+export function trackOrigins(on: boolean): void {
+  tracking = on && ENGINE !== undefined;
+}
 
 /** Runs `make`, whose operations all get this origin instead of their own. */
 export function withOrigin<T>(origin: Origin | undefined, make: () => T): T {
@@ -65,14 +75,14 @@ export function withOrigin<T>(origin: Origin | undefined, make: () => T): T {
 }
 
 /**
- * The origin of an operation that is applied now. Costs about 6 µs, nearly all of it for walking the stack.
+ * The origin of an operation that is applied now.
  *
  * @param below  function whose callers count
  */
 export function currentOrigin(below?: unknown): Origin {
   if (inherited) return inherited;
   const captured: { readonly stack?: string } = {};
-  if (ENGINE === undefined) return new Origin(captured);
+  if (!tracking) return new Origin(captured);
   if (!capture.captureStackTrace) return new Origin(new Error());
   const limit = capture.stackTraceLimit;
   capture.stackTraceLimit = FRAMES;
