@@ -127,6 +127,26 @@ describe("sparsemax", () => {
     expect(p.filter((v) => v > 0)).toHaveLength(45);
   });
 
+  test.each([
+    ["normal", (i: number) => Math.sqrt(2) * Math.sin(i * i) * Math.cos(3 * i)],
+    ["narrow", (i: number) => 0.003 * Math.sin(i * i)],
+    ["even", (i: number) => -i / 5000],
+    ["squares", (i: number) => -((i / 5000) ** 2)],
+    ["equal", () => 0.25],
+    ["halving", (i: number) => -(2 ** -(i % 40))],
+  ])("long rows (%s) equal a complete sort, in both dtypes", async (_name, entry) => {
+    const row = Array.from({ length: 5000 }, (_, i) => entry(i));
+    const sorted = [...row].sort((a, b) => b - a);
+    let [sum, threshold] = [0, 0];
+    sorted.forEach((z, i) => {
+      sum += z;
+      if (1 + (i + 1) * z > sum) threshold = (sum - 1) / (i + 1);
+    });
+    const wanted = row.map((z) => Math.max(z - threshold, 0));
+    expectClose("float64", await valuesOf(sparsemax(tensor(row, { dtype: "float64" }))), wanted, 1e-12);
+    expectClose("float32", await valuesOf(sparsemax(tensor(row))), wanted, 1e-6);
+  });
+
   test("the gradient is that of the support alone", async () => {
     const x = tensor([1, 0.6, -3], { dtype: "float64" });
     const w = tensor([2, 1, 7], { dtype: "float64" });
