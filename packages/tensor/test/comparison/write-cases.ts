@@ -40,11 +40,15 @@ async function solved(program: Program, float: "float32" | "float64"): Promise<o
   try {
     const run = compile(
       (inputs: Record<string, Tensor>) => {
-        const values = runProgram(program, inputs);
+        const values = runProgram(program, inputs, float);
         const results = program.steps.flatMap((step) => step.results.map(({ name }) => name));
         return {
           values: Object.fromEntries(results.map((name) => [name, values.get(name) as Tensor])),
-          gradients: gradientsOf(program, values, distinct(values, aliases)),
+          gradients: gradientsOf(
+            program,
+            values,
+            distinct(values, aliases).filter((name) => !program.inputs[name]?.constant),
+          ),
         };
       },
       { runtime },

@@ -31,12 +31,12 @@ export async function checkDerivatives(program: Program, float: DType): Promise<
     const results = outcomes(program);
     if (results.length === 0 || names.length === 0) return;
     const differentiate = compile(
-      (given: Record<string, Tensor>) => gradientsOf(program, runProgram(program, given), names),
+      (given: Record<string, Tensor>) => gradientsOf(program, runProgram(program, given, float), names),
       { runtime },
     );
     const compute = compile(
       (given: Record<string, Tensor>) => {
-        const values = runProgram(program, given);
+        const values = runProgram(program, given, float);
         return results.map((name) => values.get(name) as Tensor);
       },
       { runtime },
@@ -88,11 +88,11 @@ export async function checkDerivatives(program: Program, float: DType): Promise<
 export async function checkPrecisions(program: Program): Promise<void> {
   const runtime = trackedRuntime();
   try {
-    const run = compile((given: Record<string, Tensor>) => [...runProgram(program, given).values()], {
-      runtime,
-    });
-    const wanted = await run(inputArrays(program, "float64"));
-    const found = await run(inputArrays(program, "float32"));
+    const run = (float: DType): Promise<readonly NDArray[]> =>
+      compile((given: Record<string, Tensor>) => [...runProgram(program, given, float).values()], {
+        runtime,
+      })(inputArrays(program, float));
+    const [wanted, found] = [await run("float64"), await run("float32")];
     wanted.forEach((array, k) => {
       const single = found[k] as NDArray;
       if (String(single.shape) !== String(array.shape))

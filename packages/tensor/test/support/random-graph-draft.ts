@@ -4,7 +4,7 @@ import { isFloat, sizeOf } from "../../src/index.ts";
 import { applications } from "./families.ts";
 import type { Attributes } from "./family.ts";
 import type { StoredArray } from "./fixtures.ts";
-import type { Program, ProgramStep } from "./random-graph.ts";
+import type { Program, ProgramInput, ProgramStep } from "./random-graph.ts";
 import { randomData, USUAL_RANGE } from "./random-graph.ts";
 
 /** Where random choices come from. */
@@ -33,7 +33,7 @@ function broadcast(a: readonly number[], b: readonly number[]): boolean {
 export class Draft {
   readonly #choices: Choices;
   readonly #float: DType;
-  readonly #inputs: Record<string, StoredArray> = {};
+  readonly #inputs: Record<string, ProgramInput> = {};
   readonly #steps: ProgramStep[] = [];
   /** Values by name; placeholders, since only shapes matter here. */
   readonly #values = new Map<string, Tensor>();
@@ -81,10 +81,10 @@ export class Draft {
     });
   }
 
-  /** A new input with these numbers. */
+  /** A new input with these numbers; some are constants. */
   given(array: StoredArray): string {
     const name = `x${Object.keys(this.#inputs).length}`;
-    this.#inputs[name] = array;
+    this.#inputs[name] = this.once(4) ? { ...array, constant: true } : array;
     this.#values.set(name, placeholder(name, { shape: array.shape, dtype: array.dtype ?? this.#float }));
     return name;
   }

@@ -1,6 +1,7 @@
 import type { DType, NDArray, Tensor } from "../../src/index.ts";
 import {
   add,
+  constant,
   defineUnitOp,
   gradients,
   isFloat,
@@ -32,19 +33,26 @@ export interface ProgramStep {
   readonly results: readonly ProgramResult[];
 }
 
+export interface ProgramInput extends StoredArray {
+  /** A constant of the graph rather than an input, which lets engine and runtime compute ahead and fuse. */
+  readonly constant?: true;
+}
+
 /**
  * A graph of operations as plain data: it can be written to a file, run by any engine, and taken apart. Its value is
  * the scalar Σ_k Σ_i cos(1 + 0.7 i + k) y_ki over the float values y_k that no step reads.
  */
 export interface Program {
-  readonly inputs: Readonly<Record<string, StoredArray>>;
+  readonly inputs: Readonly<Record<string, ProgramInput>>;
   readonly steps: readonly ProgramStep[];
 }
 
-/** The inputs as arrays, floats in the given precision. */
+/** What a program is fed: its inputs but the constants, floats in the given precision. */
 export function inputArrays(program: Program, float: DType): Record<string, NDArray> {
   return Object.fromEntries(
-    Object.entries(program.inputs).map(([name, array]) => [name, toArray(array, float)]),
+    Object.entries(program.inputs)
+      .filter(([, input]) => !input.constant)
+      .map(([name, array]) => [name, toArray(array, float)]),
   );
 }
 
@@ -59,13 +67,19 @@ const apart = defineUnitOp<undefined>({
   vjp: ({ cotangents }) => cotangents,
 });
 
-/** All values of a program by name, inputs first. */
+/** All values of a program by name, inputs first; constants get the given precision. */
 export function runProgram(
-  { steps }: Program,
+  program: Program,
   inputs: Readonly<Record<string, Tensor>>,
+  float: DType,
 ): ReadonlyMap<string, Tensor> {
-  const values = new Map(Object.entries(inputs));
-  for (const { op, operands, attributes, results } of steps) {
+  const values = new Map(
+    Object.entries(program.inputs).map(([name, input]): [string, Tensor] => [
+      name,
+      input.constant ? constant(toArray(input, float)) : (inputs[name] as Tensor),
+    ]),
+  );
+  for (const { op, operands, attributes, results } of program.steps) {
     const apply = applications[op];
     if (!apply) throw new Error(`no family applies '${op}'`);
     const result = apply(

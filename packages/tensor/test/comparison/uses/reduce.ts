@@ -1,4 +1,5 @@
 import type { Use, Uses } from "../../support/random-graph-draft.ts";
+import { untied } from "./ordering.ts";
 
 function reduction(op: string): Use {
   return (draft) => {
@@ -28,7 +29,10 @@ export const uses: Uses = {
   },
   softmax: alongAxis("softmax"),
   logSoftmax: alongAxis("logSoftmax"),
-  argmax: alongAxis("argmax"),
+  argmax: (draft) => {
+    const x = untied(draft);
+    draft.step("argmax", [x], { axis: draft.axis(x) });
+  },
   softmaxCrossEntropy: (draft) => {
     const logits = draft.ranked(1);
     const targets = draft.step("softmax", [draft.shaped(draft.shape(logits))], { axis: -1 });
