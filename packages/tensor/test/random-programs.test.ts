@@ -8,20 +8,20 @@ import { randomPrograms } from "./support/random-graph-uses.ts";
 const smooth = { float: "float64", derivatives: true } as const;
 
 describe("random programs", () => {
-  property("have the gradients of finite differences", 150, [randomPrograms(smooth)], (program) =>
+  property("have the gradients of finite differences", 100, [randomPrograms(smooth)], (program) =>
     checkDerivatives(program, "float64"),
   );
 
   property(
     "have them in float32 too, with the operations that have no other kernel",
-    100,
+    70,
     [randomPrograms({ float: "float32", derivatives: true, longest: 4 })],
     (program) => checkDerivatives(program, "float32"),
   );
 
   property(
     "give in float32 what they give in float64",
-    80,
+    60,
     [randomPrograms({ float: "float64" })],
     checkPrecisions,
   );
