@@ -85,6 +85,10 @@ describe("the code of the documents", () => {
     expect(Math.abs(Number(nudged) - Number(derived))).toBeLessThan(5e-3);
   });
 
+  test("when-steps-fail.md asserts what it says", () => {
+    expect(run("when-steps-fail.md")).toBe("");
+  });
+
   test("adding-an-op.md begins with a composition", () => {
     expect(run("adding-an-op.md").replace(/\s+/g, " ")).toMatch(/-1\.5, -?0, 0\.199\d+/);
   });
