@@ -1,6 +1,6 @@
 // Writes random programs with the values and gradients that Concord computes for them, one JSON object a line:
 //
-//   node --conditions=source write-cases.ts --count 500 --seed 7 [--only conv2d,maxPool2d] cases.jsonl
+//   node --conditions=source write-cases.ts --count 500 --seed 7 [--longest 10] [--only conv2d,maxPool2d] cases.jsonl
 //
 // `compare.py` computes the same with PyTorch.
 import { createWriteStream } from "node:fs";
@@ -78,6 +78,7 @@ const { values: options, positionals } = parseArgs({
   options: {
     count: { type: "string", default: "500" },
     seed: { type: "string", default: "7" },
+    longest: { type: "string", default: "10" },
     only: { type: "string" },
   },
   allowPositionals: true,
@@ -89,7 +90,11 @@ const file = createWriteStream(path);
 for (let i = 0; i < Number(options.count); i++) {
   const seed = Number(options.seed) * 1_000_003 + i;
   const float = i % 2 === 0 ? "float64" : "float32";
-  const program = programOfSeed(seed, { float, ...(options.only && { only: options.only.split(",") }) });
+  const program = programOfSeed(seed, {
+    float,
+    longest: Number(options.longest),
+    ...(options.only && { only: options.only.split(",") }),
+  });
   const line = await solved(program, float).catch(async (error: Error) => {
     const smallest = await smallestFailing(program, float);
     return { error: error.message, program: smallest };
