@@ -39,7 +39,7 @@ export const uses: Uses = {
   inverseSquareRoot: ofPositive("inverseSquareRoot", { iterations: 25 }),
   solvePositive: (draft) => {
     const a = positive(draft);
-    draft.step("solvePositive", [a, draft.shaped([...draft.shape(a).slice(0, -1), draft.integer(1, 3)])]);
+    draft.step("solvePositive", [a, draft.input([...draft.shape(a).slice(0, -1), draft.integer(1, 3)])]);
   },
   inverse: (draft) => draft.step("inverse", [aroundDiagonal(draft, true, () => 3)]),
   triangularSolve: (draft) => {
