@@ -6,6 +6,7 @@ import { defineUnitOp, type Tensor, type UnitOp } from "../core/tensor.ts";
 import type { GraphBuilder } from "../onnx/builder.ts";
 import { add, div, mul, neg, stopGradient, sub } from "./arithmetic.ts";
 import { sqrt } from "./math.ts";
+import { matmul } from "./matmul.ts";
 import { sumSquares } from "./reduce.ts";
 import { reshape, sum } from "./structure.ts";
 
@@ -33,8 +34,18 @@ function channelSums(x: Tensor): Tensor {
   return overBatch(sum(channelRows(x), { axes: -1 }), x.shape[1] as number);
 }
 
-function channelSquares(x: Tensor): Tensor {
-  return overBatch(sumSquares(channelRows(x), { axes: -1 }), x.shape[1] as number);
+/** From this length on a row is worth its own matrix product, which beats the reductions by two to three times. */
+const LEAST_ROW = 128;
+
+/** Σ a · b of each channel; long rows as products, which write nothing but their sums. */
+function channelProducts(a: Tensor, b: Tensor): Tensor {
+  const [batch, channels] = a.shape as [number, number];
+  const length = sizeOf(a.shape.slice(2));
+  if (length >= LEAST_ROW) {
+    const rows = [batch * channels, 1, length];
+    return overBatch(matmul(reshape(a, rows), reshape(b, rows), { transposeB: true }), channels);
+  }
+  return a === b ? overBatch(sumSquares(channelRows(a), { axes: -1 }), channels) : channelSums(mul(a, b));
 }
 
 /** (x - average) / √(variance + ε) · scale + shift by channel, in one pass over memory. */
@@ -68,7 +79,7 @@ const affineOp: UnitOp<undefined> = defineUnitOp<undefined>({
   vjp: ({ inputs, cotangents }) => {
     const [x, scale] = inputs as [Tensor, Tensor, Tensor];
     const dy = cotangents[0] as Tensor;
-    return [mul(dy, alongChannels(scale, x.rank)), channelSums(mul(dy, x)), channelSums(dy)];
+    return [mul(dy, alongChannels(scale, x.rank)), channelProducts(dy, x), channelSums(dy)];
   },
 });
 
@@ -93,7 +104,7 @@ const batchNormOp: UnitOp<{ readonly epsilon: number }> = defineUnitOp<{ readonl
     const count = sizeOf(x.shape) / (x.shape[1] as number);
     const centred = sub(x, alongChannels(average, x.rank));
     const inverse = div(1, sqrt(add(variance, epsilon)));
-    const [total, projection] = [channelSums(dy), channelSums(mul(dy, centred))];
+    const [total, projection] = [channelSums(dy), channelProducts(dy, centred)];
     const scale = mul(gain, inverse);
     const pull = div(mul(mul(scale, projection), mul(inverse, inverse)), -count);
     const dx = add(
@@ -156,7 +167,8 @@ export function batchNorm(
   checkChannels("batchNorm", x, gain, bias, running);
   const count = sizeOf(x.shape) / (x.shape[1] as number);
   const average = div(channelSums(x), count);
-  const deviation = div(channelSquares(sub(x, alongChannels(average, x.rank))), count);
+  const centred = sub(x, alongChannels(average, x.rank));
+  const deviation = div(channelProducts(centred, centred), count);
   const blend = (old: Tensor, batch: Tensor): Tensor =>
     stopGradient(add(mul(old, 1 - momentum), mul(batch, momentum)));
   return {
