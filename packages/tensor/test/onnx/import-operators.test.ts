@@ -139,6 +139,17 @@ const cases: Case[] = [
   },
   { op: "Slice", feeds: [x], stored: [ints([1, -3]), ints([3, 2 ** 40]), ints([1, 2])] },
   { op: "Slice", feeds: [x], stored: [ints([-1, 0]), ints([-100, 4]), ints([2, 1]), ints([-2, 2])] },
+  {
+    op: "Slice",
+    feeds: [x],
+    stored: [
+      ints([1]),
+      { dtype: "int64", shape: [1], data: BigInt64Array.of(2n ** 63n - 1n) },
+      ints([2]),
+      ints([-1]),
+    ],
+    note: "backwards to the end",
+  },
   { op: "Expand", feeds: [numbers([3, 1])], stored: [ints([2, 1, 4])] },
   { op: "Tile", feeds: [x], stored: [ints([2, 1, 3])] },
   { op: "Pad", feeds: [x], stored: [ints([0, 1, 2, 1, 0, 3]), scalar(1.5)] },

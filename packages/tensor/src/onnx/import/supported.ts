@@ -4,12 +4,14 @@ import { findOp } from "./registry.ts";
 import { needed } from "./trace.ts";
 
 /** What keeps a node from being imported; undefined if nothing does. */
-function objection({ op, domain, version, attributes }: ImportNode): string | undefined {
+function objection({ op, domain, version, attributes, inputs }: ImportNode): string | undefined {
   const entry = findOp(domain, op);
   if (!entry) return "operator is not supported";
   const { since, until } = entry;
   if (domain === "" && ((since && version < since) || (until && version > until)))
     return `operator is supported from opset ${since ?? 1}${until ? ` to ${until}` : ""}`;
+  if (inputs.length > (entry.inputs ?? inputs.length))
+    return `has ${inputs.length} inputs, at most ${entry.inputs} expected`;
   const unknown = [...attributes.keys()].filter((name) => !entry.attributes.includes(name));
   return unknown.length > 0
     ? `attribute${unknown.length > 1 ? "s" : ""} ${unknown.map((name) => `'${name}'`).join(", ")} not supported`

@@ -63,6 +63,7 @@ function unary(
 ): OpEntry {
   return {
     attributes,
+    inputs: 1,
     lazy: (call) => lazy(call.tensor(0), call),
     ...(host && {
       fold: (call: NodeCall, [x]: readonly NDArray[]) =>
@@ -78,6 +79,7 @@ function binary(
 ): OpEntry {
   return {
     attributes: [],
+    inputs: 2,
     lazy: (call) => lazy(call.tensor(0), call.tensor(1)),
     fold: (call, [a, b]) => {
       const [left, right] = [a as NDArray, b as NDArray];

@@ -7,6 +7,8 @@ export type Results = Value | readonly (Value | undefined)[];
 export interface OpEntry {
   /** Attributes that are understood; others are refused, because they may change the meaning. */
   readonly attributes: readonly string[];
+  /** Most inputs that a node may have; not checked when left out. */
+  readonly inputs?: number;
   /** First and last opset (of the operator's domain) in which the operator exists with this meaning. */
   readonly since?: number;
   readonly until?: number;

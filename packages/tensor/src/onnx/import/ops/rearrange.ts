@@ -99,7 +99,9 @@ function cuts(call: NodeCall, shape: readonly number[]): Cut[] {
       Math.min(Math.max(at < 0 ? at + size : at, low), high);
     const [low, high] = step > 0 ? [0, size] : [-1, size - 1];
     const start = clip(starts[i] as number, Math.max(low, 0), high);
-    const end = clip(ends[i] as number, low, high);
+    // The largest integer means "to the end" in either direction, as ONNX Runtime has it.
+    const whole = step < 0 && (ends[i] as number) >= 2 ** 63;
+    const end = whole ? -1 : clip(ends[i] as number, low, high);
     result[axis] = { start, step, count: Math.max(0, Math.ceil((end - start) / step)) };
   });
   return result;

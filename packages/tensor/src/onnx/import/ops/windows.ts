@@ -72,6 +72,9 @@ function borders(
 
 function windowOf(call: NodeCall, x: Tensor, kernel: readonly number[]): Window {
   const count = x.rank - 2;
+  const stated = call.ints("kernel_shape") ?? kernel;
+  if (stated.join() !== kernel.join())
+    call.fail(`kernel_shape is [${stated.join(", ")}], but the weights have [${kernel.join(", ")}]`);
   if (kernel.length !== count)
     call.fail(`a window of ${kernel.length} axes for input ${formatShape(x.shape)}`);
   const stride = list(call, "strides", count, 1);
