@@ -1,20 +1,30 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import type { DType, NDArray } from "../core/ndarray.ts";
+import type { DType } from "../core/ndarray.ts";
 import { isNDArray } from "../core/ndarray.ts";
 import { asTensor, placeholder, Tensor } from "../core/tensor.ts";
 import type { Traced } from "../core/tree.ts";
 import { treeEntries, treeMap } from "../core/tree.ts";
 import { onnxType } from "./builder.ts";
+import type { Weight } from "./export-graph.ts";
+import {
+  constantNodes,
+  halve,
+  INPUT,
+  live,
+  namesRead,
+  OUTPUT,
+  outerNames,
+  rename,
+  WEIGHT,
+} from "./export-graph.ts";
 import { describePolynomial } from "./export-polynomial.ts";
 import type { OpenAxis, Sample, Samples } from "./export-samples.ts";
 import { OnnxExportError, openInputs, openShape } from "./export-samples.ts";
-import { asHalf, integerAttribute, ShapeWriter } from "./export-shapes.ts";
+import { ShapeWriter } from "./export-shapes.ts";
 import { lowerToBuilder } from "./lower.ts";
 import type { GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto } from "./onnx_pb.ts";
 import {
-  AttributeProtoSchema,
   ModelProtoSchema,
-  NodeProtoSchema,
   TensorProtoSchema,
   TensorShapeProto_DimensionSchema,
   ValueInfoProtoSchema,
@@ -96,12 +106,6 @@ function openAxes(options: ExportOnnxOptions<unknown>): Axis[] {
   });
 }
 
-interface Weight {
-  readonly name: string;
-  readonly array: NDArray;
-  readonly tensor: Tensor;
-}
-
 /** A placeholder for each weight; arrays that are one in memory become one. */
 function placeWeights<P>(params: P): { readonly tree: Traced<P>; readonly weights: readonly Weight[] } {
   const byData = new Map<unknown, Weight>();
@@ -117,10 +121,6 @@ function placeWeights<P>(params: P): { readonly tree: Traced<P>; readonly weight
   }) as Traced<P>;
   return { tree, weights: [...byData.values()] };
 }
-
-const INPUT = "in/";
-const WEIGHT = "weight/";
-const OUTPUT = "out/";
 
 type Outputs = Tensor | Readonly<Record<string, Tensor>>;
 
@@ -181,95 +181,6 @@ function openGraph(graph: GraphProto, samples: Samples, options: ExportOnnxOptio
   return writer.nodes;
 }
 
-/** The nodes that the outputs depend on. */
-function live(nodes: readonly NodeProto[], outputs: readonly string[]): NodeProto[] {
-  const wanted = new Set(outputs);
-  const read = (node: NodeProto): void => {
-    for (const name of node.input) wanted.add(name);
-    for (const { g } of node.attribute) for (const inner of g?.node ?? []) read(inner);
-    for (const { g } of node.attribute) for (const { name } of g?.output ?? []) wanted.add(name);
-  };
-  const kept = nodes.toReversed().filter((node) => {
-    if (!node.output.some((name) => wanted.has(name))) return false;
-    read(node);
-    return true;
-  });
-  return kept.reverse();
-}
-
-/** Constants of the graph as nodes, so that only weights are initializers. */
-function constantNodes(graph: GraphProto, used: ReadonlySet<string>): NodeProto[] {
-  return graph.initializer
-    .filter(({ name }) => used.has(name))
-    .map((tensor) =>
-      create(NodeProtoSchema, {
-        opType: "Constant",
-        output: [tensor.name],
-        name: `Constant/${tensor.name}`,
-        attribute: [
-          create(AttributeProtoSchema, {
-            name: "value",
-            type: 4,
-            t: create(TensorProtoSchema, { ...tensor, name: "" }),
-          }),
-        ],
-      }),
-    );
-}
-
-function namesRead(nodes: readonly NodeProto[]): Set<string> {
-  return new Set(
-    nodes.flatMap(({ input, attribute }) => [
-      ...input,
-      ...attribute.flatMap(({ g }) => [
-        ...namesRead(g?.node ?? []),
-        ...(g?.output ?? []).map(({ name }) => name),
-      ]),
-    ]),
-  );
-}
-
-/** Gives values the names that the caller knows; inner names that meet one of those get a prefix. */
-function rename(nodes: readonly NodeProto[], names: ReadonlyMap<string, string>): void {
-  for (const node of nodes) {
-    node.input = node.input.map((name) => names.get(name) ?? name);
-    node.output = node.output.map((name) => names.get(name) ?? name);
-    for (const { g } of node.attribute) {
-      if (!g) continue;
-      rename(g.node, names);
-      for (const output of g.output) output.name = names.get(output.name) ?? output.name;
-    }
-  }
-}
-
-function outerNames(nodes: readonly NodeProto[], weights: readonly Weight[]): Map<string, string> {
-  const names = new Map<string, string>();
-  const taken = new Map<string, string>();
-  const values = [
-    ...weights.map(({ name }) => WEIGHT + name),
-    ...nodes.flatMap(({ input, output }) => [...input, ...output]),
-  ];
-  for (const value of values) {
-    const prefix = [INPUT, OUTPUT, WEIGHT].find((start) => value.startsWith(start));
-    if (!prefix) continue;
-    const name = value.slice(prefix.length);
-    if ((taken.get(name) ?? value) !== value)
-      throw new OnnxExportError(
-        `exportOnnx: '${name}' is the name of two of inputs, outputs and weights; ONNX has one name space for all`,
-      );
-    taken.set(name, value);
-    names.set(value, name);
-  }
-  for (const value of values) {
-    if (value === "" || names.has(value)) continue;
-    let name = value;
-    while (taken.has(name)) name = `_${name}`;
-    if (name !== value) names.set(value, name);
-    taken.set(name, value);
-  }
-  return names;
-}
-
 function weightTensor({ name, array }: Weight): TensorProto {
   const { buffer, byteOffset, byteLength } = array.data;
   return create(TensorProtoSchema, {
@@ -278,28 +189,6 @@ function weightTensor({ name, array }: Weight): TensorProto {
     dataType: onnxType[array.dtype],
     rawData: new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength),
   });
-}
-
-/** Stores float32 weights as float16, with a Cast behind each. */
-function halve(graph: GraphProto): void {
-  const casts: NodeProto[] = [];
-  graph.initializer = graph.initializer.map((tensor) => {
-    if (tensor.dataType !== onnxType.float32) return tensor;
-    const wide = `${tensor.name}/float32`;
-    rename(graph.node, new Map([[tensor.name, wide]]));
-    const attribute = [integerAttribute("to", onnxType.float32)];
-    casts.push(
-      create(NodeProtoSchema, {
-        opType: "Cast",
-        input: [tensor.name],
-        output: [wide],
-        name: `Cast/${wide}`,
-        attribute,
-      }),
-    );
-    return asHalf(tensor);
-  });
-  graph.node = [...casts, ...graph.node];
 }
 
 function makeModel<P, I extends ExportInputs>(
