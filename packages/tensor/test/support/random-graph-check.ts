@@ -15,9 +15,10 @@ interface Point {
 const ENTRIES = 24;
 
 /**
- * Compares the gradients of a program's objective with differences of its values, for entries of every float input. At a kink (relu, a maximum, a sorted order) the gradient may be any slope between those on the two sides,
- * so half of their difference is allowed beside the tolerance; where a function is smooth that half is about
- * step · curvature, which is next to nothing.
+ * Compares the gradients of a program's objective with differences of its values, for entries of every float input.
+ * At a kink (relu, a maximum, a sorted order) the gradient may be any slope between those on the two sides, so their
+ * distance is allowed beside the tolerance; where a function is smooth that is step · curvature, which is next to
+ * nothing.
  *
  * @throws Error that names input, index and both numbers
  */
@@ -69,7 +70,7 @@ export async function checkDerivatives(program: Program, float: DType): Promise<
         const found = Number(analytic[name]?.data[index]);
         const allowed =
           tolerance * (1 + Math.abs(numeric)) +
-          Math.abs(forward - backward) / 2 +
+          Math.abs(forward - backward) +
           (rounding * Math.max(above.size, below.size)) / step;
         if (!(Math.abs(found - numeric) <= allowed)) {
           throw new Error(
