@@ -2,7 +2,7 @@ import { checkAxes, normalizeAxes, normalizeAxis } from "../core/axes.ts";
 import { formatShape, ShapeError } from "../core/errors.ts";
 import type { DType } from "../core/ndarray.ts";
 import { sizeOf } from "../core/ndarray.ts";
-import type { Spec, TensorLike } from "../core/tensor.ts";
+import type { OpDefinition, Spec, TensorLike } from "../core/tensor.ts";
 import { asOperands, asTensor, checkDType, defineUnitOp, type Tensor } from "../core/tensor.ts";
 import { cast, div, equal, mul, neg, sub } from "./arithmetic.ts";
 import { exp, sqrt } from "./math.ts";
@@ -18,6 +18,7 @@ function defineReduction(
   opType: string,
   vjp: (x: Tensor, y: Tensor, dy: Tensor, axes: readonly number[]) => Tensor,
   dtypes: readonly DType[] = ["float32", "float64"],
+  lower?: OpDefinition<ReduceAttributes>["lower"],
 ): (x: TensorLike, options?: ReduceOptions) => Tensor {
   const op = defineUnitOp<ReduceAttributes>({
     name,
@@ -29,7 +30,9 @@ function defineReduction(
         throw new ShapeError(`${name}: ${formatShape(shape)} has no entries along axes [${axes.join(", ")}]`);
       return [{ shape: reduced, dtype }];
     },
-    lower: (graph, [x], { axes }) => [graph.node(opType, [x as string, graph.int64s(axes)], { keepdims: 1 })],
+    lower:
+      lower ??
+      ((graph, [x], { axes }) => [graph.node(opType, [x as string, graph.int64s(axes)], { keepdims: 1 })]),
     vjp: ({ inputs, outputs, cotangents, attributes }) => [
       vjp(inputs[0] as Tensor, outputs[0] as Tensor, cotangents[0] as Tensor, attributes.axes),
     ],
@@ -56,8 +59,22 @@ export const max = defineReduction("max", "ReduceMax", toExtrema, ORDERED);
 export const min = defineReduction("min", "ReduceMin", toExtrema, ORDERED);
 
 /** ln Σ e^x over axes, without overflow. */
-export const logSumExp = defineReduction("logSumExp", "ReduceLogSumExp", (x, y, dy) =>
-  mul(exp(sub(x, y)), dy),
+export const logSumExp = defineReduction(
+  "logSumExp",
+  "ReduceLogSumExp",
+  (x, y, dy) => mul(exp(sub(x, y)), dy),
+  ["float32", "float64"],
+  // Several times faster than ONNX Runtime's kernel of this name, which takes exponentials one at a time.
+  (graph, [x], { axes }, { inputs }) => {
+    const { dtype } = inputs[0] as Spec;
+    const [over, kept] = [graph.int64s(axes), { keepdims: 1 }];
+    const bound = dtype === "float32" ? 3.4e38 : Number.MAX_VALUE;
+    const bounds = [graph.scalar(-bound, dtype), graph.scalar(bound, dtype)];
+    // Bounded, so that rows of nothing but -∞ give -∞ and no NaN.
+    const largest = graph.node("Clip", [graph.node("ReduceMax", [x as string, over], kept), ...bounds]);
+    const powers = graph.node("Exp", [graph.node("Sub", [x as string, largest])]);
+    return [graph.node("Add", [graph.node("Log", [graph.node("ReduceSum", [powers, over], kept)]), largest])];
+  },
 );
 
 const reduceSquares = defineReduction("sumSquares", "ReduceSumSquare", (x, _y, dy) => mul(mul(x, 2), dy));

@@ -45,6 +45,8 @@ export async function loadSession(
       intraOpNumThreads: options.threads ?? defaultThreads(),
       interOpNumThreads: 1,
       logSeverityLevel: 3,
+      // Values get their memory one by one: a plan of one block for all would come on top of what the first run took.
+      enableMemPattern: false,
       // Denormal numbers cost up to a hundred times more; near the end of a training there are many. The first
       // session sets this for the thread that loads it too: from then on plain JavaScript takes 1e-310 for 0 there.
       extra: {
