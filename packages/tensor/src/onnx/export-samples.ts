@@ -172,14 +172,15 @@ function checkSameNode(samples: Samples, nodes: readonly NodeProto[], constants:
       ...node.output,
     ].join();
   const differs = nodes.findIndex((node, i) => kind(node, i) !== kind(first, 0));
-  const axes = dependsOn(
-    samples,
-    (i, j) => kind(nodes[i] as NodeProto, i) === kind(nodes[j] as NodeProto, j),
-  );
-  if (differs >= 0)
+  if (differs >= 0) {
+    const axes = dependsOn(
+      samples,
+      (i, j) => kind(nodes[i] as NodeProto, i) === kind(nodes[j] as NodeProto, j),
+    );
     throw new OnnxExportError(
       `exportOnnx: the graph changes with ${axes}: ${describe(first)} at some sizes is ${describe(nodes[differs] as NodeProto)} at others; keep what the function does independent of the size, or fix the size of ${axes}`,
     );
+  }
   if (nodes.some((node) => !sameAttributes(node, first)))
     throw new OnnxExportError(
       `exportOnnx: an attribute of ${describe(first)} depends on ${dependsOn(samples, (i, j) => sameAttributes(nodes[i] as NodeProto, nodes[j] as NodeProto))}; ONNX has no attributes of open size, so fix it`,

@@ -106,6 +106,22 @@ describe("models exported by PyTorch", () => {
     expect(same.linears).toContainEqual({ name: "qkv.weight", inputs: 16, outputs: 48, transposed: true });
   });
 
+  it("stores its constants once, however often it is applied", async () => {
+    const layer = await importOnnx(await fixture("vit.onnx"), { trainable: "none" });
+    const image = { shape: [2, 3, 12, 12] };
+    const once = exportOnnx((_: object, { a }) => layer.apply({}, { image: a }), { inputs: { a: image } });
+    const twice = exportOnnx(
+      (_: object, { a, b }) => ({
+        first: layer.apply({}, { image: a }).embedding as Tensor,
+        second: layer.apply({}, { image: b }).embedding as Tensor,
+      }),
+      { inputs: { a: image, b: image } },
+    );
+    const bytes = Object.values(layer.frozen).reduce((total, { data }) => total + data.byteLength, 0);
+    expect(twice.length - once.length).toBeLessThan(bytes);
+    expect(once.length).toBeGreaterThan(bytes);
+  });
+
   it("returns values from within", async () => {
     const bytes = await fixture("resnet.onnx");
     const image = numbers([2, 3, 24, 20]);

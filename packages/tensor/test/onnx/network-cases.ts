@@ -243,4 +243,48 @@ export const networkCases: readonly Case[] = [
     attributes: { num_heads: 2, unidirectional: 1 },
     tolerance: 1e-4,
   },
+  {
+    op: "Attention",
+    domain: "com.microsoft",
+    feeds: [x],
+    stored: [numbers([4, 12], 2), numbers([12], 3), ndarray([2, 3], { dtype: "int32" })],
+    attributes: { num_heads: 2 },
+    tolerance: 1e-4,
+  },
+  {
+    op: "EmbedLayerNormalization",
+    domain: "com.microsoft",
+    feeds: [
+      ndarray(
+        [
+          [1, 2, 0],
+          [4, 3, 2],
+        ],
+        { dtype: "int32" },
+      ),
+      ndarray(
+        [
+          [0, 1, 1],
+          [0, 0, 1],
+        ],
+        { dtype: "int32" },
+      ),
+    ],
+    stored: [
+      numbers([5, 4], 2),
+      numbers([6, 4], 3),
+      numbers([2, 4], 4),
+      numbers([4], 5),
+      numbers([4], 6),
+      ndarray(
+        [
+          [1, 1, 0],
+          [1, 1, 1],
+        ],
+        { dtype: "int32" },
+      ),
+    ],
+    attributes: { epsilon: { float: 1e-6 } },
+    outputs: ["float32", "int32"],
+  },
 ];

@@ -1,12 +1,13 @@
 import type { Tensor } from "../../../core/tensor.ts";
 import { geluTanh } from "../../../ops/activations.ts";
-import { add, cast, lessOrEqual, mul, sub, where } from "../../../ops/arithmetic.ts";
-import { arange } from "../../../ops/create.ts";
+import { add, cast, less, lessOrEqual, mul, sub, where } from "../../../ops/arithmetic.ts";
+import { arange, zeros } from "../../../ops/create.ts";
+import { gather } from "../../../ops/gather.ts";
 import { gelu, sigmoid } from "../../../ops/math.ts";
 import { matmul } from "../../../ops/matmul.ts";
 import { softmax } from "../../../ops/reduce.ts";
-import { split } from "../../../ops/shape.ts";
-import { reshape, transpose } from "../../../ops/structure.ts";
+import { narrow, split } from "../../../ops/shape.ts";
+import { reshape, sum, transpose } from "../../../ops/structure.ts";
 import type { NodeCall, Value } from "../call.ts";
 import type { OpEntries } from "./entry.ts";
 import { product } from "./linear.ts";
@@ -44,19 +45,37 @@ function attention(call: NodeCall): Tensor {
   const scale = call.floatAttribute("scale", 0) || 1 / Math.sqrt(q.shape[3] as number);
   const hidden = call.floatAttribute("mask_filter_value", -10000);
   let scores = matmul(q, k, { transposeB: true, scale });
+  call.trace.charge(length);
+  const at = arange(length, "int32");
   const mask = call.optional(3);
   if (mask) {
-    if (mask.rank !== 2 || mask.shape[1] !== length) call.fail("its mask must be [batch, positions]");
-    const shown = cast(reshape(mask, [batch, 1, 1, length]), scores.dtype);
+    // Either 1 for each position that counts, or the number of positions that count.
+    const lengths = mask.rank === 1 && mask.shape[0] === batch;
+    if (!lengths && (mask.rank !== 2 || mask.shape[1] !== length))
+      call.fail("its mask must be [batch, positions] or [batch]");
+    const counts = lengths ? less(at, reshape(cast(mask, "int32"), [batch, 1])) : mask;
+    const shown = cast(reshape(counts, [batch, 1, 1, length]), scores.dtype);
     scores = add(scores, mul(sub(1, shown), hidden));
   }
   if (call.int("unidirectional", 0) !== 0) {
-    call.trace.charge(length);
-    const at = arange(length, "int32");
     scores = where(lessOrEqual(at, reshape(at, [length, 1])), scores, hidden);
   }
   const mixed = transpose(matmul(softmax(scores), v), [0, 2, 1, 3]);
   return reshape(mixed, [batch, length, -1]);
+}
+
+/** Word, position and segment vectors, summed and normalised, and how many positions of each text count. */
+function embedLayerNorm(call: NodeCall): (Value | undefined)[] {
+  const ids = call.tensor(0);
+  const [batch, length] = ids.shape as [number, number];
+  const [table, gain, bias] = [call.float(3), call.float(5), call.float(6)];
+  if (ids.rank !== 2) call.fail("its ids must be [batch, positions]");
+  const positions = call.has(8) ? gather(table, call.tensor(8)) : narrow(table, 0, 0, length);
+  const words = add(gather(call.float(2), ids), positions);
+  const total = call.has(4) ? add(words, gather(call.float(4), call.tensor(1))) : words;
+  const y = layerNormOver(total, gain, bias, 2, call.floatAttribute("epsilon", 1e-12));
+  const counts = call.has(7) ? sum(cast(call.tensor(7), "int32"), { axes: 1 }) : zeros([batch], "int32");
+  return [y, counts, total];
 }
 
 /** Fused operators that ONNX Runtime's optimisers write. */
@@ -70,10 +89,11 @@ export const contribOps: OpEntries = {
       "qkv_hidden_sizes",
       "do_rotary",
     ],
-    note: "self-attention without past states; mask [batch, positions]",
+    note: "self-attention without past states; mask [batch, positions] or [batch]",
     lazy: attention,
   },
   BiasGelu: { attributes: [], lazy: (call) => gelu(add(call.float(0), call.float(1))) },
+  EmbedLayerNormalization: { attributes: ["epsilon", "mask_index_type"], lazy: embedLayerNorm },
   FastGelu: { attributes: [], lazy: (call) => geluTanh(withBias(call, call.float(0), 1)) },
   FusedMatMul: {
     attributes: ["alpha", "transA", "transB", "transBatchA", "transBatchB"],
