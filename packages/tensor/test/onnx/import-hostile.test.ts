@@ -386,6 +386,32 @@ describe("external data", () => {
     await expect(load(location, extra)).rejects.toThrow(OnnxImportError);
   });
 
+  it("is not read again and again to fill the memory", async () => {
+    const model = modelOf(
+      graphOf({
+        nodes: [{ op: "Sum", inputs: Array.from({ length: 9 }, (_, i) => `w${i}`), outputs: ["y"] }],
+        outputs: ["y"],
+      }),
+    );
+    const place = { $typeName: "onnx.StringStringEntryProto" as const, key: "location", value: "w.bin" };
+    model.graph?.initializer.push(
+      ...Array.from({ length: 9 }, (_, i) =>
+        create(TensorProtoSchema, {
+          name: `w${i}`,
+          dims: [2n, 3n],
+          dataType: 1,
+          dataLocation: 1,
+          externalData: [place],
+        }),
+      ),
+    );
+    const message = /tensors take 120 bytes of '.*w\.bin', which has 24; at most 4 times/;
+    await expect(importOnnx(bytesOf(model), { externalData: { "w.bin": content } })).rejects.toThrow(message);
+    await writeFile(join(folder, "model", "w.bin"), content);
+    await writeFile(join(folder, "model", "again.onnx"), bytesOf(model));
+    await expect(importOnnx(join(folder, "model", "again.onnx"))).rejects.toThrow(message);
+  });
+
   it("can be given as bytes", async () => {
     const model = external("data/w.bin", { offset: "16" });
     const file = new Uint8Array([...new Uint8Array(16), ...content]);

@@ -21,8 +21,25 @@ export function checkLocation(location: string): void {
     );
 }
 
+/** How often the bytes of one file may be read in all: weights that are shared are read more than once. */
+const MAX_READINGS = 4;
+
+/** Throws when tensors take a file's bytes again and again, which would fill the memory from a small file. */
+function readingBudget(): (location: string, length: number, size: number) => void {
+  const taken = new Map<string, number>();
+  return (location, length, size) => {
+    const total = (taken.get(location) ?? 0) + length;
+    taken.set(location, total);
+    if (total > MAX_READINGS * size)
+      throw new OnnxImportError(
+        `importOnnx: tensors take ${total} bytes of '${location}', which has ${size}; at most ${MAX_READINGS} times its size is allowed`,
+      );
+  };
+}
+
 /** External data held in memory, by location. */
 export function memoryReader(files: Readonly<Record<string, Uint8Array>>): ExternalReader {
+  const spend = readingBudget();
   return async ({ location, offset, length }) => {
     checkLocation(location);
     const bytes = Object.hasOwn(files, location) ? files[location] : undefined;
@@ -34,6 +51,7 @@ export function memoryReader(files: Readonly<Record<string, Uint8Array>>): Exter
       throw new OnnxImportError(
         `importOnnx: bytes ${offset} to ${offset + length} of '${location}' are wanted, which has ${bytes.length}`,
       );
+    spend(location, length, bytes.length);
     return bytes.subarray(offset, offset + length);
   };
 }
@@ -44,6 +62,7 @@ export async function openModel(
   limits: OnnxLimits,
 ): Promise<{ readonly bytes: Uint8Array; readonly external: ExternalReader }> {
   const { open, realpath, dirname, resolve, sep } = await import("#file-system");
+  const spend = readingBudget();
   const readRange = async (
     file: string,
     shown: string,
@@ -63,6 +82,7 @@ export async function openModel(
         throw new OnnxImportError(
           `importOnnx: bytes ${offset} to ${end} of '${shown}' are wanted, which has ${stat.size}`,
         );
+      if (length !== undefined) spend(file, length, stat.size);
       const bytes = new Uint8Array(end - offset);
       for (let done = 0; done < bytes.length; ) {
         // One read call moves at most 2 GiB.
