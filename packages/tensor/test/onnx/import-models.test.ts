@@ -1,3 +1,7 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as ort from "onnxruntime-node";
 import { describe, expect, it } from "vitest";
 import type { NDArray, OnnxLayer, Tensor } from "../../src/index.ts";
 import { add, compile, exportOnnx, grad, importOnnx, mul, ndarray, sum, toNumbers } from "../../src/index.ts";
@@ -161,6 +165,30 @@ describe("models exported by PyTorch", () => {
       /weight 'words.weight' is float32 \[29, 16\], got float32 \[2, 2\]/,
     );
     expect(() => layer.apply({ nothing: 1 }, feeds)).toThrow(/no weight 'nothing'/);
+  });
+});
+
+describe("models rewritten by ONNX Runtime's optimiser", () => {
+  it.each(models)("%s", async (name) => {
+    const folder = await mkdtemp(join(tmpdir(), "optimised-"));
+    try {
+      const optimizedModelFilePath = join(folder, "model.onnx");
+      const session = await ort.InferenceSession.create(new URL(`${name}.onnx`, fixtures).pathname, {
+        graphOptimizationLevel: "extended",
+        optimizedModelFilePath,
+        logSeverityLevel: 4,
+      });
+      await session.release();
+      const layer = await importOnnx(optimizedModelFilePath);
+      const record = await recorded(name);
+      const outputs = await runLayer(layer, feedsOf(layer, record));
+      for (const { name: output } of layer.outputs)
+        expect(distance(outputs[output] as NDArray, record.get(`out/${output}`) as NDArray)).toBeLessThan(
+          1e-5,
+        );
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
   });
 });
 

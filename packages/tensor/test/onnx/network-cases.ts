@@ -287,4 +287,29 @@ export const networkCases: readonly Case[] = [
     attributes: { epsilon: { float: 1e-6 } },
     outputs: ["float32", "int32"],
   },
+  ...(
+    [
+      ["Relu", []],
+      ["Clip", [-0.5, 1]],
+      ["LeakyRelu", [0.2]],
+      ["HardSigmoid", [0.3, 0.4]],
+      ["Tanh", []],
+      ["Sigmoid", []],
+    ] as const
+  ).map(
+    ([activation, params]): Case => ({
+      op: "FusedConv",
+      domain: "com.microsoft",
+      feeds: [image],
+      stored: [numbers([3, 4, 2, 2], 2), numbers([3], 3)],
+      attributes: { activation, ...(params.length > 0 && { activation_params: { floats: params } }) },
+    }),
+  ),
+  {
+    op: "FusedGemm",
+    domain: "com.microsoft",
+    feeds: [numbers([3, 4])],
+    stored: [numbers([5, 4], 2), numbers([5], 3)],
+    attributes: { transB: 1, activation: "LeakyRelu", activation_alpha: { float: 0.3 } },
+  },
 ];

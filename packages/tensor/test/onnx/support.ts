@@ -20,6 +20,7 @@ export type AttributeInput =
   | readonly number[]
   | readonly string[]
   | { readonly float: number }
+  | { readonly floats: readonly number[] }
   | { readonly tensor: NDArray }
   | { readonly graph: GraphProto };
 
@@ -57,15 +58,17 @@ function attribute(name: string, value: AttributeInput) {
       ? { type: 2, i: BigInt(value) }
       : typeof value === "string"
         ? { type: 3, s: text(value) }
-        : "float" in value
-          ? { type: 1, f: value.float }
-          : "tensor" in value
-            ? { type: 4, t: tensorProto("", value.tensor) }
-            : "graph" in value
-              ? { type: 5, g: value.graph }
-              : typeof value[0] === "string"
-                ? { type: 8, strings: (value as readonly string[]).map(text) }
-                : { type: 7, ints: (value as readonly number[]).map(BigInt) };
+        : "floats" in value
+          ? { type: 6, floats: [...value.floats] }
+          : "float" in value
+            ? { type: 1, f: value.float }
+            : "tensor" in value
+              ? { type: 4, t: tensorProto("", value.tensor) }
+              : "graph" in value
+                ? { type: 5, g: value.graph }
+                : typeof value[0] === "string"
+                  ? { type: 8, strings: (value as readonly string[]).map(text) }
+                  : { type: 7, ints: (value as readonly number[]).map(BigInt) };
   return create(AttributeProtoSchema, { name, ...fields });
 }
 

@@ -1,17 +1,18 @@
 import type { Tensor } from "../../../core/tensor.ts";
-import { geluTanh } from "../../../ops/activations.ts";
-import { add, cast, less, lessOrEqual, mul, sub, where } from "../../../ops/arithmetic.ts";
+import { geluTanh, leakyRelu } from "../../../ops/activations.ts";
+import { add, cast, clamp, less, lessOrEqual, mul, sub, where } from "../../../ops/arithmetic.ts";
 import { arange, zeros } from "../../../ops/create.ts";
 import { gather } from "../../../ops/gather.ts";
-import { gelu, sigmoid } from "../../../ops/math.ts";
+import { gelu, relu, sigmoid, tanh } from "../../../ops/math.ts";
 import { matmul } from "../../../ops/matmul.ts";
 import { softmax } from "../../../ops/reduce.ts";
 import { narrow, split } from "../../../ops/shape.ts";
 import { reshape, sum, transpose } from "../../../ops/structure.ts";
 import type { NodeCall, Value } from "../call.ts";
 import type { OpEntries } from "./entry.ts";
-import { product } from "./linear.ts";
+import { gemm, product } from "./linear.ts";
 import { layerNormOver, rmsNormOver } from "./normalisations.ts";
+import { conv, WINDOW } from "./windows.ts";
 
 function withBias(call: NodeCall, x: Tensor, index: number): Tensor {
   const bias = call.optional(index);
@@ -78,6 +79,40 @@ function embedLayerNorm(call: NodeCall): (Value | undefined)[] {
   return [y, counts, total];
 }
 
+/** The activation that ends a fused operator. */
+function activated(call: NodeCall, x: Tensor, params: readonly number[]): Tensor {
+  const [alpha, beta] = params as [number, number];
+  const name = call.text("activation", "");
+  switch (name) {
+    case "":
+      return x;
+    case "Relu":
+      return relu(x);
+    case "Tanh":
+      return tanh(x);
+    case "Sigmoid":
+      return sigmoid(x);
+    case "LeakyRelu":
+      return leakyRelu(x, alpha);
+    case "Clip":
+      return clamp(x, alpha, beta);
+    case "HardSigmoid":
+      return clamp(add(mul(x, alpha), beta), 0, 1);
+    default:
+      return call.fail(`activation '${name}' is not supported`);
+  }
+}
+
+function fusedConv(call: NodeCall): Tensor {
+  const y = conv(call);
+  return activated(call, withBias(call, y, 3), call.floats("activation_params") ?? []);
+}
+
+function fusedGemm(call: NodeCall): Tensor {
+  const params = ["activation_alpha", "activation_beta"].map((name) => call.floatAttribute(name, 0));
+  return activated(call, gemm(call), params);
+}
+
 /** Fused operators that ONNX Runtime's optimisers write. */
 export const contribOps: OpEntries = {
   Attention: {
@@ -95,6 +130,15 @@ export const contribOps: OpEntries = {
   BiasGelu: { attributes: [], lazy: (call) => gelu(add(call.float(0), call.float(1))) },
   EmbedLayerNormalization: { attributes: ["epsilon", "mask_index_type"], lazy: embedLayerNorm },
   FastGelu: { attributes: [], lazy: (call) => geluTanh(withBias(call, call.float(0), 1)) },
+  FusedConv: {
+    attributes: [...WINDOW, "group", "activation", "activation_params"],
+    note: "one to three spatial axes",
+    lazy: fusedConv,
+  },
+  FusedGemm: {
+    attributes: ["alpha", "beta", "transA", "transB", "activation", "activation_alpha", "activation_beta"],
+    lazy: fusedGemm,
+  },
   FusedMatMul: {
     attributes: ["alpha", "transA", "transB", "transBatchA", "transBatchB"],
     lazy: (call) => {

@@ -49,7 +49,7 @@ function matmulOf(call: NodeCall): Tensor {
   return reshape(y, shape);
 }
 
-function gemm(call: NodeCall): Tensor {
+export function gemm(call: NodeCall): Tensor {
   const [a, b, c] = [call.tensor(0), call.tensor(1), call.optional(2)];
   if (a.rank !== 2 || b.rank !== 2)
     call.fail(`operands ${formatShape(a.shape)} and ${formatShape(b.shape)} need two axes each`);

@@ -121,9 +121,10 @@ export const sequenceOps: OpEntries = {
     },
   },
   LSTM: {
-    attributes: COMMON,
-    note: "without peepholes, standard activations",
+    attributes: [...COMMON, "input_forget"],
+    note: "without peepholes and coupled gates, standard activations",
     lazy: (call): Value[] => {
+      if (call.int("input_forget", 0) !== 0) call.fail("input_forget 1 is not supported");
       if (call.has(7)) call.fail("peepholes are not supported");
       const prepared = prepare(call, LSTM);
       const cell = call.optional(6);

@@ -83,7 +83,7 @@ function windowOf(call: NodeCall, x: Tensor, kernel: readonly number[]): Window 
   return { ...window, padding: borders(call, x.shape.slice(2), window) };
 }
 
-function conv(call: NodeCall): Tensor {
+export function conv(call: NodeCall): Tensor {
   const [x, weights, bias] = [call.float(0), call.float(1), call.optional(2)];
   const apply = forRank(call, convolutions, x);
   const { stride, dilation, padding } = windowOf(call, x, weights.shape.slice(2));
@@ -219,7 +219,7 @@ function overPositions(call: NodeCall): { readonly axes: number[]; readonly keep
   return { axes: Array.from({ length: rank - 2 }, (_, i) => i + 2), keepDims: true };
 }
 
-const WINDOW = ["auto_pad", "dilations", "kernel_shape", "pads", "strides"];
+export const WINDOW = ["auto_pad", "dilations", "kernel_shape", "pads", "strides"];
 
 export const windowOps: OpEntries = {
   AveragePool: {
