@@ -150,6 +150,14 @@ export class NodeCall {
     return Number.isSafeInteger(value) ? value : this.fail(`attribute '${name}' is ${attribute.i}`);
   }
 
+  /** An integer that means yes or no. */
+  flag(name: string, fallback: boolean): boolean {
+    const value = this.int(name, Number(fallback));
+    return value === 0 || value === 1
+      ? value === 1
+      : this.fail(`attribute '${name}' is ${value}, expected 0 or 1`);
+  }
+
   requiredInt(name: string): number {
     return this.node.attributes.has(name) ? this.int(name, 0) : this.fail(`needs the attribute '${name}'`);
   }

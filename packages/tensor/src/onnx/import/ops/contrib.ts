@@ -58,7 +58,7 @@ function attention(call: NodeCall): Tensor {
     const shown = cast(reshape(counts, [batch, 1, 1, length]), scores.dtype);
     scores = add(scores, mul(sub(1, shown), hidden));
   }
-  if (call.int("unidirectional", 0) !== 0) {
+  if (call.flag("unidirectional", false)) {
     scores = where(lessOrEqual(at, reshape(at, [length, 1])), scores, hidden);
   }
   const mixed = transpose(matmul(softmax(scores), v), [0, 2, 1, 3]);
@@ -142,11 +142,11 @@ export const contribOps: OpEntries = {
   FusedMatMul: {
     attributes: ["alpha", "transA", "transB", "transBatchA", "transBatchB"],
     lazy: (call) => {
-      if (call.int("transBatchA", 0) !== 0 || call.int("transBatchB", 0) !== 0)
+      if (call.flag("transBatchA", false) || call.flag("transBatchB", false))
         call.fail("transposed batches are not supported");
       return product(call, call.float(0), call.float(1), {
-        transposeA: call.int("transA", 0) !== 0,
-        transposeB: call.int("transB", 0) !== 0,
+        transposeA: call.flag("transA", false),
+        transposeB: call.flag("transB", false),
         scale: call.floatAttribute("alpha", 1),
       });
     },

@@ -261,12 +261,12 @@ export const elementwiseOps: OpEntries = {
     note: "of integers only where they follow from shapes and constants",
     lazy: (call) => {
       const [a, b] = [call.float(0), call.float(1)];
-      if (call.int("fmod", 0) === 0) return sub(a, mul(floor(div(a, b)), b));
+      if (!call.flag("fmod", false)) return sub(a, mul(floor(div(a, b)), b));
       const whole = mul(sign(div(a, b)), floor(abs(div(a, b))));
       return sub(a, mul(whole, b));
     },
     fold: (call, inputs) =>
-      elementwise(call, inputs, (inputs[0] as NDArray).dtype, remainder(call.int("fmod", 0) !== 0)),
+      elementwise(call, inputs, (inputs[0] as NDArray).dtype, remainder(call.flag("fmod", false))),
   },
   Mul: binary(mul, () => (a, b) => a * b),
   Neg: unary(

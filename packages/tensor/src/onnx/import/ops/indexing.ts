@@ -192,7 +192,7 @@ export const indexingOps: OpEntries = {
     lazy: (call) => {
       const x = call.tensor(0);
       const axis = axisOf(call, call.number(1, "axis"), x.rank);
-      const [exclusive, reverse] = [call.int("exclusive", 0) !== 0, call.int("reverse", 0) !== 0];
+      const [exclusive, reverse] = [call.flag("exclusive", false), call.flag("reverse", false)];
       return cumsum(x, axis, { exclusive, reverse });
     },
   },
@@ -302,7 +302,7 @@ export const indexingOps: OpEntries = {
     lazy: (call) => {
       const x = call.tensor(0);
       const axis = axisOf(call, call.int("axis", -1), x.rank);
-      const largest = call.int("largest", 1) !== 0;
+      const largest = call.flag("largest", true);
       const { values, indices } = topK(x, call.number(1, "k"), { axis, largest });
       return [values, indices];
     },
@@ -318,14 +318,14 @@ export const indexingOps: OpEntries = {
       const column = reshape(arange(columns, "int32"), [1, columns]);
       const row = reshape(arange(rows, "int32"), [rows, 1]);
       const [offset, diagonal] = [sub(column, row), diagonalOf(call)];
-      const mask = call.int("upper", 1) !== 0 ? less(diagonal - 1, offset) : less(offset, diagonal + 1);
+      const mask = call.flag("upper", true) ? less(diagonal - 1, offset) : less(offset, diagonal + 1);
       return where(broadcastTo(mask, x.shape), x, 0);
     },
     fold: (call, [x]) => {
       const from = x as NDArray;
       const [rows, columns] = from.shape.slice(-2) as [number, number];
       if (from.shape.length < 2) call.fail(`expected two axes or more, got ${formatShape(from.shape)}`);
-      const keeps = kept(call.int("upper", 1) !== 0, diagonalOf(call));
+      const keeps = kept(call.flag("upper", true), diagonalOf(call));
       return build(call, from.shape, from.dtype, (i) =>
         keeps(Math.floor(i / columns) % rows, i % columns) ? Number(from.data[i]) : 0,
       );

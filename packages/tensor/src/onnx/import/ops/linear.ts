@@ -54,8 +54,8 @@ export function gemm(call: NodeCall): Tensor {
   if (a.rank !== 2 || b.rank !== 2)
     call.fail(`operands ${formatShape(a.shape)} and ${formatShape(b.shape)} need two axes each`);
   const y = product(call, a, b, {
-    transposeA: call.int("transA", 0) !== 0,
-    transposeB: call.int("transB", 0) !== 0,
+    transposeA: call.flag("transA", false),
+    transposeB: call.flag("transB", false),
     scale: call.floatAttribute("alpha", 1),
   });
   const beta = call.floatAttribute("beta", 1);

@@ -37,7 +37,7 @@ function batchNormalization(call: NodeCall): Tensor {
     Tensor,
     Tensor,
   ];
-  if (call.int("training_mode", 0) !== 0 && call.node.outputs.slice(1).some((name) => name !== ""))
+  if (call.flag("training_mode", false) && call.node.outputs.slice(1).some((name) => name !== ""))
     call.fail("updated statistics (training_mode 1) are not supported; export the model for inference");
   if (x.rank < 2) call.fail(`its input ${formatShape(x.shape)} has no channels`);
   checkVectors(call, x.shape[1] as number, [gain, bias, average, variance]);

@@ -29,7 +29,7 @@ function shaping(
 }
 
 function reshapeTarget(call: NodeCall, shape: readonly number[]): number[] {
-  const keepZero = call.int("allowzero", 0) !== 0;
+  const keepZero = call.flag("allowzero", false);
   const wanted = call
     .integers(1, "target shape")
     .map((n, axis) =>

@@ -18,7 +18,7 @@ type Fold = readonly [start: number, combine: (total: number, value: number) => 
 function axesOf(call: NodeCall, rank: number): number[] {
   const given = call.integersOrAttribute("axes", 1);
   if (given && given.length > 0) return given.map((axis) => axisOf(call, axis, rank));
-  return call.int("noop_with_empty_axes", 0) !== 0 ? [] : Array.from({ length: rank }, (_, i) => i);
+  return call.flag("noop_with_empty_axes", false) ? [] : Array.from({ length: rank }, (_, i) => i);
 }
 
 function reduction(
@@ -30,7 +30,7 @@ function reduction(
     attributes: ["axes", "keepdims", "noop_with_empty_axes"],
     lazy: (call) => {
       const x = call.tensor(0);
-      return reduce(x, { axes: axesOf(call, x.rank), keepDims: call.int("keepdims", 1) !== 0 });
+      return reduce(x, { axes: axesOf(call, x.rank), keepDims: call.flag("keepdims", true) });
     },
     ...(host && {
       fold: (call: NodeCall, [input]: readonly NDArray[]) => {
@@ -40,7 +40,7 @@ function reduction(
         const result = build(call, shape, x.dtype, (i) =>
           finish ? finish(totals[i] as number, count) : (totals[i] as number),
         );
-        const kept = call.int("keepdims", 1) !== 0;
+        const kept = call.flag("keepdims", true);
         return kept
           ? result
           : reshaped(
@@ -60,10 +60,10 @@ function product(call: NodeCall): Tensor {
 /** Index of the largest entry. */
 function argExtreme(call: NodeCall, sign: 1 | -1): Tensor {
   const x = call.tensor(0);
-  if (call.int("select_last_index", 0) !== 0) call.fail("select_last_index is not supported");
+  if (call.flag("select_last_index", false)) call.fail("select_last_index is not supported");
   const axis = axisOf(call, call.int("axis", 0), x.rank);
   const index = cast(argmax(sign === 1 ? x : neg(x), axis), "int64");
-  return call.int("keepdims", 1) !== 0 ? expandDims(index, axis) : index;
+  return call.flag("keepdims", true) ? expandDims(index, axis) : index;
 }
 
 /** Softmax over one axis; before opset 13 over all axes from that one on. */

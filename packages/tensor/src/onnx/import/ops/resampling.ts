@@ -81,7 +81,7 @@ function neighbours(call: NodeCall, place: number, inputs: number): [at: number,
     low + offset,
     cubicKernel(place - low - offset, a),
   ]);
-  if (call.int("exclude_outside", 0) === 0) return taken.map(([at, weight]) => [clip(at), weight]);
+  if (!call.flag("exclude_outside", false)) return taken.map(([at, weight]) => [clip(at), weight]);
   const inside = taken.filter(([at]) => at === clip(at));
   const total = inside.reduce((sum, [, weight]) => sum + weight, 0);
   return inside.map(([at, weight]) => [at, weight / total]);
@@ -114,7 +114,7 @@ function axisScales(call: NodeCall, x: Tensor): AxisScale[] {
 
 function resize(call: NodeCall): Tensor {
   const x = call.tensor(0);
-  if (call.int("antialias", 0) !== 0) call.fail("antialias is not supported");
+  if (call.flag("antialias", false)) call.fail("antialias is not supported");
   const policy = call.text("keep_aspect_ratio_policy", "stretch");
   if (policy !== "stretch") call.fail(`keep_aspect_ratio_policy '${policy}' is not supported`);
   const place = placeOf(call);
@@ -151,7 +151,7 @@ function sampleGrid(call: NodeCall): Tensor {
   return gridSample(call.float(0), call.float(1), {
     mode: mode === "nearest" ? "nearest" : "linear",
     padding,
-    alignCorners: call.int("align_corners", 0) !== 0,
+    alignCorners: call.flag("align_corners", false),
   });
 }
 

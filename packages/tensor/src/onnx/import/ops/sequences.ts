@@ -57,7 +57,7 @@ function prepare(call: NodeCall, { gates, order, activations }: Cell): Prepared 
   if (given && given.join().toLowerCase() !== usual.join().toLowerCase())
     call.fail(`activations [${given.join(", ")}] are not supported, only [${usual.join(", ")}]`);
   if (call.node.attributes.has("clip")) call.fail("clip is not supported");
-  if (call.int("layout", 0) !== 0) call.fail("layout 1 is not supported");
+  if (call.flag("layout", false)) call.fail("layout 1 is not supported");
   const [x, w, r] = [call.float(0), call.float(1), call.float(2)];
   const bias = call.optional(3);
   if (w.shape[0] !== directions || r.shape[0] !== directions)
@@ -114,7 +114,7 @@ export const sequenceOps: OpEntries = {
     attributes: [...COMMON, "linear_before_reset"],
     note: "linear_before_reset 1, standard activations",
     lazy: (call): Value[] => {
-      if (call.int("linear_before_reset", 0) === 0)
+      if (!call.flag("linear_before_reset", false))
         call.fail("linear_before_reset 0 is not supported (PyTorch writes 1)");
       const prepared = prepare(call, GRU);
       return results(call, gru(prepared.x, prepared.weights, prepared.options), prepared);
@@ -124,7 +124,7 @@ export const sequenceOps: OpEntries = {
     attributes: [...COMMON, "input_forget"],
     note: "without peepholes and coupled gates, standard activations",
     lazy: (call): Value[] => {
-      if (call.int("input_forget", 0) !== 0) call.fail("input_forget 1 is not supported");
+      if (call.flag("input_forget", false)) call.fail("input_forget 1 is not supported");
       if (call.has(7)) call.fail("peepholes are not supported");
       const prepared = prepare(call, LSTM);
       const cell = call.optional(6);

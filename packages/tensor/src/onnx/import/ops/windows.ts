@@ -146,7 +146,7 @@ function poolWindow(call: NodeCall, x: Tensor): PoolWindow {
   const kernel = call.ints("kernel_shape") ?? call.fail("needs the attribute 'kernel_shape'");
   const window = windowOf(call, x, kernel);
   if (window.dilation.some((n) => n !== 1)) call.fail("dilated pools are not supported");
-  if (call.int("ceil_mode", 0) === 0) return { ...window, stated: window.padding };
+  if (!call.flag("ceil_mode", false)) return { ...window, stated: window.padding };
   const padding = window.padding.map(([before, after], i): Border => {
     const [size, step] = [x.shape[i + 2] as number, window.stride[i] as number];
     const rest = size + before + after - (kernel[i] as number);
@@ -176,7 +176,7 @@ function maxPool(call: NodeCall): Tensor {
   const x = call.float(0);
   const apply = forRank(call, maxPools, x);
   if (call.node.outputs.slice(1).some((name) => name !== "")) call.fail("its indices are not supported");
-  if (call.int("storage_order", 0) !== 0) call.fail("storage_order 1 is not supported");
+  if (call.flag("storage_order", false)) call.fail("storage_order 1 is not supported");
   const window = poolWindow(call, x);
   const { x: input, padding } = bordered(x, window, LOWEST);
   return apply(input, window.kernel, { stride: window.stride, padding });
@@ -200,7 +200,7 @@ function averagePool(call: NodeCall): Tensor {
   const { stride, kernel } = window;
   const { x: input, padding } = bordered(x, window, 0);
   const y = apply(input, kernel, { stride, padding });
-  const all = call.int("count_include_pad", 0) !== 0;
+  const all = call.flag("count_include_pad", false);
   // The engine's mean counts every entry of the window; where some do not count, it is too small.
   return y.shape.slice(2).reduce((current, positions, i) => {
     call.trace.charge(positions);
