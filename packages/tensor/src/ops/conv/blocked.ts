@@ -22,39 +22,29 @@ import { extent } from "./geometry.ts";
  * kernel of kd x kh x kw becomes kh kernels of kd x kw, whose results are added up by the kernels themselves.
  */
 
-/** A convolution on images: spatial sizes and options of two axes. */
+/** What a convolution is made of; of a transposed one x is what it spreads. */
 export interface Operands {
   readonly x: Value;
   readonly weights: Value;
   readonly bias?: Value | undefined;
 }
 
-/** How slices of a volume lie below each other. */
-interface Stack {
-  /** Rows from one slice to the next. */
-  readonly pitch: number;
-  /** Rows and slices of the result. */
-  readonly rows: number;
-  readonly slices: number;
-}
-
-function stackOf(
+/** Rows from one slice of a stacked volume to the next: enough for its own, for the zeros, and for those of the result. */
+function pitchOf(
   shape: readonly number[],
   kernel: readonly number[],
   { padding, dilation }: ConvGeometry,
-): Stack {
-  const [slices, rows] = [0, 1].map((i) => {
-    const [before, after] = padding[i] as Border;
-    return (shape[i + 2] as number) + before + after - extent(kernel[i] as number, dilation[i] as number) + 1;
-  }) as [number, number];
+): number {
+  const [before, after] = padding[1] as Border;
   const height = shape[3] as number;
-  return { pitch: Math.max(height + Math.max(...(padding[1] as Border)), rows), rows, slices };
+  const rows = height + before + after - extent(kernel[1] as number, dilation[1] as number) + 1;
+  return Math.max(height + Math.max(before, after), rows);
 }
 
 /** Rows that the stacked volume needs above and below for one row of the kernel. */
 function stackPads(
   row: number,
-  { pitch }: Stack,
+  pitch: number,
   { padding, dilation }: ConvGeometry,
 ): readonly [top: number, bottom: number] {
   const [[front, back], [above]] = padding as [Border, Border];
@@ -77,8 +67,8 @@ export function blockable(
   if (groups > 1 && !aligned && !depthwise) return false;
   if (padding.flat().some((border) => border < 0)) return false;
   if (kernel.length < 3) return true;
-  const stack = stackOf(shape, kernel, geometry);
-  const rows = Array.from({ length: kernel[1] as number }, (_, row) => stackPads(row, stack, geometry));
+  const pitch = pitchOf(shape, kernel, geometry);
+  const rows = Array.from({ length: kernel[1] as number }, (_, row) => stackPads(row, pitch, geometry));
   return stride[0] === 1 && stride[1] === 1 && rows.flat().every((n) => n >= 0);
 }
 
@@ -111,7 +101,7 @@ export function channelsLast(
 ): Value {
   const [batch, channels, ...image] = x.shape as [number, number, ...number[]];
   const volume = image.length === 3;
-  const pitch = volume ? stackOf(x.shape, kernel, geometry).pitch : 0;
+  const pitch = volume ? pitchOf(x.shape, kernel, geometry) : 0;
   const rows = volume ? stacked(graph, x, pitch) : asImages(graph, x);
   const name =
     channels < blockOf(graph)
@@ -163,13 +153,13 @@ export function convolveStack(
     });
   }
   const kernel = weights.shape.slice(2) as [number, number, number];
-  const stack = stackOf(x.shape, kernel, geometry);
-  const rows = stacked(graph, x, stack.pitch);
+  const pitch = pitchOf(x.shape, kernel, geometry);
+  const rows = stacked(graph, x, pitch);
   const source = depthwise ? toBlocked(graph, rows) : blockedInput(graph, rows);
   const [left, right] = padding[2] as Border;
   let sum: string | undefined;
   for (let row = 0; row < kernel[1]; row++) {
-    const [top, bottom] = stackPads(row, stack, geometry);
+    const [top, bottom] = stackPads(row, pitch, geometry);
     sum = blockedConv(graph, {
       ...common,
       x: source,
@@ -178,7 +168,7 @@ export function convolveStack(
       sum,
       kernel: [kernel[0], kernel[2]],
       stride: [1, stride[2] as number],
-      dilation: [(dilation[0] as number) * stack.pitch, dilation[2] as number],
+      dilation: [(dilation[0] as number) * pitch, dilation[2] as number],
       pads: [top, left, bottom, right],
     });
   }
@@ -195,7 +185,7 @@ export function convolveBlocked(
   const y = fromBlocked(graph, convolveStack(graph, operands, geometry), shape[1] as number);
   if (shape.length < 5) return shape.length === 3 ? reshaped(graph, y, shape) : y;
   const [batch, filters, slices, rows, width] = shape as [number, number, number, number, number];
-  const { pitch } = stackOf(operands.x.shape, operands.weights.shape.slice(2), geometry);
+  const pitch = pitchOf(operands.x.shape, operands.weights.shape.slice(2), geometry);
   const whole: Value = {
     name: reshaped(graph, y, [batch, filters, slices, pitch, width]),
     dtype: operands.x.dtype,
