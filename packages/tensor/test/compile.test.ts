@@ -170,6 +170,15 @@ describe("compile", () => {
     }
   });
 
+  test("returns a result without tensors as it is, without a runtime", async () => {
+    const loaded = runtime.sessions.length;
+    const nothing = compile((_x: Tensor) => ({ none: {}, list: [] }), { runtime });
+    expect(await nothing(ndarray([1, 2]))).toEqual({ none: {}, list: [] });
+    expect(runtime.sessions).toHaveLength(loaded);
+    expect(await evaluate({})).toEqual({});
+    await nothing.close();
+  });
+
   test("works with empty arrays", async () => {
     const fn = compile(
       (x: Tensor) => ({

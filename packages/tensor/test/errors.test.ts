@@ -139,11 +139,11 @@ describe("shapes that do not fit", () => {
       [() => segmentSum(ones([]), whole(0), 1), "segmentSum: x [N, ...] and ids [N] have shapes [] and [1]"],
       [
         () => scatterAddAlong(ones([2]), whole(0, 1, 1), [3]),
-        "scatterAddAlong: x [2], indices [3] and result [3] differ outside axis -1 of the result",
+        "scatterAddAlong: updates [2], indices [3] and result [3] differ outside axis -1 of the result",
       ],
       [
         () => scatterAddAlong(ones([2]), whole(0, 1), [3, 3]),
-        "scatterAddAlong: x [2], indices [2] and result [3, 3]",
+        "scatterAddAlong: updates [2], indices [2] and result [3, 3]",
       ],
       [
         () => softmaxCrossEntropy(ones([2, 3]), ones([2, 1])),

@@ -12,6 +12,7 @@ import {
   elu,
   evaluate,
   expm1,
+  fmod,
   geluTanh,
   gradients,
   hardSigmoid,
@@ -22,7 +23,6 @@ import {
   log1p,
   logicalXor,
   mish,
-  mod,
   nanToNum,
   notEqual,
   prelu,
@@ -136,12 +136,12 @@ describe("rounding and comparisons", () => {
     ]);
   });
 
-  test("mod follows the sign of the dividend, remainder that of the divisor", async () => {
+  test("fmod follows the sign of the dividend, remainder that of the divisor", async () => {
     for (const dtype of ["int32", "int64", "float32", "float64"] as DType[]) {
       const a = tensor([7, -7, 7, -7, 6, 0], { dtype });
       const b = tensor([3, 3, -3, -3, 3, -3], { dtype });
       const plain = (values: readonly number[]): number[] => values.map((x) => x + 0);
-      expect(plain(await valuesOf(mod(a, b)))).toEqual([1, -1, 1, -1, 0, 0]);
+      expect(plain(await valuesOf(fmod(a, b)))).toEqual([1, -1, 1, -1, 0, 0]);
       expect(plain(await valuesOf(remainder(a, b)))).toEqual([1, 2, -2, -1, 0, 0]);
     }
   });
@@ -184,8 +184,8 @@ describe("errors", () => {
       "expm1: expected float32 or float64, got int32; convert with cast()",
     );
     expect(() => atan2(tensor([1, 2]), tensor([1, 2, 3]))).toThrow(ShapeError);
-    expect(() => mod(tensor([1, 2]), tensor([1, 2, 3]))).toThrow(
-      "mod: shapes [2] and [3] do not broadcast: axis -1 is 2 and 3",
+    expect(() => fmod(tensor([1, 2]), tensor([1, 2, 3]))).toThrow(
+      "fmod: shapes [2] and [3] do not broadcast: axis -1 is 2 and 3",
     );
     expect(() => logicalXor(tensor([1]), tensor([1]))).toThrow(DTypeError);
     expect(() => prelu(tensor([[1, 2, 3]]), tensor([0.1, 0.2]))).toThrow(

@@ -50,6 +50,17 @@ function outputsOf(result: unknown): Map<string, Tensor> {
   return new Map(treeEntries(result).map(([path, leaf]) => [`out/${path}`, asTensor(leaf as TensorLike)]));
 }
 
+/** What a result without a single tensor compiles to: there is nothing to run. */
+function emptyGraph(
+  name: string,
+  inputs: ReadonlyMap<string, Tensor>,
+  result: unknown,
+  options: CompileOptions,
+): CompiledGraph {
+  const nothing = async (): Promise<void> => {};
+  return { name, options, inputs, result, nodes: [], nodeCount: 0, run: nothing, release: nothing };
+}
+
 /**
  * Compiles the graph of a traced result.
  *
@@ -61,12 +72,14 @@ export async function compileGraph(
   options: CompileOptions,
   runsOnce = false,
 ): Promise<CompiledGraph> {
-  const engine = options.runtime ?? (await defaultRuntime());
   const name = options.name ?? "concord";
+  const outputs = outputsOf(result);
+  if (outputs.size === 0) return emptyGraph(name, inputs, result, options);
+  const engine = options.runtime ?? (await defaultRuntime());
   const { model, usedInputs, nodeCount, usesFloat64, nodes } = lowerGraph(
     name,
     inputs,
-    outputsOf(result),
+    outputs,
     engine.target,
   );
   const failed = (phase: "compiled" | "run", error: unknown): never => {

@@ -105,18 +105,23 @@ const scatterAddAlongOp = defineUnitOp<{ readonly shape: readonly number[]; read
   ],
 });
 
-/** Adds each entry of x to a tensor of zeros at its index along an axis: the transpose of `takeAlong`. */
-export function scatterAddAlong(x: Tensor, indices: Tensor, shape: readonly number[], axis = -1): Tensor {
+/** Adds each update to a tensor of zeros at its index along an axis: the transpose of `takeAlong`. */
+export function scatterAddAlong(
+  updates: Tensor,
+  indices: Tensor,
+  shape: readonly number[],
+  axis = -1,
+): Tensor {
   checkIndices("scatterAddAlong", indices);
-  const along = normalizeAxis("scatterAddAlong", axis, x.rank);
+  const along = normalizeAxis("scatterAddAlong", axis, updates.rank);
   if (
-    !sameShape(x.shape, indices.shape) ||
-    shape.length !== x.rank ||
-    !sameShape(shape.with(along, 0), x.shape.with(along, 0))
+    !sameShape(updates.shape, indices.shape) ||
+    shape.length !== updates.rank ||
+    !sameShape(shape.with(along, 0), updates.shape.with(along, 0))
   ) {
     throw new ShapeError(
-      `scatterAddAlong: x ${formatShape(x.shape)}, indices ${formatShape(indices.shape)} and result ${formatShape(shape)} differ outside axis ${axis} of the result`,
+      `scatterAddAlong: updates ${formatShape(updates.shape)}, indices ${formatShape(indices.shape)} and result ${formatShape(shape)} differ outside axis ${axis} of the result`,
     );
   }
-  return scatterAddAlongOp([x, indices], { shape: [...shape], axis: along });
+  return scatterAddAlongOp([updates, indices], { shape: [...shape], axis: along });
 }

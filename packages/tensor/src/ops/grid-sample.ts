@@ -10,7 +10,7 @@ import { gather, scatterAddAlong, segmentSum, takeAlong } from "./gather.ts";
 import { emitSampleRows } from "./grid-sample-rows.ts";
 import { abs, floor } from "./math.ts";
 import { matmul } from "./matmul.ts";
-import { clampMax, clampMin, isNan, mod, round } from "./numeric.ts";
+import { clampMax, clampMin, fmod, isNan, round } from "./numeric.ts";
 import { narrow, stack } from "./shape.ts";
 import { broadcastTo, reshape, sum, transpose } from "./structure.ts";
 
@@ -62,7 +62,7 @@ function pixelOf(
   const low = alignCorners ? 0 : -0.5;
   const span = alignCorners ? Math.max(n - 1, 1) : n;
   const distance = sub(place, low);
-  const rest = mod(abs(distance), 2 * span);
+  const rest = fmod(abs(distance), 2 * span);
   const turned = greater(rest, span);
   const mirrored = add(where(turned, sub(2 * span, rest), rest), low);
   const signed = (negative: Tensor): Tensor => where(negative, asTensor(-1, place.dtype), 1);

@@ -88,7 +88,7 @@ export const isNan = defineElementwise("isNan", { lower: (nodes, x) => nodes("Is
 /** Whether x is ∞ or -∞. */
 export const isInf = defineElementwise("isInf", { lower: (nodes, x) => nodes("IsInf", x), result: "bool" });
 
-/** Whether x is a number and not infinite. */
+/** Whether x is a number and not infinite. (`isFinite` would hide the global function of JavaScript.) */
 export function isFiniteValue(x: TensorLike): Tensor {
   return logicalNot(logicalOr(isNan(x), isInf(x)));
 }
@@ -127,9 +127,9 @@ function defineRest(
 
 /**
  * Rest of the division that rounds towards 0, elementwise with broadcasting: a - b · trunc(a / b), with the sign of
- * a (% in JavaScript, fmod in C). The gradient is 1 with respect to a and -trunc(a / b) with respect to b.
+ * a (% in JavaScript, fmod in C; `remainder` takes the sign of b). The gradient is 1 with respect to a and -trunc(a / b) with respect to b.
  */
-export const mod = defineRest("mod", (nodes, a, b) => nodes.graph.node("Mod", [a, b], { fmod: 1 }));
+export const fmod = defineRest("fmod", (nodes, a, b) => nodes.graph.node("Mod", [a, b], { fmod: 1 }));
 
 /**
  * Rest of the division that rounds down, elementwise with broadcasting: a - b · ⌊a / b⌋, with the sign of b (% in

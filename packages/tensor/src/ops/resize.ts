@@ -122,7 +122,8 @@ function perAxis(name: string, value: number | readonly number[], x: Tensor): re
  *
  * Output i of an axis stands at the input place (i + 1/2) · n / m - 1/2, or at i · (n - 1) / (m - 1) with
  * `alignCorners`; with `scale`, n / m is 1 / scale. Beyond the border the border is repeated. `nearest` shows input
- * ⌊i · n / m⌋. Values equal those of PyTorch's `interpolate`.
+ * ⌊i · n / m⌋. Values equal those of PyTorch's `interpolate`, except for `nearest` with a scale other than 2 that doubles
+ * the size (2.4 of 2 inputs), where PyTorch shows each input twice whatever the scale.
  *
  * Each axis is one product with a constant matrix [m, n], which is faster than ONNX Resize up to some hundred pixels
  * and has its transpose as gradient; an infinite input or NaN spreads over its whole line.

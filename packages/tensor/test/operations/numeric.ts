@@ -15,7 +15,7 @@ export const family: OperationFamily = {
     isNan: unary(engine.isNan),
     isInf: unary(engine.isInf),
     isFiniteValue: unary(engine.isFiniteValue),
-    mod: binary(engine.mod),
+    fmod: binary(engine.fmod),
     remainder: binary(engine.remainder),
     clampMin: ([x], { low }) => engine.clampMin(x as Tensor, low as number),
     clampMax: ([x], { high }) => engine.clampMax(x as Tensor, high as number),
@@ -25,5 +25,5 @@ export const family: OperationFamily = {
   },
   withoutGradient: ["isNan", "isInf", "isFiniteValue", "notEqual", "logicalXor"],
   positive: ["reciprocal", "rsqrt", "log1p"],
-  fixedInputs: ["mod", "remainder", "clampMin", "clampMax"],
+  fixedInputs: ["fmod", "remainder", "clampMin", "clampMax"],
 };

@@ -50,7 +50,7 @@ OPERATIONS = {
     "isNan": unary(torch.isnan),
     "isInf": unary(torch.isinf),
     "isFiniteValue": unary(torch.isfinite),
-    "mod": binary(by_division("trunc")),
+    "fmod": binary(by_division("trunc")),
     "remainder": binary(by_division("floor")),
     "clampMin": lambda inputs, a: torch.clamp(inputs[0], min=a["low"]),
     "clampMax": lambda inputs, a: torch.clamp(inputs[0], max=a["high"]),

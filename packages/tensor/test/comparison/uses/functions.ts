@@ -50,7 +50,7 @@ export const uses: Uses = {
   isNan: anywhere("isNan"),
   isInf: anywhere("isInf"),
   isFiniteValue: anywhere("isFiniteValue"),
-  mod: divided("mod"),
+  fmod: divided("fmod"),
   remainder: divided("remainder"),
   clampMin: (draft) => draft.step("clampMin", [draft.tensor()], { low: draft.pick([-0.5, 0.2]) }),
   clampMax: (draft) => draft.step("clampMax", [draft.tensor()], { high: draft.pick([-0.2, 0.7]) }),
