@@ -7,7 +7,6 @@ import {
   concat,
   constant,
   DTypeError,
-  defineBinary,
   defineOp,
   defineUnitOp,
   div,
@@ -37,6 +36,7 @@ import {
   valueAndGradWithAux,
   zeros,
 } from "../src/index.ts";
+import { defineBinary } from "../src/ops/elementwise.ts";
 import { allValuesOf, expectClose, randomArrays, valuesOf } from "./support/arrays.ts";
 import { gradientCheck } from "./support/gradient-check.ts";
 

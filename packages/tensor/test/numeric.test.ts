@@ -22,6 +22,7 @@ import {
   leakyRelu,
   log1p,
   logicalXor,
+  logSigmoid,
   mish,
   nanToNum,
   notEqual,
@@ -32,6 +33,7 @@ import {
   selu,
   silu,
   sinh,
+  softplus,
   softsign,
   sum,
   tensor,
@@ -134,6 +136,23 @@ describe("rounding and comparisons", () => {
       -Infinity,
       Number.NaN,
     ]);
+  });
+
+  test("softplus keeps its digits where e^x is lost beside 1", async () => {
+    const x = [-700, -40, -20, -3, 0, 2, 40, 800];
+    for (const [dtype, tolerance] of [
+      ["float32", 3e-7],
+      ["float64", 4e-16],
+    ] as const) {
+      const found = await valuesOf(softplus(tensor(x, { dtype })));
+      x.forEach((value, i) => {
+        const expected = Math.max(value, 0) + Math.log1p(Math.exp(-Math.abs(value)));
+        // e^-700 is no float32.
+        if (dtype === "float64" || value > -80)
+          expect(Math.abs(found[i]! - expected)).toBeLessThanOrEqual(tolerance * expected);
+      });
+      expect((await valuesOf(logSigmoid(tensor([40], { dtype }))))[0]! / -Math.exp(-40)).toBeCloseTo(1, 6);
+    }
   });
 
   test("fmod follows the sign of the dividend, remainder that of the divisor", async () => {

@@ -2,8 +2,8 @@ import { formatShape, ShapeError } from "../core/errors.ts";
 import type { Spec, TensorLike } from "../core/tensor.ts";
 import { asOperands, asTensor, checkDType, defineUnitOp, type Tensor } from "../core/tensor.ts";
 import { add, cast, greater, less, mul, sub, where } from "./arithmetic.ts";
-import { defineElementwise, nodesOf, stableSoftplus, step } from "./elementwise.ts";
-import { abs, sigmoid, square, tanh } from "./math.ts";
+import { defineElementwise, nodesOf, step } from "./elementwise.ts";
+import { abs, sigmoid, softplus, square, tanh } from "./math.ts";
 import { clampMax, clampMin } from "./numeric.ts";
 import { reshape, sumTo } from "./structure.ts";
 
@@ -159,7 +159,7 @@ export const silu = defineElementwise("silu", {
  */
 export function mish(x: TensorLike): Tensor {
   const input = asTensor(x);
-  return mul(input, tanh(stableSoftplus(input)));
+  return mul(input, tanh(softplus(input)));
 }
 
 /**

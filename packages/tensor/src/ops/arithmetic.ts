@@ -9,56 +9,9 @@ import {
   defineUnitOp,
   scalarConstant,
   type Tensor,
-  type UnitOp,
-  type VjpArguments,
 } from "../core/tensor.ts";
-import { sumTo, withoutBroadcast } from "./structure.ts";
-
-type BinaryVjp = (a: Tensor, b: Tensor, dy: Tensor, y: Tensor) => readonly [Tensor | null, Tensor | null];
-
-function defineBinaryOp(
-  name: string,
-  opType: string,
-  vjp?: BinaryVjp,
-  resultType?: Spec["dtype"],
-): UnitOp<undefined> {
-  return defineUnitOp<undefined>({
-    name,
-    infer: ([a, b]) => [
-      {
-        shape: broadcastShapes(name, (a as Spec).shape, (b as Spec).shape),
-        dtype: resultType ?? (a as Spec).dtype,
-      },
-    ],
-    lower: (graph, inputs) => [graph.node(opType, inputs)],
-    ...(vjp && {
-      vjp: ({ inputs, outputs, cotangents }: VjpArguments<undefined>) => {
-        const [a, b] = inputs as [Tensor, Tensor];
-        const [da, db] = vjp(a, b, cotangents[0] as Tensor, outputs[0] as Tensor);
-        return [da && sumTo(da, a.shape), db && sumTo(db, b.shape)];
-      },
-    }),
-  });
-}
-
-function applyBinary(op: UnitOp<undefined>, name: string, a: TensorLike, b: TensorLike): Tensor {
-  const [left, right] = asOperands(name, a, b);
-  const shape = broadcastShapes(name, left.shape, right.shape);
-  const leanLeft = withoutBroadcast(left, right.shape, shape);
-  const leanRight = withoutBroadcast(right, leanLeft.shape, shape);
-  return op([left, right], undefined, { inputs: [leanLeft, leanRight], attributes: undefined });
-}
-
-/** An elementwise operation of two operands with NumPy broadcasting. */
-export function defineBinary(
-  name: string,
-  opType: string,
-  vjp?: BinaryVjp,
-  resultType?: Spec["dtype"],
-): (a: TensorLike, b: TensorLike) => Tensor {
-  const op = defineBinaryOp(name, opType, vjp, resultType);
-  return (a, b) => applyBinary(op, name, a, b);
-}
+import { applyBinary, defineBinary, defineBinaryOp } from "./elementwise.ts";
+import { sumTo } from "./structure.ts";
 
 const addOp = defineBinary("add", "Add", (_a, _b, dy) => [dy, dy]);
 const subOp = defineBinary("sub", "Sub", (_a, _b, dy) => [dy, neg(dy)]);

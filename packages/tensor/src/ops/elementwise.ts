@@ -1,9 +1,17 @@
+import { broadcastShapes } from "../core/axes.ts";
 import type { DType } from "../core/ndarray.ts";
 import type { Spec, TensorLike } from "../core/tensor.ts";
-import { asTensor, checkDType, defineUnitOp, type Tensor } from "../core/tensor.ts";
+import {
+  asOperands,
+  asTensor,
+  checkDType,
+  defineUnitOp,
+  type Tensor,
+  type UnitOp,
+  type VjpArguments,
+} from "../core/tensor.ts";
 import type { GraphBuilder } from "../onnx/builder.ts";
-import { mul } from "./arithmetic.ts";
-import { sigmoid } from "./math.ts";
+import { sumTo, withoutBroadcast } from "./structure.ts";
 
 /** Emits nodes of one dtype; numbers among the operands become scalars of it. */
 export interface Nodes {
@@ -56,17 +64,60 @@ export function defineElementwise(
 /** 1 where x > 0, else 0: one pass over memory instead of a comparison and a conversion. */
 export function emitStep(nodes: Nodes, x: string, dtype: DType): string {
   if (dtype !== "float32") return nodes.graph.cast(nodes("Greater", x, 0), dtype);
-  return nodes.graph.node("HardSigmoid", [x], { alpha: { float: 1e38 }, beta: { float: 0 } });
+  // min(max(3.4e38 x, 0), 1): numbers small enough to stay below 1 are denormal.
+  return nodes.graph.node("HardSigmoid", [x], { alpha: { float: 3.4e38 }, beta: { float: 0 } });
 }
 
-/** 1 where x > 0, else 0, in the dtype of x. */
+/** 1 where x > 0, else 0, in the dtype of x; constant almost everywhere, so without a gradient. */
 export const step = defineElementwise("step", { lower: emitStep });
 
-/** ln(1 + e^x) in both float dtypes, several times faster than the kernel of Softplus. */
-export const stableSoftplus = defineElementwise("softplus", {
-  lower: (nodes, x) => {
-    const decayed = nodes("Exp", nodes("Neg", nodes("Abs", x)));
-    return nodes("Add", nodes("Max", x, 0), nodes("Log", nodes("Add", decayed, 1)));
-  },
-  vjp: (x, _y, dy) => mul(dy, sigmoid(x)),
-});
+type BinaryVjp = (a: Tensor, b: Tensor, dy: Tensor, y: Tensor) => readonly [Tensor | null, Tensor | null];
+
+/** The operation behind `defineBinary`, for those that look at their operands before they are applied. */
+export function defineBinaryOp(
+  name: string,
+  opType: string,
+  vjp?: BinaryVjp,
+  resultType?: Spec["dtype"],
+): UnitOp<undefined> {
+  return defineUnitOp<undefined>({
+    name,
+    infer: ([a, b]) => [
+      {
+        shape: broadcastShapes(name, (a as Spec).shape, (b as Spec).shape),
+        dtype: resultType ?? (a as Spec).dtype,
+      },
+    ],
+    lower: (graph, inputs) => [graph.node(opType, inputs)],
+    ...(vjp && {
+      vjp: ({ inputs, outputs, cotangents }: VjpArguments<undefined>) => {
+        const [a, b] = inputs as [Tensor, Tensor];
+        const [da, db] = vjp(a, b, cotangents[0] as Tensor, outputs[0] as Tensor);
+        return [da && sumTo(da, a.shape), db && sumTo(db, b.shape)];
+      },
+    }),
+  });
+}
+
+/** Applies a binary operation to operands that broadcast, without repeating them in memory. */
+export function applyBinary(op: UnitOp<undefined>, name: string, a: TensorLike, b: TensorLike): Tensor {
+  const [left, right] = asOperands(name, a, b);
+  const shape = broadcastShapes(name, left.shape, right.shape);
+  const leanLeft = withoutBroadcast(left, right.shape, shape);
+  const leanRight = withoutBroadcast(right, leanLeft.shape, shape);
+  return op([left, right], undefined, { inputs: [leanLeft, leanRight], attributes: undefined });
+}
+
+/**
+ * An elementwise operation of two operands with NumPy broadcasting. `vjp` gets the operands, the gradient of the output
+ * and the output.
+ */
+export function defineBinary(
+  name: string,
+  opType: string,
+  vjp?: BinaryVjp,
+  resultType?: Spec["dtype"],
+): (a: TensorLike, b: TensorLike) => Tensor {
+  const op = defineBinaryOp(name, opType, vjp, resultType);
+  return (a, b) => applyBinary(op, name, a, b);
+}

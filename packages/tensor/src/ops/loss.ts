@@ -3,8 +3,9 @@ import { DTypeError, formatShape, ShapeError } from "../core/errors.ts";
 import type { Spec, TensorLike } from "../core/tensor.ts";
 import { asOperands, asTensor, checkDType, defineUnitOp, type Tensor } from "../core/tensor.ts";
 import { add, cast, div, equal, mul, neg, sub, where } from "./arithmetic.ts";
-import { nodesOf, stableSoftplus } from "./elementwise.ts";
+import { nodesOf } from "./elementwise.ts";
 import { gather, takeAlong } from "./gather.ts";
+import { softplus } from "./math.ts";
 import { clampMax, clampMin, notEqual } from "./numeric.ts";
 import { logSoftmax, mean } from "./reduce.ts";
 import { expandDims, reshape, squeeze, sum } from "./structure.ts";
@@ -39,7 +40,7 @@ export interface BceOptions {
 export function bceWithLogits(logits: TensorLike, targets: TensorLike, options: BceOptions = {}): Tensor {
   const [x, t] = pairOf("bceWithLogits", logits, targets);
   const { weight, positiveWeight } = options;
-  const excess = stableSoftplus(neg(x));
+  const excess = softplus(neg(x));
   const weighted =
     positiveWeight === undefined
       ? excess

@@ -6,7 +6,6 @@ import { asOperands, asTensor, checkDType, defineUnitOp, type Tensor } from "../
 import {
   add,
   cast,
-  defineBinary,
   div,
   equal,
   greater,
@@ -22,7 +21,7 @@ import {
   where,
 } from "./arithmetic.ts";
 import type { Nodes } from "./elementwise.ts";
-import { defineElementwise, nodesOf } from "./elementwise.ts";
+import { defineBinary, defineElementwise, nodesOf } from "./elementwise.ts";
 import { sumTo } from "./structure.ts";
 
 /** 1 / x */

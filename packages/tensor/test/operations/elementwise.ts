@@ -43,7 +43,7 @@ export const family: OperationFamily = {
     gelu: unary(engine.gelu),
     quickGelu: unary(engine.quickGelu),
   },
-  float32Only: ["erf", "softplus", "logSigmoid", "gelu"],
+  float32Only: ["erf", "gelu"],
   withoutGradient: [
     "greater",
     "greaterOrEqual",

@@ -10,7 +10,6 @@ export const family: OperationFamily = {
     clipByGlobalNorm: "optimisers.test.ts",
     cosineSchedule: "optimisers.test.ts",
     minimise: "optimisers.test.ts",
-    defineBinary: "autodiff.test.ts",
     full: "create.test.ts",
     zeros: "create.test.ts",
     ones: "create.test.ts",
