@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
 import {
+  argmax,
+  argmin,
   argsort,
   cumprod,
   cumsum,
@@ -19,7 +21,32 @@ describe("sorting", () => {
   test("keeps integers", async () => {
     const x = tensor([3, -1, 2, 3], { dtype: "int64" });
     expect(sort(x).dtype).toBe("int64");
-    expect(await valuesOf(sort(x, { descending: true }))).toEqual([3, 3, 2, -1]);
+    expect(await valuesOf(sort(x, -1, { descending: true }))).toEqual([3, 3, 2, -1]);
+  });
+
+  test("indices are int32, from every operation that finds some", () => {
+    const x = ones([2, 3]);
+    for (const found of [topK(x, 1).indices, argsort(x), argmax(x), argmin(x), searchSorted(x, x)])
+      expect(found.dtype).toBe("int32");
+  });
+
+  test("argmax and argmin take integers", async () => {
+    for (const dtype of ["int32", "int64", "uint8", "float64"] as const) {
+      const x = tensor(
+        [
+          [3, 1, 3],
+          [2, 5, 2],
+        ],
+        { dtype },
+      );
+      expect(await allValuesOf([argmax(x), argmin(x), argmax(x, 0)])).toEqual([
+        [0, 1],
+        [1, 0],
+        [0, 1, 0],
+      ]);
+    }
+    expect(() => argmax(ones([2, 0]))).toThrow("argmax: [2, 0] has no entries along axis 1");
+    expect(() => argmin(tensor([true], { dtype: "bool" }))).toThrow("argmin: expected float32 or");
   });
 
   test("indices lead back to the values", async () => {
@@ -38,7 +65,7 @@ describe("sorting", () => {
     );
     expect(() => topK(ones([2, 3]), 0)).toThrow("topK: k must be an integer from 1 to 3");
     expect(() => topK(tensor([true], { dtype: "bool" }), 1)).toThrow("topK: expected float32");
-    expect(() => sort(ones([2]), { axis: 1 })).toThrow("sort: axis 1 does not exist in a tensor of rank 1");
+    expect(() => sort(ones([2]), 1)).toThrow("sort: axis 1 does not exist in a tensor of rank 1");
     expect(() => searchSorted(tensor(1 as never, { shape: [] }), ones([2]))).toThrow(
       "searchSorted: boundaries need an axis [..., N], got []",
     );

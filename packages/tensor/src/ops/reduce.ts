@@ -7,7 +7,7 @@ import { asOperands, asTensor, checkDType, defineUnitOp, type Tensor } from "../
 import { cast, div, equal, mul, neg, sub } from "./arithmetic.ts";
 import { exp, sqrt } from "./math.ts";
 import type { ReduceOptions } from "./structure.ts";
-import { broadcastTo, reducedShape, reduceWith, reshape, sum } from "./structure.ts";
+import { broadcastTo, reducedShape, reduceWith, sum } from "./structure.ts";
 
 interface ReduceAttributes {
   readonly axes: readonly number[];
@@ -132,23 +132,38 @@ export const logSoftmax = defineAlongAxis("logSoftmax", "LogSoftmax", (y, dy, ax
   sub(dy, mul(exp(y), sum(dy, { axes: axis, keepDims: true }))),
 );
 
-const argmaxOp = defineUnitOp<{ readonly axis: number }>({
-  name: "argmax",
-  infer: ([x], { axis }) => [{ shape: reducedShape((x as Spec).shape, [axis]), dtype: "int32" }],
-  lower: (graph, inputs, { axis }) => [
-    graph.cast(graph.node("ArgMax", inputs, { axis, keepdims: 1 }), "int32"),
-  ],
-});
-
-/** Index of the largest value along an axis (int32; the first one among equals). The axis is dropped. */
-export function argmax(x: TensorLike, axis = -1): Tensor {
-  const input = asTensor(x);
-  const along = normalizeAxis("argmax", axis, input.rank);
-  return reshape(
-    argmaxOp([input], { axis: along }),
-    input.shape.filter((_, i) => i !== along),
-  );
+function defineArg(name: string, opType: string): (x: TensorLike, axis?: number) => Tensor {
+  const op = defineUnitOp<{ readonly axis: number }>({
+    name,
+    infer: ([x], { axis }) => {
+      checkDType(name, [x], ORDERED);
+      const { shape } = x as Spec;
+      if (shape[axis] === 0)
+        throw new ShapeError(`${name}: ${formatShape(shape)} has no entries along axis ${axis}`);
+      return [{ shape: shape.toSpliced(axis, 1), dtype: "int32" }];
+    },
+    lower: (graph, inputs, { axis }) => [
+      graph.cast(graph.node(opType, inputs, { axis, keepdims: 0 }), "int32"),
+    ],
+  });
+  return (x, axis = -1) => {
+    const input = asTensor(x);
+    return op([input], { axis: normalizeAxis(name, axis, input.rank) });
+  };
 }
+
+/**
+ * Index of the largest value along an axis, the first one among equals: [..., N, ...] to [..., ...], the axis dropped.
+ * It is int32, as every index that operations return (topK, argsort, searchSorted, …), so that it reads as a plain
+ * number in JavaScript; operations that take indices accept int32 and int64.
+ *
+ * @param axis  default: the last
+ * @throws ShapeError when x has no such axis or no entry along it; DTypeError for booleans
+ */
+export const argmax = defineArg("argmax", "ArgMax");
+
+/** Index (int32) of the smallest value along an axis, otherwise as `argmax`. */
+export const argmin = defineArg("argmin", "ArgMin");
 
 /** Cross-entropy -Σ_j target_j ln softmax_j(logits) of each row: [..., C] and [..., C] to [...]. Nats. */
 export function softmaxCrossEntropy(logits: TensorLike, targets: TensorLike): Tensor {

@@ -1,15 +1,20 @@
-import type { Tensor, TopKOptions } from "../../src/index.ts";
+import type { Tensor } from "../../src/index.ts";
 import * as engine from "../../src/index.ts";
-import type { OperationFamily } from "../support/family.ts";
+import type { Attributes, OperationFamily } from "../support/family.ts";
+
+function sorting(op: (x: Tensor, axis?: number, options?: engine.SortOptions) => Tensor) {
+  return ([x]: readonly Tensor[], { axis, ...options }: Attributes): Tensor =>
+    op(x as Tensor, axis as number | undefined, options);
+}
 
 export const family: OperationFamily = {
   applications: {
-    topK: ([x], { k, ...options }) => {
-      const { values, indices } = engine.topK(x as Tensor, k as number, options as TopKOptions);
+    topK: ([x], { k, axis, ...options }) => {
+      const { values, indices } = engine.topK(x as Tensor, k as number, axis as number | undefined, options);
       return [values, indices];
     },
-    sort: ([x], options) => engine.sort(x as Tensor, options),
-    argsort: ([x], options) => engine.argsort(x as Tensor, options),
+    sort: sorting(engine.sort),
+    argsort: sorting(engine.argsort),
     argmin: ([x], { axis }) => engine.argmin(x as Tensor, axis as number),
     searchSorted: ([boundaries, values], options) =>
       engine.searchSorted(boundaries as Tensor, values as Tensor, options),

@@ -303,8 +303,8 @@ export const indexingOps: OpEntries = {
       const x = call.tensor(0);
       const axis = axisOf(call, call.int("axis", -1), x.rank);
       const largest = call.flag("largest", true);
-      const { values, indices } = topK(x, call.number(1, "k"), { axis, largest });
-      return [values, indices];
+      const { values, indices } = topK(x, call.number(1, "k"), axis, { largest });
+      return [values, cast(indices, "int64")];
     },
   },
   Trilu: {
