@@ -240,7 +240,7 @@ describe("dtypes that do not fit", () => {
       [() => logicalAnd(ones([2], "bool"), ones([2])), "logicalAnd: expected booleans, got float32"],
       [() => logicalNot(whole(1)), "logicalNot: expected booleans, got int32"],
       [() => exp(whole(1)), "exp: expected float32 or float64, got int32; convert with cast()"],
-      [() => erf(double), "erf: expected float32, got float64; convert with cast()"],
+      [() => erf(whole(1)), "erf: expected float32 or float64, got int32; convert with cast()"],
       [() => mean(whole(1, 2)), "mean: expected float32 or float64, got int32"],
       [() => variance(whole(1, 2)), "mean: expected float32 or float64, got int32"],
       [() => logSumExp(whole(1, 2)), "logSumExp: expected float32 or float64, got int32"],
@@ -253,7 +253,7 @@ describe("dtypes that do not fit", () => {
         () => conv2d(image, ones([3, 2, 2, 2], "float64")),
         "conv2d: operands have dtypes float32 and float64",
       ],
-      [() => layerNorm(ones([2], "float64"), double, double), "layerNorm: expected float32, got float64"],
+      [() => layerNorm(whole(1), whole(1), whole(1)), "layerNorm: expected float32 or float64, got int32"],
     ],
     DTypeError,
   );

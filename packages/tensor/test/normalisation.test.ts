@@ -11,13 +11,18 @@ import {
   groupNorm,
   instanceNorm,
   layerNorm,
+  mean,
   mul,
   ones,
   reshape,
   rmsNorm,
+  rsqrt,
   ShapeError,
+  standardize,
+  sub,
   sum,
   tensor,
+  variance,
   weightNorm,
   zeros,
 } from "../src/index.ts";
@@ -27,6 +32,27 @@ const random = (seed: number, shape: readonly number[], dtype: "float32" | "floa
   tensor([...(randomArray(seed, shape).data as Float64Array)], { shape, dtype });
 
 describe("normalisations", () => {
+  test("epsilon has all its digits in float64, though attributes of kernels are float32", async () => {
+    const x = random(1, [3, 4, 5]);
+    const [gain, bias] = [ones([4], "float64"), zeros([4], "float64")];
+    const epsilon = 0.1;
+    const statistics = { mean: zeros([4], "float64"), variance: ones([4], "float64") };
+    const scaled = (y: Tensor, axes: number | number[]): Tensor => {
+      const centred = sub(x, mean(x, { axes, keepDims: true }));
+      return sub(mul(centred, rsqrt(add(variance(x, { axes, keepDims: true }), epsilon))), y);
+    };
+    const vector = { gain: ones([5], "float64"), bias: zeros([5], "float64") };
+    const differences = await allValuesOf([
+      scaled(instanceNorm(x, gain, bias, { epsilon }), 2),
+      scaled(globalLayerNorm(x, gain, bias, { epsilon }), [1, 2]),
+      scaled(batchStatisticsNorm(x, gain, bias, { epsilon }), [0, 2]),
+      scaled(batchNorm(x, gain, bias, statistics, { epsilon }).y, [0, 2]),
+      scaled(layerNorm(x, vector.gain, vector.bias, { epsilon }), 2),
+      scaled(standardize(x, { epsilon }), 2),
+    ]);
+    for (const values of differences) expect(Math.max(...values.map(Math.abs))).toBeLessThan(2e-15);
+  });
+
   test("group norm of one group is layer norm of the flattened example", async () => {
     const x = random(1, [3, 4, 5], "float32");
     const flat = layerNorm(reshape(x, [3, 20]), ones([20]), zeros([20]));

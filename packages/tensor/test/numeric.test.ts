@@ -10,6 +10,7 @@ import {
   constant,
   DTypeError,
   elu,
+  erf,
   evaluate,
   expm1,
   fmod,
@@ -152,6 +153,25 @@ describe("rounding and comparisons", () => {
           expect(Math.abs(found[i]! - expected)).toBeLessThanOrEqual(tolerance * expected);
       });
       expect((await valuesOf(logSigmoid(tensor([40], { dtype }))))[0]! / -Math.exp(-40)).toBeCloseTo(1, 6);
+    }
+  });
+
+  test("erf in float64 is right to the last digits", async () => {
+    // As the C library has them.
+    const table = [
+      [1e-8, 1.1283791670955126e-8],
+      [0.1, 0.1124629160182849],
+      [0.5, 0.5204998778130465],
+      [1, 0.8427007929497149],
+      [2, 0.9953222650189527],
+      [3.5, 0.9999992569016276],
+      [5.5, 0.9999999999999927],
+      [7, 1],
+    ] as const;
+    for (const [x, expected] of table) {
+      const found = await valuesOf(erf(tensor([x, -x], { dtype: "float64" })));
+      expect(Math.abs(found[0]! - expected)).toBeLessThan(1e-15 * expected);
+      expect(found[1]).toBe(-found[0]!);
     }
   });
 

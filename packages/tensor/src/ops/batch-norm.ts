@@ -1,12 +1,12 @@
-import { checkAxes } from "../core/axes.ts";
-import { formatShape, ShapeError } from "../core/errors.ts";
 import { ndarray, sizeOf } from "../core/ndarray.ts";
 import type { Spec } from "../core/tensor.ts";
 import { defineUnitOp, type Tensor, type UnitOp } from "../core/tensor.ts";
 import type { GraphBuilder } from "../onnx/builder.ts";
 import { add, div, mul, neg, stopGradient, sub } from "./arithmetic.ts";
+import { ones, zeros } from "./create.ts";
 import { sqrt } from "./math.ts";
 import { matmul } from "./matmul.ts";
+import { checkChannels, type NormOptions } from "./norm-options.ts";
 import { sumSquares } from "./reduce.ts";
 import { reshape, sum } from "./structure.ts";
 
@@ -55,8 +55,15 @@ function emitNormalisation(
   { shape, dtype }: Spec,
   epsilon: number,
 ): string {
-  if (sizeOf(shape.slice(2)) > 1)
-    return graph.node("BatchNormalization", [x as string, ...vectors], { epsilon: { float: epsilon } });
+  if (sizeOf(shape.slice(2)) > 1) {
+    if (dtype === "float32" || epsilon === 0)
+      return graph.node("BatchNormalization", [x as string, ...vectors], { epsilon: { float: epsilon } });
+    // The attribute of the kernel is float32, so that in float64 epsilon has to be a value.
+    const shifted = graph.node("Add", [vectors[3] as string, graph.scalar(epsilon, dtype)]);
+    return graph.node("BatchNormalization", [x as string, ...vectors.with(3, shifted)], {
+      epsilon: { float: 0 },
+    });
+  }
   // The kernel takes a call for each example and channel, which a vector's length must be worth.
   const [scale, shift, average, variance] = vectors.map((vector) =>
     graph.reshape(vector, [shape[1] as number], [shape[1] as number, ...shape.slice(2)]),
@@ -115,28 +122,7 @@ const batchNormOp: UnitOp<{ readonly epsilon: number }> = defineUnitOp<{ readonl
   },
 });
 
-function checkChannels(
-  operation: string,
-  x: Tensor,
-  gain: Tensor,
-  bias: Tensor,
-  statistics: BatchStatistics,
-): void {
-  if (x.rank < 2)
-    throw new ShapeError(`${operation}: x needs the axes [B, C, ...], got ${formatShape(x.shape)}`);
-  const { mean, variance } = statistics;
-  checkAxes(operation, {
-    x: [{ shape: x.shape.slice(0, 2) }, "B C"],
-    gain: [gain, "C"],
-    bias: [bias, "C"],
-    mean: [mean, "C"],
-    variance: [variance, "C"],
-  });
-}
-
-export interface BatchNormOptions {
-  /** Added to the variance. Default 1e-5. */
-  readonly epsilon?: number;
+export interface BatchNormOptions extends NormOptions {
   /** Share of the new batch in the running statistics. Default 0.1. */
   readonly momentum?: number;
 }
@@ -153,7 +139,7 @@ export interface BatchNormOptions {
  * @param bias     [C]
  * @param running  statistics before this batch
  * @returns y and the statistics after this batch (which carry no gradient)
- * @throws ShapeError when x has no channels or a vector not one entry for each
+ * @throws ShapeError when x has no channels or a vector not one entry for each; DTypeError for integers
  * @source Ioffe, Szegedy 2015
  */
 export function batchNorm(
@@ -164,7 +150,7 @@ export function batchNorm(
   options: BatchNormOptions = {},
 ): { readonly y: Tensor; readonly running: BatchStatistics } {
   const { epsilon = 1e-5, momentum = 0.1 } = options;
-  checkChannels("batchNorm", x, gain, bias, running);
+  checkChannels("batchNorm", x, { gain, bias, mean: running.mean, variance: running.variance });
   const count = sizeOf(x.shape) / (x.shape[1] as number);
   const average = div(channelSums(x), count);
   const centred = sub(x, alongChannels(average, x.rank));
@@ -180,15 +166,52 @@ export function batchNorm(
   };
 }
 
-/** Batch normalisation with fixed statistics, as used after training. Shapes as in `batchNorm`. */
+/**
+ * Batch normalisation with fixed statistics, as used after training: y = (x - μ_c) / √(σ²_c + ε) · gain_c + bias_c.
+ *
+ * @param x           [B, C, ...]
+ * @param gain        [C]
+ * @param bias        [C]
+ * @param statistics  mean and variance, [C] each
+ * @returns [B, C, ...]
+ * @throws ShapeError when x has no channels or a vector not one entry for each; DTypeError for integers
+ * @source Ioffe, Szegedy 2015
+ */
 export function batchNormInference(
   x: Tensor,
   gain: Tensor,
   bias: Tensor,
   statistics: BatchStatistics,
-  options: Pick<BatchNormOptions, "epsilon"> = {},
+  options: NormOptions = {},
 ): Tensor {
-  checkChannels("batchNormInference", x, gain, bias, statistics);
+  checkChannels("batchNormInference", x, {
+    gain,
+    bias,
+    mean: statistics.mean,
+    variance: statistics.variance,
+  });
   const scale = div(gain, sqrt(add(statistics.variance, options.epsilon ?? 1e-5)));
   return affineChannels(x, scale, sub(bias, mul(statistics.mean, scale)));
+}
+
+/**
+ * Batch normalisation by the statistics of this batch alone, in training and afterwards: each channel is standardised
+ * over batch and positions.
+ *
+ * @param x     [B, C, ...]
+ * @param gain  [C]
+ * @param bias  [C]
+ * @returns [B, C, ...]
+ * @throws ShapeError when x has no channels or a vector not one entry for each; DTypeError for integers
+ * @source Ioffe, Szegedy 2015
+ */
+export function batchStatisticsNorm(
+  x: Tensor,
+  gain: Tensor,
+  bias: Tensor,
+  options: NormOptions = {},
+): Tensor {
+  checkChannels("batchStatisticsNorm", x, { gain, bias });
+  const unused = { mean: zeros(gain.shape, x.dtype), variance: ones(gain.shape, x.dtype) };
+  return batchNorm(x, gain, bias, unused, options).y;
 }

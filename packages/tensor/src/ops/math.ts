@@ -2,7 +2,8 @@ import type { DType } from "../core/ndarray.ts";
 import type { Spec, TensorLike } from "../core/tensor.ts";
 import { asTensor, checkDType, defineOp, type Tensor } from "../core/tensor.ts";
 import { add, cast, div, greater, less, mul, neg, sub } from "./arithmetic.ts";
-import { defineElementwise, step } from "./elementwise.ts";
+import { defineElementwise, nodesOf, step } from "./elementwise.ts";
+import { emitErf } from "./erf.ts";
 
 const NUMBERS: readonly DType[] = ["float32", "float64", "int32", "int64"];
 
@@ -36,11 +37,10 @@ export const sigmoid = defineElementwise("sigmoid", {
   vjp: (_x, y, dy) => mul(dy, mul(y, sub(1, y))),
 });
 
-/** Gauss error function: 2/√π ∫₀ˣ e^(-t²) dt. float32 only. */
+/** Gauss error function: 2/√π ∫₀ˣ e^(-t²) dt. In float64, for numerical checks, it costs 24 exponentials. */
 export const erf = defineElementwise("erf", {
-  lower: (nodes, x) => nodes("Erf", x),
+  lower: emitErf,
   vjp: (x, _y, dy) => mul(dy, mul(exp(neg(mul(x, x))), 2 / Math.sqrt(Math.PI))),
-  dtypes: ["float32"],
 });
 
 /** max(x, 0); the gradient at 0 is 0. */
@@ -102,16 +102,19 @@ const geluOp = defineOp<undefined>({
   name: "gelu",
   // The second output is the distribution function Φ(x), kept for the gradient.
   infer: ([x]) => {
-    checkDType("gelu", [x], ["float32"]);
+    checkDType("gelu", [x]);
     return [x as Spec, x as Spec];
   },
   lower: (graph, [x], _attributes, { inputs, used }) => {
-    if (!used[1]) return [graph.node("Gelu", [x as string]), ""];
-    const scaled = graph.node("Mul", [x as string, graph.scalar(Math.SQRT1_2, (inputs[0] as Spec).dtype)]);
+    const { dtype } = inputs[0] as Spec;
+    if (!used[1] && dtype === "float32") return [graph.node("Gelu", [x as string]), ""];
+    const nodes = nodesOf(graph, dtype);
+    const e = emitErf(nodes, nodes("Mul", x as string, Math.SQRT1_2), dtype);
     // (1 + e) / 2 in one pass over memory: the bounds of the hard sigmoid are never reached.
     const half = { alpha: { float: 0.5 }, beta: { float: 0.5 } };
-    const cumulative = graph.node("HardSigmoid", [graph.node("Erf", [scaled])], half);
-    return [graph.node("Mul", [x as string, cumulative]), cumulative];
+    const cumulative =
+      dtype === "float32" ? graph.node("HardSigmoid", [e], half) : nodes("Mul", nodes("Add", e, 1), 0.5);
+    return [nodes("Mul", x as string, cumulative), cumulative];
   },
   vjp: ({ inputs, outputs, cotangents }) => {
     const [x, cumulative] = [inputs[0] as Tensor, outputs[1] as Tensor];
@@ -127,7 +130,7 @@ const geluOp = defineOp<undefined>({
 
 /**
  * Gaussian error linear unit: x Φ(x), Φ the standard normal distribution function (the exact form, not the tanh
- * approximation). float32 only.
+ * approximation).
  *
  * @source Hendrycks, Gimpel 2016
  */

@@ -99,6 +99,19 @@ export function norm(x: TensorLike, options: ReduceOptions & { readonly epsilon?
   return sqrt(epsilon === 0 ? squares : sub(squares, -epsilon));
 }
 
+/**
+ * Rows of unit length: x / √(Σ x² + ε) along the last axis.
+ *
+ * @param x  [..., D]
+ * @returns [..., D]
+ * @param options.epsilon  keeps the gradient finite for a row of zeros. Default 1e-12
+ * @throws ShapeError when x has no axis; DTypeError for integers
+ */
+export function l2Normalize(x: TensorLike, options: { readonly epsilon?: number } = {}): Tensor {
+  const input = asTensor(x);
+  return div(input, norm(input, { axes: -1, keepDims: true, epsilon: options.epsilon ?? 1e-12 }));
+}
+
 function defineAlongAxis(
   name: string,
   opType: string,

@@ -43,7 +43,6 @@ export const family: OperationFamily = {
     gelu: unary(engine.gelu),
     quickGelu: unary(engine.quickGelu),
   },
-  float32Only: ["erf", "gelu"],
   withoutGradient: [
     "greater",
     "greaterOrEqual",

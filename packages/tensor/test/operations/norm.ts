@@ -19,6 +19,5 @@ export const family: OperationFamily = {
     },
     l2Normalize: ([x], attributes) => engine.l2Normalize(x as Tensor, attributes),
   },
-  float32Only: ["layerNorm"],
   positive: ["batchNorm", "batchNormInference"],
 };

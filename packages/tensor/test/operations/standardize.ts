@@ -4,5 +4,4 @@ import type { OperationFamily } from "../support/family.ts";
 
 export const family: OperationFamily = {
   applications: { standardize: ([x], attributes) => standardize(x as Tensor, attributes) },
-  float32Only: ["standardize"],
 };

@@ -1,10 +1,7 @@
 import type { Draft, Use, Uses } from "../../support/random-graph-draft.ts";
 
-/**
- * Epsilons large enough that rows of nearly equal numbers stay well conditioned, and numbers that float32 holds, as
- * attributes of ONNX nodes are.
- */
-const EPSILONS = [0.125, 0.5];
+/** Large enough that rows of nearly equal numbers stay well conditioned. */
+const EPSILONS = [0.1, 0.5];
 
 function gainAndBias(draft: Draft, size: number): [string, string] {
   return [draft.shaped([size]), draft.shaped([size])];

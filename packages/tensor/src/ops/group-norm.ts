@@ -1,15 +1,13 @@
-import { checkAxes, normalizeAxis } from "../core/axes.ts";
 import { formatShape, ShapeError } from "../core/errors.ts";
 import { sizeOf } from "../core/ndarray.ts";
 import type { Spec } from "../core/tensor.ts";
-import { checkDType, defineOp, defineUnitOp, type Tensor } from "../core/tensor.ts";
+import { defineOp, defineUnitOp, type Tensor } from "../core/tensor.ts";
 import type { GraphBuilder } from "../onnx/builder.ts";
-import { add, div, mul, neg, sub } from "./arithmetic.ts";
-import { batchNorm } from "./batch-norm.ts";
-import { ones, zeros } from "./create.ts";
+import { add, div, mul, neg } from "./arithmetic.ts";
+import { zeros } from "./create.ts";
 import { nodesOf } from "./elementwise.ts";
+import { checkChannels, type NormOptions } from "./norm-options.ts";
 import { rsqrt } from "./numeric.ts";
-import { mean, norm } from "./reduce.ts";
 import { broadcastTo, reshape, sum } from "./structure.ts";
 
 /** Scale and shift for each row in one pass over memory, by the kernel of batch norm: [R, N], four times [R]. */
@@ -70,6 +68,8 @@ const groupNormOp = defineOp<GroupNormAttributes>({
     const average = graph.node("ReduceMean", [rows, last], { keepdims: 1 });
     const squares = graph.node("ReduceSumSquare", [emit("Sub", rows, average), last], { keepdims: 1 });
     const variance = emit("Mul", squares, (batch * groups) / sizeOf(shape));
+    // The attribute of the kernel is float32, so that in float64 epsilon has to be a value.
+    const exact = dtype === "float64";
     const y = emitAffine(
       graph,
       x as string,
@@ -78,9 +78,9 @@ const groupNormOp = defineOp<GroupNormAttributes>({
         expanded(gain as string, [batch, channels]),
         expanded(bias as string, [batch, channels]),
         expanded(average, [batch * groups, channels / groups]),
-        expanded(variance, [batch * groups, channels / groups]),
+        expanded(exact ? emit("Add", variance, epsilon) : variance, [batch * groups, channels / groups]),
       ],
-      epsilon,
+      exact ? 0 : epsilon,
     );
     return [reshaped(y, shape), average, variance];
   },
@@ -125,22 +125,6 @@ const groupNormOp = defineOp<GroupNormAttributes>({
   },
 });
 
-export interface NormOptions {
-  /** Added to the variance. Default 1e-5. */
-  readonly epsilon?: number;
-}
-
-function checkNorm(operation: string, x: Tensor, gain: Tensor, bias: Tensor): void {
-  checkDType(operation, [x, gain, bias]);
-  if (x.rank < 2)
-    throw new ShapeError(`${operation}: x needs the axes [B, C, ...], got ${formatShape(x.shape)}`);
-  checkAxes(operation, {
-    x: [{ shape: x.shape.slice(0, 2) }, "B C"],
-    gain: [gain, "C"],
-    bias: [bias, "C"],
-  });
-}
-
 /**
  * Standardises groups of neighbouring channels of each example over the group's channels and positions, then scales
  * and shifts each channel:
@@ -161,7 +145,7 @@ export function groupNorm(
   options: NormOptions & { readonly groups: number },
 ): Tensor {
   const { groups, epsilon = 1e-5 } = options;
-  checkNorm("groupNorm", x, gain, bias);
+  checkChannels("groupNorm", x, { gain, bias });
   if (!(Number.isInteger(groups) && groups > 0 && (x.shape[1] as number) % groups === 0))
     throw new ShapeError(
       `groupNorm: ${x.shape[1]} channels do not part into ${groups} groups; x has shape ${formatShape(x.shape)}`,
@@ -172,117 +156,30 @@ export function groupNorm(
 /**
  * Standardises each channel of each example over its positions: `groupNorm` with one group a channel.
  *
+ * @param x     [B, C, ...]
+ * @param gain  [C]
+ * @param bias  [C]
+ * @returns [B, C, ...]
+ * @throws ShapeError when x has no channels or a vector not one entry for each; DTypeError for integers
  * @source Ulyanov, Vedaldi, Lempitsky 2016
  */
 export function instanceNorm(x: Tensor, gain: Tensor, bias: Tensor, options: NormOptions = {}): Tensor {
-  checkNorm("instanceNorm", x, gain, bias);
+  checkChannels("instanceNorm", x, { gain, bias });
   return groupNorm(x, gain, bias, { ...options, groups: x.shape[1] as number });
 }
 
 /**
  * Standardises each example over all channels and positions: `groupNorm` with one group.
  *
+ * @param x     [B, C, ...]
+ * @param gain  [C]
+ * @param bias  [C]
  * @param options.epsilon  default 1e-8
+ * @returns [B, C, ...]
+ * @throws ShapeError when x has no channels or a vector not one entry for each; DTypeError for integers
  * @source Luo, Mesgarani 2019, section II-D (global layer normalisation)
  */
 export function globalLayerNorm(x: Tensor, gain: Tensor, bias: Tensor, options: NormOptions = {}): Tensor {
-  checkNorm("globalLayerNorm", x, gain, bias);
+  checkChannels("globalLayerNorm", x, { gain, bias });
   return groupNorm(x, gain, bias, { epsilon: options.epsilon ?? 1e-8, groups: 1 });
-}
-
-/**
- * Batch normalisation by the statistics of this batch alone, in training and afterwards: each channel is standardised
- * over batch and positions, [B, C, ...] with gain and bias [C].
- *
- * @source Ioffe, Szegedy 2015
- */
-export function batchStatisticsNorm(
-  x: Tensor,
-  gain: Tensor,
-  bias: Tensor,
-  options: NormOptions = {},
-): Tensor {
-  checkNorm("batchStatisticsNorm", x, gain, bias);
-  const unused = { mean: zeros(gain.shape, x.dtype), variance: ones(gain.shape, x.dtype) };
-  return batchNorm(x, gain, bias, unused, options).y;
-}
-
-const rmsNormOp = defineOp<{ readonly epsilon: number }>({
-  name: "rmsNorm",
-  // The second output is the inverse root of the mean square, kept for the gradient.
-  infer: ([x]) => {
-    const { shape, dtype } = x as Spec;
-    return [x as Spec, { shape: [...shape.slice(0, -1), 1], dtype }];
-  },
-  lower: (graph, [x, gain], { epsilon }, { inputs, used }) => {
-    const { dtype } = inputs[0] as Spec;
-    // In float64 that kernel still gives the second result in float32.
-    if (graph.target.contribOps && dtype === "float32") {
-      const attributes = { axis: -1, epsilon: { float: epsilon } };
-      return graph.nodeWithOutputs(
-        "SimplifiedLayerNormalization",
-        [x as string, gain as string],
-        used[1] ? 2 : 1,
-        attributes,
-      );
-    }
-    const emit = nodesOf(graph, dtype);
-    const squares = graph.node("ReduceMean", [emit("Mul", x as string, x as string), graph.int64s([-1])], {
-      keepdims: 1,
-    });
-    const inverse = emit("Reciprocal", emit("Sqrt", emit("Add", squares, epsilon)));
-    return [emit("Mul", emit("Mul", x as string, inverse), gain as string), inverse];
-  },
-  vjp: ({ inputs, outputs, cotangents }) => {
-    const [x, gain] = inputs as [Tensor, Tensor];
-    const inverse = outputs[1] as Tensor;
-    const [dy, dInverse] = cotangents;
-    const scaled = mul(x, inverse);
-    const onRow = { axes: -1, keepDims: true };
-    const cubed = dInverse && mul(dInverse, mul(mul(inverse, inverse), -1 / (x.shape.at(-1) as number)));
-    const ofInverse = cubed && mul(scaled, cubed);
-    if (!dy) return [ofInverse ?? null, null];
-    const slope = mul(dy, gain);
-    const ofValue = mul(sub(slope, mul(scaled, mean(mul(slope, scaled), onRow))), inverse);
-    const dGain = sum(reshape(mul(dy, scaled), [-1, ...gain.shape]), { axes: 0 });
-    return [ofInverse ? add(ofValue, ofInverse) : ofValue, dGain];
-  },
-});
-
-/**
- * Divides each row of the last axis by its root mean square, then scales: y = x / √(mean(x²) + ε) · gain.
- *
- * @param x     [..., D]
- * @param gain  [D]
- * @param options.epsilon  default 1e-6
- * @source Zhang, Sennrich 2019
- */
-export function rmsNorm(x: Tensor, gain: Tensor, options: NormOptions = {}): Tensor {
-  checkDType("rmsNorm", [x, gain]);
-  checkAxes("rmsNorm", { x: [x, "... D"], gain: [gain, "D"] });
-  return rmsNormOp([x, gain], { epsilon: options.epsilon ?? 1e-6 })[0] as Tensor;
-}
-
-/**
- * Weights parted into direction and length: w = magnitude · direction / ‖direction‖, with one length for each entry
- * of an axis.
- *
- * @param direction  any shape; the norm goes over all axes but `axis`
- * @param magnitude  [size of `axis`]
- * @param options.axis     default 0, the outputs of a convolution
- * @param options.epsilon  added under the root of the norm. Default 0
- * @source Salimans, Kingma 2016
- */
-export function weightNorm(
-  direction: Tensor,
-  magnitude: Tensor,
-  options: { readonly axis?: number; readonly epsilon?: number } = {},
-): Tensor {
-  const { axis = 0, epsilon = 0 } = options;
-  const kept = normalizeAxis("weightNorm", axis, direction.rank);
-  const size = direction.shape[kept] as number;
-  checkAxes("weightNorm", { magnitude: [magnitude, String(size)] });
-  const axes = direction.shape.map((_, i) => i).filter((i) => i !== kept);
-  const length = norm(direction, { axes, keepDims: true, epsilon });
-  return mul(direction, div(reshape(magnitude, length.shape), length));
 }

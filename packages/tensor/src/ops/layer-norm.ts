@@ -1,19 +1,51 @@
 import { checkAxes } from "../core/axes.ts";
+import type { DType } from "../core/ndarray.ts";
 import { ndarray } from "../core/ndarray.ts";
 import type { Spec } from "../core/tensor.ts";
 import { checkDType, defineOp, type Tensor } from "../core/tensor.ts";
+import type { GraphBuilder } from "../onnx/builder.ts";
 import { add, div, mul, sub } from "./arithmetic.ts";
-import { mean, norm } from "./reduce.ts";
+import { nodesOf } from "./elementwise.ts";
+import type { NormOptions } from "./norm-options.ts";
+import { mean } from "./reduce.ts";
 import { broadcastTo, sumTo } from "./structure.ts";
+
+/**
+ * Nodes of (x - μ) / √(σ² + ε) by row, μ and 1 / √(σ² + ε). For float64: the kernel of LayerNormalization has ε and
+ * the statistics in float32.
+ */
+function emitStandardized(
+  graph: GraphBuilder,
+  x: string,
+  dtype: DType,
+  epsilon: number,
+): [standardized: string, average: string, inverse: string] {
+  const nodes = nodesOf(graph, dtype);
+  const rowMean = (value: string): string =>
+    graph.node("ReduceMean", [value, graph.int64s([-1])], { keepdims: 1 });
+  const average = rowMean(x);
+  const centred = nodes("Sub", x, average);
+  const variance = rowMean(nodes("Mul", centred, centred));
+  const inverse = nodes("Reciprocal", nodes("Sqrt", nodes("Add", variance, epsilon)));
+  return [nodes("Mul", centred, inverse), average, inverse];
+}
 
 const layerNormOp = defineOp<{ readonly epsilon: number }>({
   name: "layerNorm",
-  infer: ([x]) => {
+  infer: (inputs) => {
+    checkDType("layerNorm", inputs);
+    const [x] = inputs;
     const { shape, dtype } = x as Spec;
     const perRow = { shape: [...shape.slice(0, -1), 1], dtype };
     return [x as Spec, perRow, perRow];
   },
-  lower: (graph, inputs, { epsilon }, { used }) => {
+  lower: (graph, inputs, { epsilon }, { inputs: specs, used }) => {
+    const { dtype } = specs[0] as Spec;
+    if (dtype !== "float32") {
+      const [x, gain, bias] = inputs as [string, string, string];
+      const [standardized, average, inverse] = emitStandardized(graph, x, dtype, epsilon);
+      return [graph.node("Add", [graph.node("Mul", [standardized, gain]), bias]), average, inverse];
+    }
     const count = used[1] || used[2] ? 3 : 1;
     return graph.nodeWithOutputs("LayerNormalization", inputs, count, {
       axis: -1,
@@ -49,20 +81,15 @@ const layerNormOp = defineOp<{ readonly epsilon: number }>({
 
 /**
  * Standardises each row of the last axis, then scales and shifts: y = (x - μ) / √(σ² + ε) · gain + bias.
- * float32 only.
  *
  * @param x     [..., D]
  * @param gain  [D]
  * @param bias  [D]
+ * @returns [..., D]
+ * @throws ShapeError when gain or bias has not one entry for each of the last axis; DTypeError for integers
  * @source Ba, Kiros, Hinton 2016
  */
-export function layerNorm(
-  x: Tensor,
-  gain: Tensor,
-  bias: Tensor,
-  options: { readonly epsilon?: number } = {},
-): Tensor {
-  checkDType("layerNorm", [x, gain, bias], ["float32"]);
+export function layerNorm(x: Tensor, gain: Tensor, bias: Tensor, options: NormOptions = {}): Tensor {
   checkAxes("layerNorm", { x: [x, "... D"], gain: [gain, "D"], bias: [bias, "D"] });
   return layerNormOp([x, gain, bias], { epsilon: options.epsilon ?? 1e-5 })[0] as Tensor;
 }
@@ -70,11 +97,17 @@ export function layerNorm(
 const standardizeOp = defineOp<{ readonly epsilon: number }>({
   name: "standardize",
   infer: ([x]) => {
+    checkDType("standardize", [x]);
     const { shape, dtype } = x as Spec;
     return [x as Spec, { shape: [...shape.slice(0, -1), 1], dtype }];
   },
   lower: (graph, [x], { epsilon }, { inputs, used }) => {
-    const width = (inputs[0] as Spec).shape.at(-1) as number;
+    const { shape, dtype } = inputs[0] as Spec;
+    if (dtype !== "float32") {
+      const [standardized, , inverse] = emitStandardized(graph, x as string, dtype, epsilon);
+      return [standardized, inverse];
+    }
+    const width = shape.at(-1) as number;
     const vector = (value: number): string =>
       graph.constant(ndarray(new Float32Array(width).fill(value), { shape: [width] }));
     const operands = [x as string, vector(1), vector(0)];
@@ -101,24 +134,15 @@ const standardizeOp = defineOp<{ readonly epsilon: number }>({
 });
 
 /**
- * Standardises each row of the last axis: z = (x - μ) / √(σ² + ε), layer norm without gain and bias. float32 only.
+ * Standardises each row of the last axis: z = (x - μ) / √(σ² + ε), layer norm without gain and bias.
  * Where a linear map follows, drawing gain and bias of a layer norm into its weights saves passes over memory.
  *
  * @param x  [..., D]
  * @returns [..., D]
+ * @throws ShapeError when x has no axis; DTypeError for integers
  * @source Ba, Kiros, Hinton 2016
  */
-export function standardize(x: Tensor, options: { readonly epsilon?: number } = {}): Tensor {
-  checkDType("standardize", [x], ["float32"]);
+export function standardize(x: Tensor, options: NormOptions = {}): Tensor {
   checkAxes("standardize", { x: [x, "... D"] });
   return standardizeOp([x], { epsilon: options.epsilon ?? 1e-5 })[0] as Tensor;
-}
-
-/**
- * Rows of unit length: x / √(Σ x² + ε) along the last axis, [..., D] to [..., D].
- *
- * @param options.epsilon  keeps the gradient finite for a row of zeros. Default 1e-12
- */
-export function l2Normalize(x: Tensor, options: { readonly epsilon?: number } = {}): Tensor {
-  return div(x, norm(x, { axes: -1, keepDims: true, epsilon: options.epsilon ?? 1e-12 }));
 }
