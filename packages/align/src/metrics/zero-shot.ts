@@ -1,4 +1,5 @@
 import type { NDArray } from "@concord/tensor";
+import { checkLabels } from "./checks.ts";
 import { hitsAt } from "./ranking.ts";
 import { checkFit, checkRows, forEachBlockOfProducts, normalizeRows, unitRows } from "./rows.ts";
 
@@ -117,14 +118,4 @@ export async function zeroShotAccuracy(
     meanPerClassRecall: recalls.reduce((a, b) => a + b, 0) / recalls.length,
     predictions,
   };
-}
-
-function checkLabels(operation: string, labels: ArrayLike<number>, count: number, classes: number): void {
-  if (labels.length !== count)
-    throw new RangeError(`${operation}: needs ${count} labels, got ${labels.length}`);
-  for (let i = 0; i < labels.length; i++) {
-    const label = labels[i] as number;
-    if (!Number.isInteger(label) || label < 0 || label >= classes)
-      throw new RangeError(`${operation}: label ${i} must be an integer in [0, ${classes}), got ${label}`);
-  }
 }
