@@ -24,6 +24,7 @@ import {
   greater,
   l2Normalize,
   layerNorm,
+  linspace,
   logicalAnd,
   logicalNot,
   logSumExp,
@@ -37,7 +38,9 @@ import {
   outer,
   pad,
   pow,
+  repeat,
   reshape,
+  roll,
   ShapeError,
   scatterAddAlong,
   segmentSum,
@@ -117,7 +120,6 @@ describe("shapes that do not fit", () => {
         () => slice(ones([4]), [0.5], [2]),
         "slice: [0.5, 2) along axis 0 of [4] is empty, outside or not whole",
       ],
-      [() => slice(ones([4]), [0], [4], [0]), "slice: steps must be positive integers, got [0]"],
       [
         () => slice(ones([4, 2]), [0], [4]),
         "slice: starts, ends and steps need 2 entries each for shape [4, 2]",
@@ -263,7 +265,11 @@ describe("options outside their range", () => {
   throwing(
     [
       [() => sgd({ learningRate: 0.1, nesterov: true }), "sgd: nesterov needs a momentum above 0"],
-      [() => arange(-1), "Invalid typed array length: -1"],
+      [() => arange(-1), "arange: needs an integer length >= 0, got -1"],
+      [() => slice(ones([4]), [0], [4], [0]), "slice: steps must be positive integers, got [0]"],
+      [() => roll(ones([2]), 0.5), "roll: the shift must be an integer, got 0.5"],
+      [() => repeat(ones([2]), 0), "repeat: needs an integer >= 1, got 0"],
+      [() => linspace(0, 1, 0), "linspace: needs an integer count >= 1, got 0"],
       [() => gather(ones([3]), 1.5), "ndarray: 1.5 at position 0 is no int32"],
     ],
     RangeError,

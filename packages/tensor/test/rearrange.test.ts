@@ -5,7 +5,6 @@ import {
   linspace,
   meshgrid,
   ones,
-  repeat,
   roll,
   tensor,
   tile,
@@ -36,12 +35,9 @@ describe("operations that move entries", () => {
   });
 
   test("say what does not fit", () => {
-    expect(() => linspace(0, 1, 0)).toThrow("linspace: needs an integer count >= 1, got 0");
-    expect(() => roll(ones([2]), 0.5)).toThrow("roll: the shift must be an integer, got 0.5");
     expect(() => tile(ones([2, 3]), [2])).toThrow(
       "tile: needs one integer >= 1 for each axis of [2, 3], got [2]",
     );
-    expect(() => repeat(ones([2]), 0)).toThrow("repeat: needs an integer >= 1, got 0");
     expect(() => tril(ones([2]))).toThrow("tril: expected axes [..., M, N], got [2]");
     expect(() => tril(ones([2, 2], "int32"))).toThrow(
       "tril: expected float32 or float64 or int64, got int32",

@@ -2,16 +2,20 @@ import { afterAll, describe, expect, test } from "vitest";
 import type { Tensor } from "../src/index.ts";
 import {
   compile,
+  concat,
   gatherNd,
   gradients,
   mul,
   ndarray,
+  oneHot,
   ones,
+  scatterAddAlong,
   scatterSet,
   scatterSetAlong,
   segmentMax,
   segmentMean,
   segmentSoftmax,
+  segmentSum,
   sum,
   tensor,
   toNumbers,
@@ -28,6 +32,32 @@ describe("segments", () => {
     const ids = tensor([0, 0, 0, 1, 1], { dtype: "int32" });
     const [dx] = gradients(sum(mul(segmentMax(x, ids, 3), tensor([1, 10, 100]))), [x]);
     expect(await valuesOf(dx as Tensor)).toEqual([1, 0, 0, 10, 0]);
+  });
+
+  test("take plain arrays", async () => {
+    const [x, ids] = [
+      ndarray([
+        [1, 2],
+        [3, 5],
+        [4, 1],
+      ]),
+      ndarray([1, 0, 1], { dtype: "int64" }),
+    ];
+    expect(await valuesOf(segmentSum(x, ids, 2))).toEqual([3, 5, 5, 3]);
+    expect(await valuesOf(segmentMean(x, ids, 2))).toEqual([3, 5, 2.5, 1.5]);
+    expect(await valuesOf(segmentMax(x, ids, 2))).toEqual([3, 5, 4, 2]);
+    expect(await valuesOf(segmentSoftmax(x, ids, 2))).toHaveLength(6);
+    const places = ndarray(
+      [
+        [1, 1],
+        [0, 1],
+        [0, 0],
+      ],
+      { dtype: "int32" },
+    );
+    expect(await valuesOf(scatterAddAlong(x, places, [3, 2]))).toEqual([0, 3, 3, 5, 5, 0]);
+    expect(await valuesOf(oneHot(ndarray([1, 0], { dtype: "int32" }), 2))).toEqual([0, 1, 1, 0]);
+    expect(await valuesOf(concat([x, tensor([[7, 8]])]))).toEqual([1, 2, 3, 5, 4, 1, 7, 8]);
   });
 
   test("are right on several threads, where rows are many", async () => {

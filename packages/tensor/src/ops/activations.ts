@@ -36,7 +36,10 @@ export function leakyRelu(x: TensorLike, slope = 0.01): Tensor {
 
 const preluOp = defineUnitOp<undefined>({
   name: "prelu",
-  infer: ([x]) => [x as Spec],
+  infer: ([x]) => {
+    checkDType("prelu", [x]);
+    return [x as Spec];
+  },
   lower: (graph, [x, slope], _attributes, { inputs }) => {
     const { dtype } = inputs[0] as Spec;
     if (dtype === "float32") return [graph.node("PRelu", [x as string, slope as string])];
@@ -59,9 +62,8 @@ const preluOp = defineUnitOp<undefined>({
  * @throws ShapeError when there is neither one slope nor one for each channel
  * @source He, Zhang, Ren, Sun 2015
  */
-export function prelu(x: Tensor, slope: Tensor): Tensor {
+export function prelu(x: TensorLike, slope: TensorLike): Tensor {
   const [input, slopes] = asOperands("prelu", x, slope);
-  checkDType("prelu", [input]);
   const count = slopes.shape.reduce((product, n) => product * n, 1);
   if (slopes.rank > 1 || (count !== 1 && count !== input.shape[1]))
     throw new ShapeError(

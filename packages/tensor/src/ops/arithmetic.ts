@@ -76,7 +76,11 @@ function shareOf(a: Tensor, b: Tensor): Tensor {
   return mul(add(cast(greater(a, b), as), cast(greaterOrEqual(a, b), as)), 0.5);
 }
 
-/** x^exponent for a constant exponent; x > 0 unless the exponent is an integer. */
+/**
+ * x^exponent for a constant exponent; x > 0 unless the exponent is an integer.
+ *
+ * @throws DTypeError when x holds integers and the exponent is none
+ */
 export function pow(x: TensorLike, exponent: number): Tensor {
   const input = asTensor(x);
   if (exponent === 1) return input;
@@ -178,7 +182,11 @@ const whereOp = defineUnitOp<undefined>({
   },
 });
 
-/** a where the condition holds, else b; all three broadcast. */
+/**
+ * a where the condition holds, else b; all three broadcast.
+ *
+ * @throws ShapeError when they do not broadcast; DTypeError when the condition is no bool or the dtypes of a and b differ
+ */
 export function where(condition: TensorLike, a: TensorLike, b: TensorLike): Tensor {
   const [left, right] = asOperands("where", a, b);
   return whereOp([asBooleans("where", condition), left, right], undefined);

@@ -1,6 +1,6 @@
 import { checkWindow } from "../core/axes.ts";
 import { formatShape, ShapeError } from "../core/errors.ts";
-import { checkDType, type Tensor } from "../core/tensor.ts";
+import { asTensor, checkDType, type Tensor, type TensorLike } from "../core/tensor.ts";
 import type { AxisWeights } from "./separable.ts";
 import { applySeparable } from "./separable.ts";
 
@@ -21,16 +21,17 @@ export interface BoxFilterOptions {
  * @throws ShapeError when a width is even or not given for each axis
  */
 export function boxFilter(
-  x: Tensor,
+  x: TensorLike,
   size: number | readonly number[],
   options: BoxFilterOptions = {},
 ): Tensor {
-  checkDType("boxFilter", [x]);
-  const space = x.shape.slice(2);
+  const input = asTensor(x);
+  checkDType("boxFilter", [input]);
+  const space = input.shape.slice(2);
   const sizes = typeof size === "number" ? space.map(() => size) : size;
   if (space.length === 0 || sizes.length !== space.length)
     throw new ShapeError(
-      `boxFilter: ${sizes.length} widths do not fit the spatial axes of x ${formatShape(x.shape)}`,
+      `boxFilter: ${sizes.length} widths do not fit the spatial axes of x ${formatShape(input.shape)}`,
     );
   checkWindow("boxFilter", { size: sizes, stride: 1, padding: 0 });
   if (sizes.some((n) => n % 2 === 0))
@@ -47,5 +48,5 @@ export function boxFilter(
       }),
     ];
   });
-  return applySeparable(x, new Map(bands.filter(([axis]) => sizes[axis - 2] !== 1)));
+  return applySeparable(input, new Map(bands.filter(([axis]) => sizes[axis - 2] !== 1)));
 }

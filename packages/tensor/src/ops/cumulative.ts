@@ -14,7 +14,10 @@ export interface CumulativeOptions {
 
 const cumsumOp = defineUnitOp<{ readonly axis: number } & Required<CumulativeOptions>>({
   name: "cumsum",
-  infer: ([x]) => [x as Spec],
+  infer: ([x]) => {
+    checkDType("cumsum", [x], ["float32", "float64", "int32", "int64"]);
+    return [x as Spec];
+  },
   lower: (graph, [x], { axis, exclusive, reverse }) => [
     graph.node("CumSum", [x as string, graph.scalar(axis, "int64")], {
       exclusive: Number(exclusive),
@@ -26,17 +29,24 @@ const cumsumOp = defineUnitOp<{ readonly axis: number } & Required<CumulativeOpt
   ],
 });
 
-/** Running sum along an axis: y_i = Σ_{j ≤ i} x_j; j < i with `exclusive`, j ≥ i with `reverse`. */
+/**
+ * Running sum along an axis: y_i = Σ_{j ≤ i} x_j; j < i with `exclusive`, j ≥ i with `reverse`. The shape stays.
+ *
+ * @param axis  default: the last
+ * @throws ShapeError when x has no such axis; DTypeError for booleans and uint8
+ */
 export function cumsum(x: TensorLike, axis = -1, options: CumulativeOptions = {}): Tensor {
   const input = asTensor(x);
-  checkDType("cumsum", [input], ["float32", "float64", "int32", "int64"]);
   const { exclusive = false, reverse = false } = options;
   return cumsumOp([input], { axis: normalizeAxis("cumsum", axis, input.rank), exclusive, reverse });
 }
 
 /**
  * Running product along an axis: y_i = Π_{j ≤ i} x_j, with options as `cumsum`. Products of 1, 2, 4, … neighbours, so
- * log₂ N passes; the gradient is right at zeros too.
+ * log₂ N passes; the gradient is right at zeros too. The shape stays.
+ *
+ * @param axis  default: the last
+ * @throws ShapeError when x has no such axis; DTypeError for integers
  */
 export function cumprod(x: TensorLike, axis = -1, options: CumulativeOptions = {}): Tensor {
   const input = asTensor(x);

@@ -3,8 +3,13 @@ import { formatShape, ShapeError } from "../core/errors.ts";
 import { ndarray, sizeOf } from "../core/ndarray.ts";
 import type { Spec, TensorLike } from "../core/tensor.ts";
 import { asTensor, defineUnitOp, type Tensor } from "../core/tensor.ts";
-import { checkIndices, checkSegments, scatterRows } from "./indices.ts";
-import { reshape, transpose } from "./structure.ts";
+import { add, mul } from "./arithmetic.ts";
+import { checkIndices, scatterRows, segmentOperands } from "./indices.ts";
+import { narrow } from "./shape.ts";
+import { reshape, squeeze, transpose } from "./structure.ts";
+
+// Reading by indices and adding up by indices are each other's gradient, and so the pairs `gather` and `segmentSum`,
+// `takeAlong` and `scatterAddAlong` cannot stand in two files. `segment.ts` and `scatter.ts` pass theirs on.
 
 const gatherOp = defineUnitOp<{ readonly axis: number }>({
   name: "gather",
@@ -31,8 +36,14 @@ const gatherOp = defineUnitOp<{ readonly axis: number }>({
 });
 
 /**
- * Entries of x at the indices along an axis: [..., n, ...] and [I...] to [..., I..., ...]. With axis 0 and a table
- * [V, D] this is an embedding.
+ * Entries of x at the indices along an axis. With axis 0 and a table [V, D] this is an embedding. The gradient adds up
+ * what entries that were read several times get.
+ *
+ * @param x        [..., N, ...]
+ * @param indices  [I...] int32 or int64 in [0, N)
+ * @param axis     default: the first
+ * @returns [..., I..., ...], the axes of the indices in the place of the axis
+ * @throws DTypeError when the indices are no integers; ShapeError when x has no such axis
  */
 export function gather(x: TensorLike, indices: TensorLike, axis = 0): Tensor {
   const input = asTensor(x);
@@ -57,10 +68,17 @@ const segmentSumOp = defineUnitOp<{ readonly segments: number }>({
   vjp: ({ inputs: [, ids], cotangents: [dy] }) => [gather(dy as Tensor, ids as Tensor), null],
 });
 
-/** Sums rows of one segment: y_s = Σ_{i: ids_i = s} x_i; [N, ...] and [N] to [segments, ...]. */
-export function segmentSum(x: Tensor, ids: Tensor, segments: number): Tensor {
-  checkSegments("segmentSum", x, ids);
-  return segmentSumOp([x, ids], { segments });
+/**
+ * Sums of the rows of each segment: y_s = Σ_{i: ids_i = s} x_i, 0 for a segment without rows.
+ *
+ * @param x         [N, ...]
+ * @param ids       [N] int32 or int64 in [0, segments): the segment of each row, in any order
+ * @param segments  number of segments
+ * @returns [segments, ...]
+ * @throws ShapeError unless there is one id for each row; DTypeError when the ids are no integers
+ */
+export function segmentSum(x: TensorLike, ids: TensorLike, segments: number): Tensor {
+  return segmentSumOp(segmentOperands("segmentSum", x, ids), { segments });
 }
 
 const takeAlongOp = defineUnitOp<{ readonly axis: number }>({
@@ -73,7 +91,15 @@ const takeAlongOp = defineUnitOp<{ readonly axis: number }>({
   },
 });
 
-/** One entry for each index: y[i][j] = x[i][indices[i][j]] for the last axis; other axes must agree in size. */
+/**
+ * One entry for each index: y[i][j] = x[i][indices[i][j]] for the last axis.
+ *
+ * @param x        [..., N, ...]
+ * @param indices  [..., K, ...] int32 or int64 in [0, N), of the sizes of x along all other axes
+ * @param axis     default: the last
+ * @returns [..., K, ...]
+ * @throws ShapeError when the sizes along other axes differ; DTypeError when the indices are no integers
+ */
 export function takeAlong(x: TensorLike, indices: TensorLike, axis = -1): Tensor {
   const input = asTensor(x);
   const at = asTensor(indices, "int32");
@@ -105,23 +131,58 @@ const scatterAddAlongOp = defineUnitOp<{ readonly shape: readonly number[]; read
   ],
 });
 
-/** Adds each update to a tensor of zeros at its index along an axis: the transpose of `takeAlong`. */
+/**
+ * Adds each update to a tensor of zeros at its index: y[i][indices[i][j]] += updates[i][j] for the last axis. The
+ * transpose of `takeAlong`.
+ *
+ * @param updates  [..., K, ...]
+ * @param indices  [..., K, ...] int32 or int64 in [0, N)
+ * @param shape    shape of the result, [..., N, ...]
+ * @param axis     default: the last
+ * @throws ShapeError when the sizes along other axes differ; DTypeError when the indices are no integers
+ */
 export function scatterAddAlong(
-  updates: Tensor,
-  indices: Tensor,
+  updates: TensorLike,
+  indices: TensorLike,
   shape: readonly number[],
   axis = -1,
 ): Tensor {
-  checkIndices("scatterAddAlong", indices);
-  const along = normalizeAxis("scatterAddAlong", axis, updates.rank);
+  const [added, at] = [asTensor(updates), asTensor(indices, "int32")];
+  checkIndices("scatterAddAlong", at);
+  const along = normalizeAxis("scatterAddAlong", axis, added.rank);
   if (
-    !sameShape(updates.shape, indices.shape) ||
-    shape.length !== updates.rank ||
-    !sameShape(shape.with(along, 0), updates.shape.with(along, 0))
+    !sameShape(added.shape, at.shape) ||
+    shape.length !== added.rank ||
+    !sameShape(shape.with(along, 0), added.shape.with(along, 0))
   ) {
     throw new ShapeError(
-      `scatterAddAlong: updates ${formatShape(updates.shape)}, indices ${formatShape(indices.shape)} and result ${formatShape(shape)} differ outside axis ${axis} of the result`,
+      `scatterAddAlong: updates ${formatShape(added.shape)}, indices ${formatShape(at.shape)} and result ${formatShape(shape)} differ outside axis ${axis} of the result`,
     );
   }
-  return scatterAddAlongOp([updates, indices], { shape: [...shape], axis: along });
+  return scatterAddAlongOp([added, at], { shape: [...shape], axis: along });
+}
+
+/**
+ * Entries at whole positions of the K leading axes.
+ *
+ * @param x        [N_1, …, N_K, ...]
+ * @param indices  [I..., K] int32 or int64, the k-th coordinate in [0, N_k)
+ * @returns [I..., ...]
+ * @throws ShapeError when a position has more coordinates than x has axes; DTypeError when they are no integers
+ */
+export function gatherNd(x: TensorLike, indices: TensorLike): Tensor {
+  const input = asTensor(x);
+  const at = asTensor(indices, "int32");
+  checkIndices("gatherNd", at);
+  const depth = at.shape.at(-1) ?? 0;
+  if (depth < 1 || depth > input.rank)
+    throw new ShapeError(
+      `gatherNd: indices ${formatShape(at.shape)} name positions of ${depth} axes, x has shape ${formatShape(input.shape)}`,
+    );
+  let flat: Tensor | undefined;
+  for (let axis = 0; axis < depth; axis++) {
+    const coordinate = squeeze(narrow(at, -1, axis, 1), -1);
+    flat = flat ? add(mul(flat, input.shape[axis] as number), coordinate) : coordinate;
+  }
+  return gather(reshape(input, [-1, ...input.shape.slice(depth)]), flat as Tensor);
 }

@@ -47,7 +47,11 @@ function scaled(operation: string, x: Tensor, factor: TensorLike): Tensor {
   return scaleGradientOp([x, scale], undefined, { inputs: [x], attributes: undefined });
 }
 
-/** x, whose gradient is multiplied by a factor (a number or a scalar). */
+/**
+ * x, whose gradient is multiplied by a factor (a number or a scalar).
+ *
+ * @throws ShapeError when the factor is no scalar of the dtype of x; DTypeError for integers
+ */
 export function scaleGradient(x: Tensor, factor: TensorLike): Tensor {
   return scaled("scaleGradient", x, factor);
 }
@@ -56,6 +60,7 @@ export function scaleGradient(x: Tensor, factor: TensorLike): Tensor {
  * x, whose gradient is multiplied by -scale: what follows is minimised by its own weights and maximised by those
  * before.
  *
+ * @throws ShapeError when the scale is no scalar of the dtype of x; DTypeError for integers
  * @source Ganin, Lempitsky 2015
  */
 export function gradientReversal(x: Tensor, scale: TensorLike = 1): Tensor {
@@ -64,14 +69,20 @@ export function gradientReversal(x: Tensor, scale: TensorLike = 1): Tensor {
 
 const clampGradientOp = defineUnitOp<{ readonly limit: number }>({
   name: "clampGradient",
-  infer: ([x]) => [x as Spec],
+  infer: ([x]) => {
+    checkDType("clampGradient", [x]);
+    return [x as Spec];
+  },
   lower: (_graph, [x]) => [x as string],
   vjp: ({ cotangents: [dy], attributes: { limit } }) => [clamp(dy as Tensor, -limit, limit)],
 });
 
-/** x, each entry of whose gradient is kept within [-limit, limit]. */
+/**
+ * x, each entry of whose gradient is kept within [-limit, limit].
+ *
+ * @throws RangeError when the limit is negative; DTypeError for integers
+ */
 export function clampGradient(x: Tensor, limit: number): Tensor {
-  checkDType("clampGradient", [x]);
   if (!(limit >= 0)) throw new RangeError(`clampGradient: the limit must be at least 0, got ${limit}`);
   return clampGradientOp([x], { limit });
 }

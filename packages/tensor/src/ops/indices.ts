@@ -1,22 +1,24 @@
 import { sameShape } from "../core/axes.ts";
 import { DTypeError, formatShape, ShapeError } from "../core/errors.ts";
 import { sizeOf } from "../core/ndarray.ts";
-import type { Spec, Tensor } from "../core/tensor.ts";
+import { asTensor, type Spec, type Tensor, type TensorLike } from "../core/tensor.ts";
 import type { GraphBuilder } from "../onnx/builder.ts";
 
-/** Throws unless a tensor holds indices. */
+/** Throws unless a tensor holds indices, int32 or int64. Indices that an operation returns are int32. */
 export function checkIndices(op: string, indices: Tensor): void {
   if (indices.dtype !== "int32" && indices.dtype !== "int64")
     throw new DTypeError(`${op}: indices must be int32 or int64, got ${indices.dtype}`);
 }
 
-/** Throws unless there is one id for each row of x. */
-export function checkSegments(operation: string, x: Tensor, ids: Tensor): void {
-  checkIndices(operation, ids);
-  if (x.rank === 0 || !sameShape(ids.shape, x.shape.slice(0, 1)))
+/** Rows and the segment of each, as tensors. Throws unless there is one id for each row. */
+export function segmentOperands(operation: string, x: TensorLike, ids: TensorLike): [x: Tensor, ids: Tensor] {
+  const [rows, at] = [asTensor(x), asTensor(ids, "int32")];
+  checkIndices(operation, at);
+  if (rows.rank === 0 || !sameShape(at.shape, rows.shape.slice(0, 1)))
     throw new ShapeError(
-      `${operation}: x [N, ...] and ids [N] have shapes ${formatShape(x.shape)} and ${formatShape(ids.shape)}`,
+      `${operation}: x [N, ...] and ids [N] have shapes ${formatShape(rows.shape)} and ${formatShape(at.shape)}`,
     );
+  return [rows, at];
 }
 
 /**

@@ -102,7 +102,11 @@ export function matmul(a: TensorLike, b: TensorLike, options: MatmulOptions = {}
   return matmulOp([left, right], attributes);
 }
 
-/** Inner product of two vectors [D]: a scalar. */
+/**
+ * Inner product of two vectors [D]: a scalar.
+ *
+ * @throws ShapeError unless both are vectors of one length; DTypeError when their dtypes differ
+ */
 export function dot(a: TensorLike, b: TensorLike): Tensor {
   const [left, right] = asOperands("dot", a, b);
   if (left.rank !== 1 || right.rank !== 1 || left.shape[0] !== right.shape[0]) {
@@ -113,8 +117,13 @@ export function dot(a: TensorLike, b: TensorLike): Tensor {
   return sumTo(mul(left, right), []);
 }
 
-/** Outer product of two vectors: [M] and [N] to [M, N]. */
-export function outer(a: Tensor, b: Tensor): Tensor {
-  checkAxes("outer", { a: [a, "M"], b: [b, "N"] });
-  return mul(transpose(reshape(a, [1, -1])), reshape(b, [1, -1]));
+/**
+ * Outer product of two vectors: [M] and [N] to [M, N].
+ *
+ * @throws ShapeError unless both are vectors; DTypeError when their dtypes differ
+ */
+export function outer(a: TensorLike, b: TensorLike): Tensor {
+  const [left, right] = asOperands("outer", a, b);
+  checkAxes("outer", { a: [left, "M"], b: [right, "N"] });
+  return mul(transpose(reshape(left, [1, -1])), reshape(right, [1, -1]));
 }

@@ -19,18 +19,28 @@ const flipOp = defineUnitOp<{ readonly axes: readonly number[] }>({
   vjp: ({ cotangents: [dy], attributes: { axes } }) => [flip(dy as Tensor, axes)],
 });
 
-/** The same entries in reverse order along axes (all when none are given). */
+/**
+ * The same entries in reverse order along axes (all when none are given); the shape stays.
+ *
+ * @throws ShapeError when x has no such axis or an axis is named twice
+ */
 export function flip(x: TensorLike, axes?: number | readonly number[]): Tensor {
   const input = asTensor(x);
   const along = normalizeAxes("flip", axes, input.rank);
   return along.length === 0 ? input : flipOp([input], { axes: along });
 }
 
-/** Entries moved by `shift` places along an axis; those that leave at one end enter at the other. */
+/**
+ * Entries moved by `shift` places along an axis; those that leave at one end enter at the other. The shape stays.
+ *
+ * @param shift  an integer, negative towards the start
+ * @param axis   default: the last
+ * @throws RangeError when the shift is no integer; ShapeError when x has no such axis
+ */
 export function roll(x: TensorLike, shift: number, axis = -1): Tensor {
   const input = asTensor(x);
   const along = normalizeAxis("roll", axis, input.rank);
-  if (!Number.isInteger(shift)) throw new ShapeError(`roll: the shift must be an integer, got ${shift}`);
+  if (!Number.isInteger(shift)) throw new RangeError(`roll: the shift must be an integer, got ${shift}`);
   const size = input.shape[along] as number;
   const by = size === 0 ? 0 : ((shift % size) + size) % size;
   if (by === 0) return input;
@@ -41,6 +51,7 @@ export function roll(x: TensorLike, shift: number, axis = -1): Tensor {
  * The whole tensor several times along each axis: an axis of size n becomes n · repeats.
  *
  * @param repeats  one integer >= 1 for each axis
+ * @throws ShapeError unless there is one for each axis
  */
 export function tile(x: TensorLike, repeats: readonly number[]): Tensor {
   const input = asTensor(x);
@@ -62,12 +73,19 @@ export function tile(x: TensorLike, repeats: readonly number[]): Tensor {
   );
 }
 
-/** Each entry `times` times in a row along an axis: [a, b] becomes [a, a, b, b]. */
+/**
+ * Each entry `times` times in a row along an axis: [a, b] becomes [a, a, b, b], and [..., N, ...] becomes
+ * [..., N · times, ...].
+ *
+ * @param times  an integer >= 1
+ * @param axis   default: the last
+ * @throws RangeError when `times` is out of range; ShapeError when x has no such axis
+ */
 export function repeat(x: TensorLike, times: number, axis = -1): Tensor {
   const input = asTensor(x);
   const along = normalizeAxis("repeat", axis, input.rank);
   if (!Number.isInteger(times) || times < 1)
-    throw new ShapeError(`repeat: needs an integer >= 1, got ${times}`);
+    throw new RangeError(`repeat: needs an integer >= 1, got ${times}`);
   const wide = expandDims(input, along + 1);
   const shape = wide.shape.with(along + 1, times);
   return reshape(broadcastTo(wide, shape), input.shape.with(along, (input.shape[along] as number) * times));
@@ -86,7 +104,10 @@ interface TriangleAttributes {
 
 const triangleOp: UnitOp<TriangleAttributes> = defineUnitOp<TriangleAttributes>({
   name: "triangle",
-  infer: ([x]) => [x as Spec],
+  infer: ([x], { upper }) => {
+    checkDType(upper ? "triu" : "tril", [x], ["float32", "float64", "int64"]);
+    return [x as Spec];
+  },
   lower: (graph, [x], { upper, offset }) => [
     graph.node("Trilu", [x as string, graph.scalar(offset, "int64")], { upper: Number(upper) }),
   ],
@@ -96,16 +117,23 @@ const triangleOp: UnitOp<TriangleAttributes> = defineUnitOp<TriangleAttributes>(
 function triangle(operation: string, x: TensorLike, upper: boolean, offset: number): Tensor {
   const input = asTensor(x);
   checkMatrix(operation, input);
-  checkDType(operation, [input], ["float32", "float64", "int64"]);
   return triangleOp([input], { upper, offset });
 }
 
-/** Entries on and below the diagonal (shifted up by `offset`), 0 elsewhere: [..., M, N]. */
+/**
+ * Entries on and below the diagonal (shifted up by `offset`), 0 elsewhere: [..., M, N], of floats or int64.
+ *
+ * @throws ShapeError when x has fewer than two axes; DTypeError for other dtypes
+ */
 export function tril(x: TensorLike, offset = 0): Tensor {
   return triangle("tril", x, false, offset);
 }
 
-/** Entries on and above the diagonal (shifted up by `offset`), 0 elsewhere: [..., M, N]. */
+/**
+ * Entries on and above the diagonal (shifted up by `offset`), 0 elsewhere: [..., M, N], of floats or int64.
+ *
+ * @throws ShapeError when x has fewer than two axes; DTypeError for other dtypes
+ */
 export function triu(x: TensorLike, offset = 0): Tensor {
   return triangle("triu", x, true, offset);
 }
@@ -132,7 +160,11 @@ export function diagonal(x: TensorLike, offset = 0): Tensor {
   );
 }
 
-/** Matrices with these diagonals and 0 elsewhere: [..., N] to [..., N, N]. */
+/**
+ * Matrices with these diagonals and 0 elsewhere: [..., N] to [..., N, N].
+ *
+ * @throws ShapeError for a scalar
+ */
 export function diagonalMatrix(x: TensorLike): Tensor {
   const input = asTensor(x);
   const size = input.shape.at(-1);
@@ -141,15 +173,23 @@ export function diagonalMatrix(x: TensorLike): Tensor {
   return where(equal(expandDims(index, 1), expandDims(index, 0)), expandDims(input, -2), 0);
 }
 
-/** Sum of the diagonal of the last two axes: [..., M, N] to [...]. */
+/**
+ * Sum of the diagonal of the last two axes: [..., M, N] to [...].
+ *
+ * @throws ShapeError when x has fewer than two axes
+ */
 export function trace(x: TensorLike): Tensor {
   return sum(diagonal(x), { axes: -1 });
 }
 
-/** `count` numbers from `start` to `stop`, both included, at equal distances. */
+/**
+ * `count` numbers from `start` to `stop`, both included, at equal distances: [count].
+ *
+ * @throws RangeError when the count is no integer >= 1
+ */
 export function linspace(start: number, stop: number, count: number, dtype: DType = "float32"): Tensor {
   if (!Number.isInteger(count) || count < 1)
-    throw new ShapeError(`linspace: needs an integer count >= 1, got ${count}`);
+    throw new RangeError(`linspace: needs an integer count >= 1, got ${count}`);
   const step = count === 1 ? 0 : (stop - start) / (count - 1);
   // From both ends, so that the last number is exactly `stop`.
   const values = Array.from({ length: count }, (_, i) =>
@@ -158,7 +198,11 @@ export function linspace(start: number, stop: number, count: number, dtype: DTyp
   return constant(ndarray(values, { dtype }));
 }
 
-/** Coordinates of a grid: vectors of sizes N_1, …, N_K to K tensors [N_1, …, N_K], the k-th varying along axis k. */
+/**
+ * Coordinates of a grid: vectors of sizes N_1, …, N_K to K tensors [N_1, …, N_K], the k-th varying along axis k.
+ *
+ * @throws ShapeError when one of them is no vector
+ */
 export function meshgrid(...vectors: readonly Tensor[]): Tensor[] {
   for (const vector of vectors)
     if (vector.rank !== 1)

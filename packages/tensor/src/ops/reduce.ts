@@ -53,9 +53,18 @@ function toExtrema(x: Tensor, y: Tensor, dy: Tensor, axes: readonly number[]): T
 
 const ORDERED: readonly DType[] = ["float32", "float64", "int32", "int64", "uint8"];
 
-/** Largest value over axes; ties share the gradient evenly. */
+/**
+ * Largest value over axes. Ties share the gradient evenly, as `maximum` and `minimum` share it by halves; operations that
+ * choose one entry (maxPool and globalMaxPool, segmentMax, sort, topK) give all of it to that entry, the first.
+ *
+ * @throws ShapeError when x has no entries along the axes
+ */
 export const max = defineReduction("max", "ReduceMax", toExtrema, ORDERED);
-/** Smallest value over axes; ties share the gradient evenly. */
+/**
+ * Smallest value over axes; ties share the gradient evenly, see `max`.
+ *
+ * @throws ShapeError when x has no entries along the axes
+ */
 export const min = defineReduction("min", "ReduceMin", toExtrema, ORDERED);
 
 /** ln Σ e^x over axes, without overflow. */
@@ -178,7 +187,15 @@ export const argmax = defineArg("argmax", "ArgMax");
 /** Index (int32) of the smallest value along an axis, otherwise as `argmax`. */
 export const argmin = defineArg("argmin", "ArgMin");
 
-/** Cross-entropy -Σ_j target_j ln softmax_j(logits) of each row: [..., C] and [..., C] to [...]. Nats. */
+/**
+ * Cross-entropy of each row with a distribution over the classes, in nats: -Σ_j target_j ln softmax_j(logits). For class
+ * numbers as targets there is `crossEntropy`.
+ *
+ * @param logits   [..., C]
+ * @param targets  [..., C], rows that sum to 1
+ * @returns [...]
+ * @throws ShapeError when the numbers of classes differ; DTypeError when the dtypes differ
+ */
 export function softmaxCrossEntropy(logits: TensorLike, targets: TensorLike): Tensor {
   const [scores, wanted] = asOperands("softmaxCrossEntropy", logits, targets);
   checkAxes("softmaxCrossEntropy", { logits: [scores, "... C"], targets: [wanted, "... C"] });

@@ -1,6 +1,6 @@
 import { formatShape, ShapeError } from "../core/errors.ts";
 import { isFloat, ndarray } from "../core/ndarray.ts";
-import { checkDType, type Tensor } from "../core/tensor.ts";
+import { asTensor, checkDType, type Tensor, type TensorLike } from "../core/tensor.ts";
 import { gather } from "./gather.ts";
 import type { AxisWeights } from "./separable.ts";
 import { applySeparable } from "./separable.ts";
@@ -131,24 +131,26 @@ function perAxis(name: string, value: number | readonly number[], x: Tensor): re
  * @param x  [B, C, ...] with at least one spatial axis; integers and booleans for `nearest` only
  * @throws ShapeError when sizes do not fit the axes or a size is below 1; RangeError for options that exclude each other
  */
-export function resize(x: Tensor, options: ResizeOptions): Tensor {
+export function resize(x: TensorLike, options: ResizeOptions): Tensor {
+  const input = asTensor(x);
   const { mode = "linear", alignCorners = false, antialias = false } = options;
-  if (x.rank < 3) throw new ShapeError(`resize: x needs the axes [B, C, ...], got ${formatShape(x.shape)}`);
+  if (input.rank < 3)
+    throw new ShapeError(`resize: x needs the axes [B, C, ...], got ${formatShape(input.shape)}`);
   if ((options.size === undefined) === (options.scale === undefined))
     throw new RangeError("resize: needs either size or scale");
   if (mode === "nearest" && (alignCorners || antialias))
     throw new RangeError("resize: alignCorners and antialias do not apply to mode 'nearest'");
   if (alignCorners && antialias)
     throw new RangeError("resize: antialias works on areas, alignCorners on points; choose one");
-  const scales = options.scale === undefined ? undefined : perAxis("scale", options.scale, x);
-  const space = x.shape.slice(2);
+  const scales = options.scale === undefined ? undefined : perAxis("scale", options.scale, input);
+  const space = input.shape.slice(2);
   const size = scales
     ? space.map((n, i) => Math.floor(n * (scales[i] as number)))
-    : perAxis("size", options.size as number | readonly number[], x);
+    : perAxis("size", options.size as number | readonly number[], input);
   if (size.some((n) => !Number.isInteger(n) || n < 1) || space.includes(0))
-    throw new ShapeError(`resize: ${formatShape(x.shape)} cannot become ${formatShape(size)}`);
-  if (mode === "nearest") return resizeNearest(x, size, scales);
-  checkDType("resize", [x]);
+    throw new ShapeError(`resize: ${formatShape(input.shape)} cannot become ${formatShape(size)}`);
+  if (mode === "nearest") return resizeNearest(input, size, scales);
+  checkDType("resize", [input]);
   const weights = new Map<number, AxisWeights>();
   space.forEach((inputs, i) => {
     const outputs = size[i] as number;
@@ -156,5 +158,5 @@ export function resize(x: Tensor, options: ResizeOptions): Tensor {
     if (inputs !== outputs || (ratio !== 1 && !alignCorners))
       weights.set(i + 2, axisWeights(inputs, outputs, { mode, alignCorners, antialias, ratio }));
   });
-  return applySeparable(x, weights);
+  return applySeparable(input, weights);
 }

@@ -2,12 +2,12 @@ import { normalizeAxis, sameShape } from "../core/axes.ts";
 import { DTypeError, formatShape, ShapeError } from "../core/errors.ts";
 import type { Spec, TensorLike } from "../core/tensor.ts";
 import { asTensor, defineUnitOp, type Tensor, type UnitOp } from "../core/tensor.ts";
-import { add, mul } from "./arithmetic.ts";
 import { zerosLike } from "./create.ts";
 import { gather, takeAlong } from "./gather.ts";
 import { checkIndices, scatterRows } from "./indices.ts";
-import { narrow } from "./shape.ts";
-import { reshape, squeeze, transpose } from "./structure.ts";
+import { transpose } from "./structure.ts";
+
+export { scatterAddAlong } from "./gather.ts";
 
 function checkUpdates(operation: string, x: Tensor, updates: Tensor, expected: readonly number[]): void {
   if (updates.dtype !== x.dtype)
@@ -44,6 +44,8 @@ const setRowsOp: UnitOp<undefined> = defineUnitOp<undefined>({
  * @param x        [..., N, ...]
  * @param indices  [K] integers in [0, N), each at most once: which of two updates of one place wins is undefined
  * @param updates  [..., K, ...]
+ * @param axis     default: the first
+ * @returns [..., N, ...]
  * @throws ShapeError, DTypeError when updates or indices do not fit
  */
 export function scatterSet(x: TensorLike, indices: TensorLike, updates: TensorLike, axis = 0): Tensor {
@@ -79,8 +81,13 @@ const setAlongOp: UnitOp<{ readonly axis: number }> = defineUnitOp<{ readonly ax
 
 /**
  * x with one entry replaced for each index, y[i][indices[i][j]] = updates[i][j] for the last axis: the inverse of
- * `takeAlong`. No two indices may name one place.
+ * `takeAlong`.
  *
+ * @param x        [..., N, ...]
+ * @param indices  [..., K, ...] int32 or int64 in [0, N), no place twice
+ * @param updates  [..., K, ...]
+ * @param axis     default: the last
+ * @returns [..., N, ...]
  * @throws ShapeError, DTypeError when updates or indices do not fit
  */
 export function scatterSetAlong(x: TensorLike, indices: TensorLike, updates: TensorLike, axis = -1): Tensor {
@@ -95,27 +102,4 @@ export function scatterSetAlong(x: TensorLike, indices: TensorLike, updates: Ten
     );
   checkUpdates("scatterSetAlong", input, news, at.shape);
   return setAlongOp([input, at, news], { axis: along });
-}
-
-/**
- * Entries at whole positions of the K leading axes: [N_1, …, N_K, ...] and [..., K] to [...index axes, ...]. Indices
- * must lie in [0, N_k).
- *
- * @throws ShapeError when an index has more coordinates than x has axes
- */
-export function gatherNd(x: TensorLike, indices: TensorLike): Tensor {
-  const input = asTensor(x);
-  const at = asTensor(indices, "int32");
-  checkIndices("gatherNd", at);
-  const depth = at.shape.at(-1) ?? 0;
-  if (depth < 1 || depth > input.rank)
-    throw new ShapeError(
-      `gatherNd: indices ${formatShape(at.shape)} name positions of ${depth} axes, x has shape ${formatShape(input.shape)}`,
-    );
-  let flat: Tensor | undefined;
-  for (let axis = 0; axis < depth; axis++) {
-    const coordinate = squeeze(narrow(at, -1, axis, 1), -1);
-    flat = flat ? add(mul(flat, input.shape[axis] as number), coordinate) : coordinate;
-  }
-  return gather(reshape(input, [-1, ...input.shape.slice(depth)]), flat as Tensor);
 }

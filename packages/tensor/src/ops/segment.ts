@@ -1,23 +1,33 @@
-import type { Spec } from "../core/tensor.ts";
+import type { Spec, TensorLike } from "../core/tensor.ts";
 import { checkDType, defineOp, defineUnitOp, type Tensor } from "../core/tensor.ts";
 import { div, equal, maximum, stopGradient, sub, where } from "./arithmetic.ts";
 import { arange, ones } from "./create.ts";
 import { gather, segmentSum } from "./gather.ts";
-import { checkSegments, scatterRows } from "./indices.ts";
+import { scatterRows, segmentOperands } from "./indices.ts";
 import { exp } from "./math.ts";
 import { reshape } from "./structure.ts";
+
+export { segmentSum } from "./gather.ts";
 
 /** A vector [N] or [segments] that broadcasts against [N, ...]. */
 function alongRows(vector: Tensor, rank: number): Tensor {
   return reshape(vector, [-1, ...Array.from({ length: rank - 1 }, () => 1)]);
 }
 
-/** Mean of the rows of one segment, 0 for a segment without rows; [N, ...] and [N] to [segments, ...]. */
-export function segmentMean(x: Tensor, ids: Tensor, segments: number): Tensor {
-  checkSegments("segmentMean", x, ids);
-  checkDType("segmentMean", [x]);
-  const counts = segmentSum(ones(ids.shape, x.dtype), ids, segments);
-  return div(segmentSum(x, ids, segments), alongRows(maximum(counts, 1), x.rank));
+/**
+ * Means of the rows of each segment, 0 for a segment without rows.
+ *
+ * @param x         [N, ...]
+ * @param ids       [N] int32 or int64 in [0, segments): the segment of each row, in any order
+ * @param segments  number of segments
+ * @returns [segments, ...]
+ * @throws ShapeError unless there is one id for each row; DTypeError for ids or rows of another dtype
+ */
+export function segmentMean(x: TensorLike, ids: TensorLike, segments: number): Tensor {
+  const [rows, at] = segmentOperands("segmentMean", x, ids);
+  checkDType("segmentMean", [rows]);
+  const counts = segmentSum(ones(at.shape, rows.dtype), at, segments);
+  return div(segmentSum(rows, at, segments), alongRows(maximum(counts, 1), rows.rank));
 }
 
 const firstRowOp = defineUnitOp<{ readonly segments: number }>({
@@ -38,9 +48,11 @@ interface SegmentMaxAttributes {
 
 const segmentMaxOp = defineOp<SegmentMaxAttributes>({
   name: "segmentMax",
-  infer: ([x], { segments }) => [
-    { shape: [segments, ...(x as Spec).shape.slice(1)], dtype: (x as Spec).dtype },
-  ],
+  infer: ([x], { segments }) => {
+    checkDType("segmentMax", [x]);
+    const { shape, dtype } = x as Spec;
+    return [{ shape: [segments, ...shape.slice(1)], dtype }];
+  },
   lower: (graph, [x, ids], { segments, empty }, { inputs, outputs }) => {
     const spec = inputs[0] as Spec;
     const lowest = graph.scalar(Number.NEGATIVE_INFINITY, spec.dtype);
@@ -64,24 +76,37 @@ export interface SegmentMaxOptions {
 }
 
 /**
- * Largest entry of one segment in each column; [N, ...] and [N] to [segments, ...]. The whole gradient goes to one
- * entry, the first that attains the maximum.
+ * Largest entry of each segment, column by column. The whole gradient goes to one entry, the first that attains the
+ * maximum (`max` shares it among equals).
+ *
+ * @param x         [N, ...]
+ * @param ids       [N] int32 or int64 in [0, segments): the segment of each row, in any order
+ * @param segments  number of segments
+ * @returns [segments, ...]
+ * @throws ShapeError unless there is one id for each row; DTypeError for ids or rows of another dtype
  */
 export function segmentMax(
-  x: Tensor,
-  ids: Tensor,
+  x: TensorLike,
+  ids: TensorLike,
   segments: number,
   options: SegmentMaxOptions = {},
 ): Tensor {
-  checkSegments("segmentMax", x, ids);
-  checkDType("segmentMax", [x]);
-  return segmentMaxOp([x, ids], { segments, empty: options.empty ?? 0 })[0] as Tensor;
+  const operands = segmentOperands("segmentMax", x, ids);
+  return segmentMaxOp(operands, { segments, empty: options.empty ?? 0 })[0] as Tensor;
 }
 
-/** Softmax among the rows of one segment, column by column: [N, ...] and [N] to [N, ...]. */
-export function segmentSoftmax(x: Tensor, ids: Tensor, segments: number): Tensor {
-  checkSegments("segmentSoftmax", x, ids);
-  checkDType("segmentSoftmax", [x]);
-  const raised = exp(sub(x, gather(stopGradient(segmentMax(x, ids, segments)), ids)));
-  return div(raised, gather(segmentSum(raised, ids, segments), ids));
+/**
+ * Softmax among the rows of each segment, column by column.
+ *
+ * @param x         [N, ...]
+ * @param ids       [N] int32 or int64 in [0, segments): the segment of each row, in any order
+ * @param segments  number of segments
+ * @returns [N, ...]
+ * @throws ShapeError unless there is one id for each row; DTypeError for ids or rows of another dtype
+ */
+export function segmentSoftmax(x: TensorLike, ids: TensorLike, segments: number): Tensor {
+  const [rows, at] = segmentOperands("segmentSoftmax", x, ids);
+  checkDType("segmentSoftmax", [rows]);
+  const raised = exp(sub(rows, gather(stopGradient(segmentMax(rows, at, segments)), at)));
+  return div(raised, gather(segmentSum(raised, at, segments), at));
 }

@@ -65,7 +65,7 @@ function spreadOut(x: Tensor, steps: readonly number[]): Tensor {
  * A block of a tensor: along axis i the entries start_i, start_i + step_i, … below end_i. Negative starts and ends
  * count from the end; an end may be left out as Infinity. Steps are positive.
  *
- * @throws ShapeError when a block is empty or starts outside
+ * @throws ShapeError when a block is empty or starts outside; RangeError when a step is no positive integer
  */
 export function slice(
   x: TensorLike,
@@ -93,14 +93,18 @@ export function slice(
   });
   const stride = steps ?? starts.map(() => 1);
   if (stride.some((step) => !Number.isInteger(step) || step < 1))
-    throw new ShapeError(`slice: steps must be positive integers, got [${stride.join(", ")}]`);
+    throw new RangeError(`slice: steps must be positive integers, got [${stride.join(", ")}]`);
   const whole = from.every(
     (start, axis) => start === 0 && to[axis] === input.shape[axis] && stride[axis] === 1,
   );
   return whole ? input : sliceOp([input], { starts: from, ends: to, steps: stride });
 }
 
-/** `length` entries from `start` along one axis. */
+/**
+ * `length` entries from `start` along one axis: [..., N, ...] to [..., length, ...].
+ *
+ * @throws ShapeError when they reach outside the axis
+ */
 export function narrow(x: TensorLike, axis: number, start: number, length: number): Tensor {
   const input = asTensor(x);
   const along = normalizeAxis("narrow", axis, input.rank);
@@ -186,7 +190,13 @@ const padOp = defineUnitOp<PadAttributes>({
   ],
 });
 
-/** Adds entries of one value before and after each axis: `[[top, bottom], [left, right]]`. */
+/**
+ * Adds entries of one value before and after each axis: `[[top, bottom], [left, right]]`.
+ *
+ * @param amounts  how many before and after, for each axis
+ * @param value    default 0
+ * @throws ShapeError unless there is a pair of integers >= 0 for each axis
+ */
 export function pad(
   x: TensorLike,
   amounts: readonly (readonly [before: number, after: number])[],
@@ -236,16 +246,27 @@ const concatOp = defineUnitOp<{ readonly axis: number }>({
   },
 });
 
-/** Tensors one after another along an existing axis. */
-export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
-  const [first] = tensors;
+/**
+ * Tensors one after another along an existing axis: K tensors [..., N_k, ...] to [..., Σ N_k, ...].
+ *
+ * @param axis  default: the first
+ * @throws ShapeError when there is no tensor or the sizes along other axes differ; DTypeError when dtypes differ
+ */
+export function concat(tensors: readonly TensorLike[], axis = 0): Tensor {
+  const parts = tensors.map((x) => asTensor(x));
+  const [first] = parts;
   if (!first) throw new ShapeError("concat: needs at least one tensor");
-  if (tensors.length === 1) return first;
-  return concatOp(tensors, { axis: normalizeAxis("concat", axis, first.rank) });
+  if (parts.length === 1) return first;
+  return concatOp(parts, { axis: normalizeAxis("concat", axis, first.rank) });
 }
 
-/** Tensors of one shape stacked along a new axis. */
-export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
+/**
+ * Tensors of one shape stacked along a new axis: K tensors [...] to [..., K, ...].
+ *
+ * @param axis  where the new axis stands in the result. Default: the first
+ * @throws ShapeError when there is no tensor or the shapes differ; DTypeError when dtypes differ
+ */
+export function stack(tensors: readonly TensorLike[], axis = 0): Tensor {
   return concat(
     tensors.map((x) => expandDims(x, axis)),
     axis,

@@ -18,7 +18,10 @@ const STEPS = 10;
 
 const sparsemaxOp = defineUnitOp<{ readonly axis: number }>({
   name: "sparsemax",
-  infer: ([x]) => [x as Spec],
+  infer: ([x]) => {
+    checkDType("sparsemax", [x]);
+    return [x as Spec];
+  },
   lower: (graph, [x], { axis }, { inputs }) => {
     const { shape, dtype } = inputs[0] as Spec;
     const n = shape[axis] as number;
@@ -66,11 +69,11 @@ const sparsemaxOp = defineUnitOp<{ readonly axis: number }>({
  *
  * @param x     [..., N, ...]
  * @param axis  default: the last
+ * @throws ShapeError when x has no such axis or it is empty; DTypeError for integers
  * @source Martins, Astudillo 2016
  */
 export function sparsemax(x: TensorLike, axis = -1): Tensor {
   const input = asTensor(x);
-  checkDType("sparsemax", [input]);
   const along = normalizeAxis("sparsemax", axis, input.rank);
   if (input.shape[along] === 0)
     throw new ShapeError(`sparsemax: axis ${axis} of ${formatShape(input.shape)} is empty`);

@@ -120,7 +120,11 @@ export function reduceWith(
       );
 }
 
-/** Sum over axes: y = Σ x. */
+/**
+ * Sum over axes: y = Σ x. The axes are dropped, or stay with size 1.
+ *
+ * @throws ShapeError when x has no such axis or an axis is named twice
+ */
 export function sum(x: TensorLike, options: ReduceOptions = {}): Tensor {
   return reduceWith("sum", x, options, (input, axes) => sumOp([input], { axes }));
 }
@@ -176,14 +180,22 @@ export function transpose(x: TensorLike, order?: readonly number[]): Tensor {
   return axes.every((axis, i) => axis === i) ? input : transposeOp([input], { order: axes });
 }
 
-/** Inserts an axis of size 1 before position `axis` of the result. */
+/**
+ * Inserts an axis of size 1, which is axis `axis` of the result (negative: from the end).
+ *
+ * @throws ShapeError when the result has no such axis
+ */
 export function expandDims(x: TensorLike, axis: number): Tensor {
   const input = asTensor(x);
   const at = normalizeAxis("expandDims", axis, input.rank + 1);
   return reshape(input, [...input.shape.slice(0, at), 1, ...input.shape.slice(at)]);
 }
 
-/** Removes an axis of size 1. */
+/**
+ * Removes an axis of size 1.
+ *
+ * @throws ShapeError when x has no such axis or it is longer
+ */
 export function squeeze(x: TensorLike, axis: number): Tensor {
   const input = asTensor(x);
   const at = normalizeAxis("squeeze", axis, input.rank);

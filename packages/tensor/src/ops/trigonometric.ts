@@ -88,6 +88,8 @@ export const atanh = defineElementwise("atanh", {
 /**
  * Angle in (-π, π] of the point with abscissa x and ordinate y, elementwise with broadcasting; 0 at the origin, where
  * the gradient is 0 as well. float32 only.
+ *
+ * @throws ShapeError when shapes do not broadcast; DTypeError for other dtypes
  */
 export function atan2(y: TensorLike, x: TensorLike): Tensor {
   const [ordinate, abscissa] = asOperands("atan2", y, x);
