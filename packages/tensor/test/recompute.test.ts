@@ -198,8 +198,9 @@ describe("recompute", () => {
     };
     const [kept, recomputed] = [await measure("kept"), await measure("recomputed")];
     recomputed.losses.forEach((loss, i) => expect(loss).toBeCloseTo(kept.losses[i] as number, 5));
-    // 24 layers of 2048 × 256 hidden units, each kept about four times: 200 MB, against two or three layers.
-    expect(recomputed.megabytes).toBeLessThan(kept.megabytes - 120);
+    // 24 layers of 2048 × 256 hidden units, each kept about four times: 200 MB, against the layers' inputs and two or
+    // three whole layers.
+    expect(recomputed.megabytes).toBeLessThan(kept.megabytes - 60);
   }, 120_000);
 
   test("says what it cannot recompute", () => {
