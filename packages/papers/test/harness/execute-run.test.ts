@@ -132,10 +132,19 @@ describe("executeRun", () => {
     // What is on the disk at a moment is what a kill at that moment leaves.
     const snapshot = async (): Promise<void> => {
       const copy = id.replace(/[0-9a-f]{6}$/, taken.length.toString(16).padStart(6, "0"));
-      await cp(store.path(id), copies.path(copy), {
-        recursive: true,
-        filter: (path) => !path.endsWith("lock"),
-      });
+      for (let attempt = 1; ; attempt++) {
+        try {
+          await cp(store.path(id), copies.path(copy), {
+            recursive: true,
+            filter: (path) => !path.endsWith("lock"),
+          });
+          break;
+        } catch (error) {
+          // A temporary file can get its final name while the folder is copied, which takes more than a moment.
+          if (attempt === 5 || (error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+          await rm(copies.path(copy), { recursive: true, force: true });
+        }
+      }
       const record = JSON.parse(await readFile(copies.path(copy, "run.json"), "utf8"));
       await writeFile(copies.path(copy, "run.json"), JSON.stringify({ ...record, id: copy }));
       taken.push(copy);
