@@ -45,6 +45,10 @@ function mutualInformationOf({ n, columns, counts, classSizes, clusterSizes }: C
 
 const bothTrivial = ({ rows, columns }: Contingency): boolean => rows === 1 && columns === 1;
 
+/** Whether two labellings are the same but for names. */
+const agree = ({ rows, columns, counts }: Contingency): boolean =>
+  rows === columns && counts.reduce((cells, count) => cells + Number(count > 0), 0) === rows;
+
 /**
  * Mutual information of two labellings in nats.
  *
@@ -112,21 +116,19 @@ function expectedInformation({ n, classSizes, clusterSizes }: Contingency): numb
  *   AMI = (MI - E[MI]) / ((H(truth) + H(clusters)) / 2 - E[MI])
  *
  * E is over random labellings with the same sizes. At most 1 (equal up to names), 0 on average at random, possibly
- * below 0; symmetric. 1 when both sides have a single label. Arguments and errors as `mutualInformation`.
+ * below 0; symmetric. Labellings that are equal up to names have 1 always, also where chance gives nothing else.
+ * Arguments and errors as `mutualInformation`.
  *
  * @source Vinh, Epps, Bailey 2010; arithmetic mean as in scikit-learn
  */
 export function adjustedMutualInformation(truth: Labels, clusters: Labels): number {
   const table = contingency("adjustedMutualInformation", truth, clusters);
-  if (bothTrivial(table)) return 1;
+  // Where every labelling of these sizes agrees, all clusters of one item or one cluster of all, nothing is left to
+  // adjust; otherwise the expectation lies below the mean of the entropies.
+  if (agree(table)) return 1;
   const expected = expectedInformation(table);
   const top = (entropy(table.classSizes, table.n) + entropy(table.clusterSizes, table.n)) / 2;
-  // Where every labelling of these sizes has the same information, only rounding is left of the difference.
-  const room = top - expected;
-  const least = 2 ** -52;
-  return (
-    (mutualInformationOf(table) - expected) / (room < 0 ? Math.min(room, -least) : Math.max(room, least))
-  );
+  return (mutualInformationOf(table) - expected) / (top - expected);
 }
 
 const choose2 = (value: number): number => (value * (value - 1)) / 2;

@@ -31,6 +31,7 @@ const SUFFICIENT = 1e-4;
 /**
  * Minimises a convex function by L-BFGS with backtracking.
  *
+ * @param scales         a guess of the inverse of the Hessian's diagonal, from which the steps start
  * @param tolerance      ends when no entry of the gradient is larger
  * @param maxIterations  ends unconverged after as many steps
  * @source Nocedal 1980; Liu, Nocedal 1989
@@ -38,7 +39,11 @@ const SUFFICIENT = 1e-4;
 export function minimize(
   objective: Objective,
   start: Float64Array,
-  { tolerance, maxIterations }: { readonly tolerance: number; readonly maxIterations: number },
+  {
+    scales,
+    tolerance,
+    maxIterations,
+  }: { readonly scales: Float64Array; readonly tolerance: number; readonly maxIterations: number },
 ): Minimum {
   let x: Float64Array = start.slice();
   let gradient: Float64Array = new Float64Array(x.length);
@@ -46,9 +51,9 @@ export function minimize(
   const history: { step: Float64Array; change: Float64Array; curvature: number }[] = [];
   let iterations = 0;
   for (; iterations < maxIterations && largest(gradient) > tolerance; iterations++) {
-    const direction = descent(gradient, history);
+    const direction = descent(gradient, history, scales);
     const slope = inner(direction, gradient);
-    let length = history.length > 0 ? 1 : Math.min(1, 1 / Math.sqrt(inner(gradient, gradient)));
+    let length = 1;
     let next: { x: Float64Array; gradient: Float64Array; value: number } | undefined;
     for (let attempt = 0; attempt < 60; attempt++, length /= 2) {
       const moved = x.slice();
@@ -81,6 +86,7 @@ export function minimize(
 function descent(
   gradient: Float64Array,
   history: readonly { step: Float64Array; change: Float64Array; curvature: number }[],
+  scales: Float64Array,
 ): Float64Array {
   const direction = gradient.map((slope) => -slope);
   const weights: number[] = [];
@@ -90,10 +96,10 @@ function descent(
     addScaled(direction, -weight, change);
   }
   const last = history.at(-1);
-  if (last) {
-    const scale = last.curvature / inner(last.change, last.change);
-    for (let i = 0; i < direction.length; i++) direction[i] = (direction[i] as number) * scale;
-  }
+  const scaled = last?.change.map((value, i) => value * (scales[i] as number));
+  const factor = last && scaled ? last.curvature / inner(last.change, scaled) : 1;
+  for (let i = 0; i < direction.length; i++)
+    direction[i] = (direction[i] as number) * factor * (scales[i] as number);
   for (const [i, { step, change, curvature }] of history.entries()) {
     const weight = (weights[history.length - 1 - i] as number) - inner(change, direction) / curvature;
     addScaled(direction, weight, step);

@@ -106,22 +106,27 @@ export async function rankedRetrieval(
     checkSameLength(operation, ["queries", { length: Q }], ["items (excludeSelf)", { length: N }]);
   const averagePrecision = new Float64Array(Q);
   const reciprocal = new Float64Array(Q);
-  const [precisions, gains, found, covered] = [ks, ks, ks, ks].map(() => ks.map(() => 0)) as number[][];
-  const add = (sums: number[] | undefined, i: number, value: number): void => {
-    if (sums) sums[i] = (sums[i] as number) + value / Q;
+  const zeros = (): number[] => ks.map(() => 0);
+  const [precisions, gains, found, covered] = [zeros(), zeros(), zeros(), zeros()];
+  const add = (sums: number[], i: number, value: number): void => {
+    sums[i] = (sums[i] as number) + value / Q;
   };
+  const own = new Float64Array(N);
   await forEachBlockOfProducts(left, right, (first, count, products) => {
     for (let row = 0; row < count; row++) {
       const query = first + row;
-      const own = Array.from({ length: N }, (_, item) => {
+      const positive: number[] = [];
+      for (let item = 0; item < N; item++) {
         const grade = relevance(query, item);
         if (!(grade >= 0 && grade < Number.POSITIVE_INFINITY)) {
           throw new RangeError(
             `${operation}: relevance of item ${item} for query ${query} must be finite and >= 0, got ${grade}`,
           );
         }
-        return gainOfGrade(gain, grade);
-      });
+        const value = gainOfGrade(gain, grade);
+        own[item] = value;
+        if (value > 0 && !(excludeSelf && item === query)) positive.push(value);
+      }
       const skip = excludeSelf ? query : -1;
       const scores = products.subarray(row * N, (row + 1) * N);
       const groups = groupTies(scores, (item) => own[item] as number, TIE, skip);
@@ -129,7 +134,6 @@ export async function rankedRetrieval(
       if (relevant === 0) throw new RangeError(`${operation}: query ${query} has no relevant item`);
       averagePrecision[query] = expectedPrecisionSum(groups, N) / relevant;
       reciprocal[query] = expectedReciprocalRank(groups, N);
-      const positive = own.filter((value, item) => value > 0 && item !== skip);
       for (const [i, k] of ks.entries()) {
         add(precisions, i, expectedPrecisionSum(groups, k) / precisionDivisor(normalizer, relevant, k));
         add(gains, i, expectedDiscountedGain(groups, k) / idealDiscountedGain(positive, k));
@@ -139,8 +143,8 @@ export async function rankedRetrieval(
       }
     }
   });
-  const atK = (sums: number[] | undefined): ReadonlyMap<number, number> =>
-    new Map(ks.map((k, i) => [k, sums?.[i] as number]));
+  const atK = (sums: readonly number[]): ReadonlyMap<number, number> =>
+    new Map(ks.map((k, i) => [k, sums[i] as number]));
   return {
     meanAveragePrecision: mean(averagePrecision),
     meanAveragePrecisionAtK: atK(precisions),

@@ -14,6 +14,32 @@ export interface TiedGroup {
   readonly gain: number;
 }
 
+/** Room for an item's number below the bits of its score in one exact number. */
+const ITEM_ROOM = 2 ** 21;
+
+/** Items by falling score. */
+function fallingOrder(scores: ArrayLike<number>): Uint32Array {
+  const count = scores.length;
+  const order = new Uint32Array(count);
+  if (!(scores instanceof Float32Array) || count > ITEM_ROOM) {
+    for (let i = 0; i < count; i++) order[i] = i;
+    return order.sort((a, b) => (scores[b] as number) - (scores[a] as number));
+  }
+  // The bits of floats order as integers do, and numbers sort twice as fast without a comparison function.
+  const bits = new Int32Array(scores.slice().buffer);
+  const keys = new Float64Array(count);
+  for (let i = 0; i < count; i++) {
+    const value = bits[i] as number;
+    keys[i] = i - (value >= 0 ? value : -(value & 0x7fffffff)) * ITEM_ROOM;
+  }
+  keys.sort();
+  for (let i = 0; i < count; i++) {
+    const key = keys[i] as number;
+    order[i] = key - Math.floor(key / ITEM_ROOM) * ITEM_ROOM;
+  }
+  return order;
+}
+
 /**
  * Groups of items whose scores lie within `tolerance` of the group's best, best group first.
  *
@@ -25,12 +51,9 @@ export function groupTies(
   tolerance: number,
   skip = -1,
 ): TiedGroup[] {
-  const order = new Uint32Array(scores.length);
-  for (let i = 0; i < order.length; i++) order[i] = i;
-  order.sort((a, b) => (scores[b] as number) - (scores[a] as number));
   const groups: { tied: number; relevant: number; gain: number }[] = [];
   let best = Number.NaN;
-  for (const item of order) {
+  for (const item of fallingOrder(scores)) {
     if (item === skip) continue;
     const score = scores[item] as number;
     let group = groups.at(-1);
@@ -136,8 +159,8 @@ export function gainOfGrade(gain: GainOf, grade: number): number {
 }
 
 /** Discounted gain of the best order of these gains. */
-export function idealDiscountedGain(gains: readonly number[], k: number): number {
-  const sorted = [...gains].sort((a, b) => b - a);
+export function idealDiscountedGain(gains: ArrayLike<number>, k: number): number {
+  const sorted = Array.from(gains).sort((a, b) => b - a);
   return expectedDiscountedGain(
     sorted.map((value) => ({ tied: 1, relevant: Number(value > 0), gain: value })),
     k,
