@@ -10,40 +10,63 @@ export interface Spec {
   readonly dtype: DType;
 }
 
-export interface VjpArguments<Attributes> {
-  readonly inputs: readonly Tensor[];
-  readonly outputs: readonly Tensor[];
-  /** Gradient of the differentiated scalar with respect to each output; null where an output does not reach it. */
-  readonly cotangents: readonly (Tensor | null)[];
+type Tensors = readonly Tensor[];
+
+/** One T for each tensor of a list. */
+export type Each<List extends Tensors, T> = { readonly [K in keyof List]: T };
+
+export interface VjpArguments<
+  Attributes,
+  Inputs extends Tensors = Tensors,
+  Outputs extends Tensors = Tensors,
+  Cotangent = Tensor | null,
+> {
+  readonly inputs: Inputs;
+  readonly outputs: Outputs;
+  /**
+   * Gradient of the differentiated scalar with respect to each output; null where an output does not reach it (of a
+   * single output it is never null).
+   */
+  readonly cotangents: Each<Outputs, Cotangent>;
   /** Which inputs anything asks the gradient of; that of the others is thrown away. */
-  readonly needed: readonly boolean[];
+  readonly needed: Each<Inputs, boolean>;
   readonly attributes: Attributes;
 }
 
-export interface LoweringSpecs {
-  readonly inputs: readonly Spec[];
-  readonly outputs: readonly Spec[];
+export interface LoweringSpecs<Inputs extends Tensors = Tensors, Outputs extends Tensors = Tensors> {
+  readonly inputs: Each<Inputs, Spec>;
+  readonly outputs: Each<Outputs, Spec>;
   /** Which outputs anything depends on: outputs that only a gradient needs may be left out of pure forward graphs. */
-  readonly used: readonly boolean[];
+  readonly used: Each<Outputs, boolean>;
 }
 
-/** One operation: everything the engine knows about it stands in this record. */
-export interface OpDefinition<Attributes> {
+/**
+ * One operation: everything the engine knows about it stands in this record. `Inputs` and `Outputs` are tuples, as
+ * `[x: Tensor, indices: Tensor]`, or lists where their number varies.
+ */
+export interface OpDefinition<
+  Attributes,
+  Inputs extends Tensors = Tensors,
+  Outputs extends Tensors = Tensors,
+  Cotangent = Tensor | null,
+> {
   readonly name: string;
   /** Shapes and dtypes of the outputs; throws ShapeError or DTypeError when the inputs do not fit. */
-  readonly infer: (inputs: readonly Spec[], attributes: Attributes) => readonly Spec[];
+  readonly infer: (inputs: Each<Inputs, Spec>, attributes: Attributes) => readonly Spec[];
   /** Emits ONNX nodes and returns the names of the outputs. */
   readonly lower: (
     graph: GraphBuilder,
-    inputs: readonly string[],
+    inputs: Each<Inputs, string>,
     attributes: Attributes,
-    specs: LoweringSpecs,
+    specs: LoweringSpecs<Inputs, Outputs>,
   ) => readonly string[];
   /**
    * Vector-Jacobian product: gradients with respect to the inputs, null for inputs that have none.
    * Absent for operations without a gradient (comparisons, integer results).
    */
-  readonly vjp?: (args: VjpArguments<Attributes>) => readonly (Tensor | null)[];
+  readonly vjp?: (
+    args: VjpArguments<Attributes, Inputs, Outputs, Cotangent>,
+  ) => readonly (Tensor | null)[];
 }
 
 /** What an operation is applied to. */
@@ -216,34 +239,42 @@ function inferred<Attributes>(
 }
 
 /** Makes an operation callable: checks the inputs and adds a node to the graph. Returns all outputs. */
-export function defineOp<Attributes>(
-  definition: OpDefinition<Attributes>,
-): (inputs: readonly Tensor[], attributes: Attributes, lean?: Application<Attributes>) => Tensor[] {
+export function defineOp<
+  Attributes,
+  Inputs extends Tensors = Tensors,
+  Outputs extends Tensors = Tensor[],
+  Cotangent = Tensor | null,
+>(
+  definition: OpDefinition<Attributes, Inputs, Outputs, Cotangent>,
+): (inputs: Inputs, attributes: Attributes, lean?: Application<Attributes>) => Outputs {
+  // In the graph, operations of all kinds stand side by side.
+  const op = definition as unknown as OpDefinition<unknown>;
   return (inputs, attributes, lean) => {
-    const outputs = inferred(definition, inputs, attributes);
+    const outputs = inferred(op, inputs, attributes);
     for (const { shape } of outputs) {
       if (!shape.every((n) => Number.isInteger(n) && n >= 0))
         throw new ShapeError(
           `${definition.name}: ${formatShape(shape)} is no shape; sizes are integers >= 0`,
         );
     }
-    const op = definition as OpDefinition<unknown>;
     const node = new GraphNode({ kind: "op", op, inputs, attributes, ...(lean && { lean }) }, outputs);
-    return outputs.map((_, index) => new Tensor(node, index));
+    return outputs.map((_, index) => new Tensor(node, index)) as Tensors as Outputs;
   };
 }
 
 /** An operation with a single output, ready to be applied. `lean` as in `Source`. */
-export type UnitOp<Attributes> = (
-  inputs: readonly Tensor[],
+export type UnitOp<Attributes, Inputs extends Tensors = Tensors> = (
+  inputs: Inputs,
   attributes: Attributes,
   lean?: Application<Attributes>,
 ) => Tensor;
 
 /** As `defineOp`, for the many operations with a single output. */
-export function defineUnitOp<Attributes>(definition: OpDefinition<Attributes>): UnitOp<Attributes> {
+export function defineUnitOp<Attributes, Inputs extends Tensors = Tensors>(
+  definition: OpDefinition<Attributes, Inputs, readonly [Tensor], Tensor>,
+): UnitOp<Attributes, Inputs> {
   const op = defineOp(definition);
-  return (inputs, attributes, lean) => op(inputs, attributes, lean)[0] as Tensor;
+  return (inputs, attributes, lean) => op(inputs, attributes, lean)[0];
 }
 
 /** The inputs with which a tensor will be compiled, if it is the result of the operation `name`. */
