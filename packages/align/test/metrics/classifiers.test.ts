@@ -12,6 +12,7 @@ import {
   type PrecisionRecall,
   predictLinearProbe,
 } from "../../src/index.ts";
+import { kLargest } from "../../src/metrics/neighbours.ts";
 import reference from "./fixtures/scikit-learn.json" with { type: "json" };
 import { average, integers, numbers, orders, randomRows, rows, shuffled } from "./support.ts";
 
@@ -65,6 +66,23 @@ describe("nearestNeighbourAccuracy", () => {
     expect(found).toMatchObject({ accuracy: 0, expectedAccuracy: 0.5 });
   });
 
+  it("takes the lower index of equal rows, and lets rows that point away not vote", async () => {
+    const set = rows([
+      [1, 0],
+      [1, 0],
+      [0, 1],
+    ]);
+    const nearest = await nearestNeighbourAccuracy(set, [1, 0, 2], rows([[1, 0.1]]), [1], { k: 1 });
+    expect(nearest.predictions[0]).toBe(1);
+    expect(Array.from(kLargest([1, 1, 2, 0, 1], 3))).toEqual([2, 0, 1]);
+    expect(Array.from(kLargest([1, 1, 2, 0, 1], 3, 0))).toEqual([2, 1, 4]);
+    // Cosines 0.3 and -0.9 for class 0, 0.2 for class 1.
+    const around = rows([0.3, -0.9, 0.2].map((cosine) => [cosine, Math.sqrt(1 - cosine ** 2)]));
+    const options = { k: 3, weighting: "cosine" } as const;
+    const weighted = await nearestNeighbourAccuracy(around, [0, 0, 1], rows([[1, 0]]), [0], options);
+    expect(weighted.predictions[0]).toBe(0);
+  });
+
   it("refuses unknown labels and too many neighbours", async () => {
     const set = randomRows(1, 4, 2);
     const run = (labels: number[], k: number): Promise<unknown> =>
@@ -93,6 +111,16 @@ describe("linear probe", () => {
       expectClose(classes === 2 ? [2 * (bias[1] as number)] : bias, expected.bias, 5);
       expect(Array.from(found.predictions)).toEqual(expected.predictions);
       expect(found.accuracy).toBeCloseTo(expected.accuracy, 12);
+    }
+  });
+
+  it("converges beyond the point where values of the objective stop to differ", () => {
+    const features = randomRows(7, 120, 12);
+    const labels = [0, 1, 2, 3, ...integers(8, 116, 4)];
+    for (const tolerance of [1e-6, 1e-9, 1e-11]) {
+      const probe = fitLinearProbe(features, labels, 4, { tolerance, inverseRegularization: 10 });
+      expect(probe).toMatchObject({ converged: true });
+      expect(probe.iterations).toBeLessThan(100);
     }
   });
 

@@ -79,6 +79,14 @@ describe("hubness", () => {
     for (const count of found.occurrences) expect(count).toBeCloseTo(5, 10);
   });
 
+  it("lets cosines that differ by rounding share a place", async () => {
+    // Cosines 1, 1 - 2e-7 and 1 - 5e-7 tie; 1 - 2e-4 does not.
+    const items = rows([0, 2e-7, 5e-7, 2e-4].map((lack) => [1 - lack, Math.sqrt(1 - (1 - lack) ** 2)]));
+    const found = await hubness(rows([[1, 0]]), items, { k: 2 });
+    for (let i = 0; i < 3; i++) expect(found.occurrences[i]).toBeCloseTo(2 / 3, 12);
+    expect(found.occurrences[3]).toBe(0);
+  });
+
   it("refuses more neighbours than there are", async () => {
     await expect(hubness(a, a, { k: 24, excludeSelf: true })).rejects.toThrow(
       "must be an integer in [1, 23], got 24",
@@ -185,6 +193,26 @@ describe("linearCKA", () => {
     const other = rows(toMatrix(rotated(set, 7)).map((row) => row.map((value) => value + 100)));
     expect(await linearCKA(set, other)).toBeCloseTo(1, 8);
     expect(await linearCKA(set, other, { debiased: true })).toBeCloseTo(1, 8);
+  });
+
+  it("counts every row beyond one chunk", async () => {
+    const [left, right] = [randomRows(5, 1500, 3), randomRows(6, 1500, 2)];
+    const centre = (set: NDArray): number[][] => {
+      const values = toMatrix(set);
+      const middle = (values[0] as number[]).map((_, k) => average(values.map((row) => row[k] as number)));
+      return values.map((row) => row.map((value, k) => value - (middle[k] as number)));
+    };
+    const [A, B] = [centre(left), centre(right)];
+    const norm = (x: number[][], y: number[][]): number => {
+      let squares = 0;
+      for (const p of x[0]?.keys() ?? []) {
+        for (const q of y[0]?.keys() ?? [])
+          squares += x.reduce((sum, row, i) => sum + (row[p] as number) * (y[i]?.[q] as number), 0) ** 2;
+      }
+      return squares;
+    };
+    const slow = norm(A, B) / Math.sqrt(norm(A, A) * norm(B, B));
+    expect((await linearCKA(left, right)) / slow).toBeCloseTo(1, 10);
   });
 
   it("without bias is small for unrelated sets of few rows", async () => {

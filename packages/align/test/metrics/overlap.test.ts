@@ -126,6 +126,15 @@ describe("detectionAveragePrecision", () => {
     }
   });
 
+  it("gives COCO's detection a box that counts before a crowd that fits better", () => {
+    const truths = [truth(0, [0, 0, 100, 100], true), truth(0, [0, 0, 10, 10])];
+    const options = { ious: [0.5] };
+    const one = detectionAveragePrecision([found(0, 0.9, [0, 0, 10, 7])], truths, options);
+    expect(one).toMatchObject({ meanAveragePrecision: 1, meanRecall: 1 });
+    const other = detectionAveragePrecision([found(0, 0.9, [50, 0, 60, 7])], truths, options);
+    expect(other).toMatchObject({ meanAveragePrecision: 0, meanRecall: 0 });
+  });
+
   it("does not depend on the order of boxes or pictures, nor on scale", () => {
     const [case0] = boxes.detections;
     const [truths, detections] = [case0?.truths, case0?.detections] as unknown as [TrueBox[], DetectedBox[]];
