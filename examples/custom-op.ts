@@ -8,7 +8,6 @@ import {
   gradients,
   mul,
   ndarray,
-  type Spec,
   sign,
   sub,
   sum,
@@ -19,15 +18,13 @@ import {
 } from "@concord/tensor";
 
 // The kernel ThresholdedRelu: x where x > 1, else 0. Its gradient is a mask, made of other operations.
-const thresholdedOp = defineUnitOp<{ readonly threshold: number }>({
+const thresholdedOp = defineUnitOp<{ readonly threshold: number }, [x: Tensor]>({
   name: "thresholded",
-  infer: ([x]) => [x as Spec],
-  lower: (graph, [x], { threshold }) => [
-    graph.node("ThresholdedRelu", [x as string], { alpha: { float: threshold } }),
-  ],
+  infer: ([x]) => [x],
+  lower: (graph, [x], { threshold }) => [graph.node("ThresholdedRelu", [x], { alpha: { float: threshold } })],
   vjp: ({ inputs: [x], cotangents: [dy], attributes: { threshold } }) => {
-    const beyond = sign(thresholdedOp([x as Tensor], { threshold }));
-    return [mul(dy as Tensor, beyond)];
+    const beyond = sign(thresholdedOp([x], { threshold }));
+    return [mul(dy, beyond)];
   },
 });
 

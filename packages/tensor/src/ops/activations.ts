@@ -1,5 +1,5 @@
 import { formatShape, ShapeError } from "../core/errors.ts";
-import type { Spec, TensorLike } from "../core/tensor.ts";
+import type { TensorLike } from "../core/tensor.ts";
 import { asOperands, asTensor, checkDType, defineUnitOp, type Tensor } from "../core/tensor.ts";
 import { add, cast, greater, less, mul, sub, where } from "./arithmetic.ts";
 import { defineElementwise, nodesOf, step } from "./elementwise.ts";
@@ -7,20 +7,20 @@ import { abs, sigmoid, softplus, square, tanh } from "./math.ts";
 import { clampMax, clampMin } from "./numeric.ts";
 import { reshape, sumTo } from "./structure.ts";
 
-const leakyReluOp = defineUnitOp<{ readonly slope: number }>({
+const leakyReluOp = defineUnitOp<{ readonly slope: number }, [x: Tensor]>({
   name: "leakyRelu",
   infer: ([x]) => {
     checkDType("leakyRelu", [x]);
-    return [x as Spec];
+    return [x];
   },
   lower: (graph, [x], { slope }, { inputs }) => {
-    const { dtype } = inputs[0] as Spec;
-    if (dtype === "float32") return [graph.node("LeakyRelu", [x as string], { alpha: { float: slope } })];
+    const { dtype } = inputs[0];
+    if (dtype === "float32") return [graph.node("LeakyRelu", [x], { alpha: { float: slope } })];
     const nodes = nodesOf(graph, dtype);
-    return [nodes("Where", nodes("Greater", x as string, 0), x as string, nodes("Mul", x as string, slope))];
+    return [nodes("Where", nodes("Greater", x, 0), x, nodes("Mul", x, slope))];
   },
   vjp: ({ inputs: [x], cotangents: [dy], attributes: { slope } }) => [
-    mul(dy as Tensor, add(mul(step(x as Tensor), 1 - slope), slope)),
+    mul(dy, add(mul(step(x), 1 - slope), slope)),
   ],
 });
 
@@ -34,22 +34,22 @@ export function leakyRelu(x: TensorLike, slope = 0.01): Tensor {
   return leakyReluOp([asTensor(x)], { slope });
 }
 
-const preluOp = defineUnitOp<undefined>({
+const preluOp = defineUnitOp<undefined, [x: Tensor, slope: Tensor]>({
   name: "prelu",
   infer: ([x]) => {
     checkDType("prelu", [x]);
-    return [x as Spec];
+    return [x];
   },
   lower: (graph, [x, slope], _attributes, { inputs }) => {
-    const { dtype } = inputs[0] as Spec;
-    if (dtype === "float32") return [graph.node("PRelu", [x as string, slope as string])];
+    const { dtype } = inputs[0];
+    if (dtype === "float32") return [graph.node("PRelu", [x, slope])];
     const nodes = nodesOf(graph, dtype);
-    const scaled = nodes("Mul", x as string, slope as string);
-    return [nodes("Where", nodes("Greater", x as string, 0), x as string, scaled)];
+    const scaled = nodes("Mul", x, slope);
+    return [nodes("Where", nodes("Greater", x, 0), x, scaled)];
   },
   vjp: ({ inputs, cotangents }) => {
-    const [x, slope] = inputs as [Tensor, Tensor];
-    const dy = cotangents[0] as Tensor;
+    const [x, slope] = inputs;
+    const dy = cotangents[0];
     return [where(greater(x, 0), dy, mul(dy, slope)), sumTo(mul(dy, clampMax(x, 0)), slope.shape)];
   },
 });
@@ -78,26 +78,26 @@ interface EluAttributes {
   readonly gamma: number;
 }
 
-const eluOp = defineUnitOp<EluAttributes>({
+const eluOp = defineUnitOp<EluAttributes, [x: Tensor]>({
   name: "elu",
   infer: ([x]) => {
     checkDType("elu", [x]);
-    return [x as Spec];
+    return [x];
   },
   lower: (graph, [x], { alpha, gamma }, { inputs }) => {
-    const { dtype } = inputs[0] as Spec;
+    const { dtype } = inputs[0];
     if (dtype === "float32")
-      return [graph.node("Selu", [x as string], { alpha: { float: alpha }, gamma: { float: gamma } })];
+      return [graph.node("Selu", [x], { alpha: { float: alpha }, gamma: { float: gamma } })];
     const nodes = nodesOf(graph, dtype);
-    const below = nodes("Sub", nodes("Exp", nodes("Min", x as string, 0)), 1);
-    const sum = nodes("Add", nodes("Max", x as string, 0), nodes("Mul", below, alpha));
+    const below = nodes("Sub", nodes("Exp", nodes("Min", x, 0)), 1);
+    const sum = nodes("Add", nodes("Max", x, 0), nodes("Mul", below, alpha));
     return [nodes("Mul", sum, gamma)];
   },
   vjp: ({ inputs: [x], outputs: [y], cotangents: [dy], attributes: { alpha, gamma } }) => {
     // γ above 0 and y + γα below; for α = 1 both are min(y, 0) + γ.
-    const below = clampMax(y as Tensor, 0);
-    const base = add(mul(step(x as Tensor), gamma * (1 - alpha)), gamma * alpha);
-    return [mul(dy as Tensor, add(below, alpha === 1 ? gamma : base))];
+    const below = clampMax(y, 0);
+    const base = add(mul(step(x), gamma * (1 - alpha)), gamma * alpha);
+    return [mul(dy, add(below, alpha === 1 ? gamma : base))];
   },
 });
 

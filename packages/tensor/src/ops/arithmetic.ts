@@ -91,14 +91,14 @@ export function pow(x: TensorLike, exponent: number): Tensor {
   return exponent === 2 ? mul(input, input) : powOp([input], { exponent });
 }
 
-const powOp = defineUnitOp<{ readonly exponent: number }>({
+const powOp = defineUnitOp<{ readonly exponent: number }, [x: Tensor]>({
   name: "pow",
-  infer: ([x]) => [x as Spec],
+  infer: ([x]) => [x],
   lower: (graph, [x], { exponent }, { inputs }) => [
-    graph.node("Pow", [x as string, graph.scalar(exponent, (inputs[0] as Spec).dtype)]),
+    graph.node("Pow", [x, graph.scalar(exponent, inputs[0].dtype)]),
   ],
   vjp: ({ inputs: [x], cotangents: [dy], attributes: { exponent } }) => [
-    exponent === 0 ? null : mul(dy as Tensor, mul(pow(x as Tensor, exponent - 1), exponent)),
+    exponent === 0 ? null : mul(dy, mul(pow(x, exponent - 1), exponent)),
   ],
 });
 
@@ -132,10 +132,10 @@ export function logicalOr(a: TensorLike, b: TensorLike): Tensor {
   return orOp(asBooleans("logicalOr", a), asBooleans("logicalOr", b));
 }
 
-const notOp = defineUnitOp<undefined>({
+const notOp = defineUnitOp<undefined, [x: Tensor]>({
   name: "logicalNot",
-  infer: ([x]) => [x as Spec],
-  lower: (graph, [x]) => [graph.node("Not", [x as string])],
+  infer: ([x]) => [x],
+  lower: (graph, [x]) => [graph.node("Not", [x])],
 });
 
 /** not x, of booleans */
@@ -143,13 +143,13 @@ export function logicalNot(x: TensorLike): Tensor {
   return notOp([asBooleans("logicalNot", x)], undefined);
 }
 
-const castOp = defineUnitOp<{ readonly dtype: Spec["dtype"] }>({
+const castOp = defineUnitOp<{ readonly dtype: Spec["dtype"] }, [x: Tensor]>({
   name: "cast",
-  infer: ([x], { dtype }) => [{ shape: (x as Spec).shape, dtype }],
-  lower: (graph, [x], { dtype }) => [graph.cast(x as string, dtype)],
+  infer: ([x], { dtype }) => [{ shape: x.shape, dtype }],
+  lower: (graph, [x], { dtype }) => [graph.cast(x, dtype)],
   vjp: ({ inputs: [x], cotangents: [dy], attributes: { dtype } }) => {
-    const from = (x as Tensor).dtype;
-    return [isFloat(from) && isFloat(dtype) ? cast(dy as Tensor, from) : null];
+    const from = x.dtype;
+    return [isFloat(from) && isFloat(dtype) ? cast(dy, from) : null];
   },
 });
 
@@ -162,22 +162,18 @@ export function cast(x: TensorLike, dtype: Spec["dtype"]): Tensor {
   return input.dtype === dtype ? input : castOp([input], { dtype });
 }
 
-const whereOp = defineUnitOp<undefined>({
+const whereOp = defineUnitOp<undefined, [condition: Tensor, a: Tensor, b: Tensor]>({
   name: "where",
   infer: ([condition, a, b]) => [
     {
-      shape: broadcastShapes(
-        "where",
-        broadcastShapes("where", (a as Spec).shape, (b as Spec).shape),
-        (condition as Spec).shape,
-      ),
-      dtype: (a as Spec).dtype,
+      shape: broadcastShapes("where", broadcastShapes("where", a.shape, b.shape), condition.shape),
+      dtype: a.dtype,
     },
   ],
   lower: (graph, inputs) => [graph.node("Where", inputs)],
   vjp: ({ inputs, cotangents }) => {
-    const [condition, a, b] = inputs as [Tensor, Tensor, Tensor];
-    const dy = cotangents[0] as Tensor;
+    const [condition, a, b] = inputs;
+    const dy = cotangents[0];
     return [null, sumTo(where(condition, dy, 0), a.shape), sumTo(where(condition, 0, dy), b.shape)];
   },
 });
@@ -192,9 +188,9 @@ export function where(condition: TensorLike, a: TensorLike, b: TensorLike): Tens
   return whereOp([asBooleans("where", condition), left, right], undefined);
 }
 
-const stopGradientOp = defineUnitOp<undefined>({
+const stopGradientOp = defineUnitOp<undefined, [x: Tensor]>({
   name: "stopGradient",
-  infer: ([x]) => [x as Spec],
+  infer: ([x]) => [x],
   lower: (_graph, inputs) => inputs,
   vjp: () => [null],
 });

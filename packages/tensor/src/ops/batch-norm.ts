@@ -73,19 +73,19 @@ function emitNormalisation(
   return graph.node("Add", [graph.node("Mul", [standardized, scale]), shift]);
 }
 
-const affineOp: UnitOp<undefined> = defineUnitOp<undefined>({
+const affineOp: UnitOp<undefined, [x: Tensor, scale: Tensor, shift: Tensor]> = defineUnitOp({
   name: "affineChannels",
-  infer: ([x]) => [x as Spec],
+  infer: ([x]) => [x],
   lower: (graph, inputs, _attributes, { inputs: specs }) => {
-    const { shape, dtype } = specs[0] as Spec;
+    const { shape, dtype } = specs[0];
     const channels = shape[1] as number;
     const all = (value: number): string =>
       graph.constant(ndarray(new Array<number>(channels).fill(value), { shape: [channels], dtype }));
-    return [emitNormalisation(graph, [...inputs, all(0), all(1)], specs[0] as Spec, 0)];
+    return [emitNormalisation(graph, [...inputs, all(0), all(1)], specs[0], 0)];
   },
   vjp: ({ inputs, cotangents }) => {
-    const [x, scale] = inputs as [Tensor, Tensor, Tensor];
-    const dy = cotangents[0] as Tensor;
+    const [x, scale] = inputs;
+    const dy = cotangents[0];
     return [mul(dy, alongChannels(scale, x.rank)), channelProducts(dy, x), channelSums(dy)];
   },
 });
@@ -99,15 +99,18 @@ function affineChannels(x: Tensor, scale: Tensor, shift: Tensor): Tensor {
  * Inputs: x, gain, bias, and the mean and variance of this very x. Their share in the gradient is part of that of x,
  * in closed form, so that nothing flows through them; higher derivatives do go through them.
  */
-const batchNormOp: UnitOp<{ readonly epsilon: number }> = defineUnitOp<{ readonly epsilon: number }>({
+const batchNormOp: UnitOp<
+  { readonly epsilon: number },
+  [x: Tensor, gain: Tensor, bias: Tensor, average: Tensor, variance: Tensor]
+> = defineUnitOp({
   name: "batchNorm",
-  infer: ([x]) => [x as Spec],
+  infer: ([x]) => [x],
   lower: (graph, inputs, { epsilon }, { inputs: specs }) => [
-    emitNormalisation(graph, inputs, specs[0] as Spec, epsilon),
+    emitNormalisation(graph, inputs, specs[0], epsilon),
   ],
   vjp: ({ inputs, cotangents, attributes: { epsilon } }) => {
-    const [x, gain, , average, variance] = inputs as [Tensor, Tensor, Tensor, Tensor, Tensor];
-    const dy = cotangents[0] as Tensor;
+    const [x, gain, , average, variance] = inputs;
+    const dy = cotangents[0];
     const count = sizeOf(x.shape) / (x.shape[1] as number);
     const centred = sub(x, alongChannels(average, x.rank));
     const inverse = div(1, sqrt(add(variance, epsilon)));

@@ -1,5 +1,5 @@
 import { normalizeAxis } from "../core/axes.ts";
-import type { Spec, TensorLike } from "../core/tensor.ts";
+import type { TensorLike } from "../core/tensor.ts";
 import { asTensor, checkDType, defineUnitOp, type Tensor } from "../core/tensor.ts";
 import { mul } from "./arithmetic.ts";
 import { ones } from "./create.ts";
@@ -12,20 +12,20 @@ export interface CumulativeOptions {
   readonly reverse?: boolean;
 }
 
-const cumsumOp = defineUnitOp<{ readonly axis: number } & Required<CumulativeOptions>>({
+const cumsumOp = defineUnitOp<{ readonly axis: number } & Required<CumulativeOptions>, [x: Tensor]>({
   name: "cumsum",
   infer: ([x]) => {
     checkDType("cumsum", [x], ["float32", "float64", "int32", "int64"]);
-    return [x as Spec];
+    return [x];
   },
   lower: (graph, [x], { axis, exclusive, reverse }) => [
-    graph.node("CumSum", [x as string, graph.scalar(axis, "int64")], {
+    graph.node("CumSum", [x, graph.scalar(axis, "int64")], {
       exclusive: Number(exclusive),
       reverse: Number(reverse),
     }),
   ],
   vjp: ({ cotangents: [dy], attributes: { axis, exclusive, reverse } }) => [
-    cumsum(dy as Tensor, axis, { exclusive, reverse: !reverse }),
+    cumsum(dy, axis, { exclusive, reverse: !reverse }),
   ],
 });
 

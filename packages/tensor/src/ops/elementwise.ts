@@ -43,20 +43,18 @@ export function defineElementwise(
   name: string,
   { lower, vjp, dtypes = ["float32", "float64"], result }: Elementwise,
 ): (x: TensorLike) => Tensor {
-  const op = defineUnitOp<undefined>({
+  const op = defineUnitOp<undefined, [x: Tensor]>({
     name,
     infer: ([x]) => {
       checkDType(name, [x], dtypes);
-      const { shape, dtype } = x as Spec;
+      const { shape, dtype } = x;
       return [{ shape, dtype: result ?? dtype }];
     },
     lower: (graph, [x], _attributes, { inputs }) => {
-      const { dtype, shape } = inputs[0] as Spec;
-      return [lower(nodesOf(graph, dtype), x as string, dtype, shape.length)];
+      const { dtype, shape } = inputs[0];
+      return [lower(nodesOf(graph, dtype), x, dtype, shape.length)];
     },
-    vjp: ({ inputs, outputs, cotangents }) => [
-      vjp ? vjp(inputs[0] as Tensor, outputs[0] as Tensor, cotangents[0] as Tensor) : null,
-    ],
+    vjp: ({ inputs, outputs, cotangents }) => [vjp ? vjp(inputs[0], outputs[0], cotangents[0]) : null],
   });
   return (x) => op([asTensor(x)], undefined);
 }
@@ -79,19 +77,19 @@ export function defineBinaryOp(
   opType: string,
   vjp?: BinaryVjp,
   resultType?: Spec["dtype"],
-): UnitOp<undefined> {
-  return defineUnitOp<undefined>({
+): UnitOp<undefined, [a: Tensor, b: Tensor]> {
+  return defineUnitOp<undefined, [a: Tensor, b: Tensor]>({
     name,
     infer: ([a, b]) => [
       {
-        shape: broadcastShapes(name, (a as Spec).shape, (b as Spec).shape),
-        dtype: resultType ?? (a as Spec).dtype,
+        shape: broadcastShapes(name, a.shape, b.shape),
+        dtype: resultType ?? a.dtype,
       },
     ],
     lower: (graph, inputs) => [graph.node(opType, inputs)],
     ...(vjp && {
-      vjp: ({ inputs, outputs, cotangents }: VjpArguments<undefined>) => {
-        const [a, b] = inputs as [Tensor, Tensor];
+      vjp: ({ inputs, outputs, cotangents }: VjpArguments<undefined, [a: Tensor, b: Tensor]>) => {
+        const [a, b] = inputs;
         const [da, db] = vjp(a, b, cotangents[0] as Tensor, outputs[0] as Tensor);
         return [da && sumTo(da, a.shape), db && sumTo(db, b.shape)];
       },
@@ -100,7 +98,12 @@ export function defineBinaryOp(
 }
 
 /** Applies a binary operation to operands that broadcast, without repeating them in memory. */
-export function applyBinary(op: UnitOp<undefined>, name: string, a: TensorLike, b: TensorLike): Tensor {
+export function applyBinary(
+  op: UnitOp<undefined, [a: Tensor, b: Tensor]>,
+  name: string,
+  a: TensorLike,
+  b: TensorLike,
+): Tensor {
   const [left, right] = asOperands(name, a, b);
   const shape = broadcastShapes(name, left.shape, right.shape);
   const leanLeft = withoutBroadcast(left, right.shape, shape);

@@ -1,7 +1,7 @@
 import { normalizeAxis, sameShape } from "../core/axes.ts";
 import { formatShape, ShapeError } from "../core/errors.ts";
 import { ndarray, sizeOf } from "../core/ndarray.ts";
-import type { Spec, TensorLike } from "../core/tensor.ts";
+import type { TensorLike } from "../core/tensor.ts";
 import { asTensor, defineUnitOp, type Tensor } from "../core/tensor.ts";
 import { add, mul } from "./arithmetic.ts";
 import { checkIndices, scatterRows, segmentOperands } from "./indices.ts";
@@ -11,18 +11,16 @@ import { reshape, squeeze, transpose } from "./structure.ts";
 // Reading by indices and adding up by indices are each other's gradient, and so the pairs `gather` and `segmentSum`,
 // `takeAlong` and `scatterAddAlong` cannot stand in two files. `segment.ts` and `scatter.ts` pass theirs on.
 
-const gatherOp = defineUnitOp<{ readonly axis: number }>({
+const gatherOp = defineUnitOp<{ readonly axis: number }, [x: Tensor, indices: Tensor]>({
   name: "gather",
   infer: ([x, indices], { axis }) => {
-    const { shape, dtype } = x as Spec;
-    return [
-      { shape: [...shape.slice(0, axis), ...(indices as Spec).shape, ...shape.slice(axis + 1)], dtype },
-    ];
+    const { shape, dtype } = x;
+    return [{ shape: [...shape.slice(0, axis), ...indices.shape, ...shape.slice(axis + 1)], dtype }];
   },
   lower: (graph, inputs, { axis }) => [graph.node("Gather", inputs, { axis })],
   vjp: ({ inputs, cotangents, attributes: { axis } }) => {
-    const [x, indices] = inputs as [Tensor, Tensor];
-    const dy = cotangents[0] as Tensor;
+    const [x, indices] = inputs;
+    const dy = cotangents[0];
     // Bring the indexed axes to the front, add up there, and bring the axis back.
     const order = Array.from({ length: dy.rank }, (_, i) => i);
     const front = [...order.splice(axis, indices.rank), ...order];
@@ -52,20 +50,18 @@ export function gather(x: TensorLike, indices: TensorLike, axis = 0): Tensor {
   return gatherOp([input, at], { axis: normalizeAxis("gather", axis, input.rank) });
 }
 
-const segmentSumOp = defineUnitOp<{ readonly segments: number }>({
+const segmentSumOp = defineUnitOp<{ readonly segments: number }, [x: Tensor, ids: Tensor]>({
   name: "segmentSum",
-  infer: ([x], { segments }) => [
-    { shape: [segments, ...(x as Spec).shape.slice(1)], dtype: (x as Spec).dtype },
-  ],
+  infer: ([x], { segments }) => [{ shape: [segments, ...x.shape.slice(1)], dtype: x.dtype }],
   lower: (graph, [x, ids], { segments }, { inputs, outputs }) => {
-    const spec = inputs[0] as Spec;
+    const spec = inputs[0];
     const zeros = graph.node("Expand", [
       graph.constant(ndarray([0], { shape: [], dtype: spec.dtype })),
-      graph.int64s((outputs[0] as Spec).shape),
+      graph.int64s(outputs[0].shape),
     ]);
-    return [scatterRows(graph, zeros, ids as string, x as string, spec, segments, "add")];
+    return [scatterRows(graph, zeros, ids, x, spec, segments, "add")];
   },
-  vjp: ({ inputs: [, ids], cotangents: [dy] }) => [gather(dy as Tensor, ids as Tensor), null],
+  vjp: ({ inputs: [, ids], cotangents: [dy] }) => [gather(dy, ids), null],
 });
 
 /**
@@ -81,13 +77,13 @@ export function segmentSum(x: TensorLike, ids: TensorLike, segments: number): Te
   return segmentSumOp(segmentOperands("segmentSum", x, ids), { segments });
 }
 
-const takeAlongOp = defineUnitOp<{ readonly axis: number }>({
+const takeAlongOp = defineUnitOp<{ readonly axis: number }, [x: Tensor, indices: Tensor]>({
   name: "takeAlong",
-  infer: ([x, indices]) => [{ shape: (indices as Spec).shape, dtype: (x as Spec).dtype }],
+  infer: ([x, indices]) => [{ shape: indices.shape, dtype: x.dtype }],
   lower: (graph, inputs, { axis }) => [graph.node("GatherElements", inputs, { axis })],
   vjp: ({ inputs, cotangents, attributes: { axis } }) => {
-    const [x, indices] = inputs as [Tensor, Tensor];
-    return [scatterAddAlong(cotangents[0] as Tensor, indices, x.shape, axis), null];
+    const [x, indices] = inputs;
+    return [scatterAddAlong(cotangents[0], indices, x.shape, axis), null];
   },
 });
 
@@ -113,20 +109,21 @@ export function takeAlong(x: TensorLike, indices: TensorLike, axis = -1): Tensor
   return takeAlongOp([input, at], { axis: along });
 }
 
-const scatterAddAlongOp = defineUnitOp<{ readonly shape: readonly number[]; readonly axis: number }>({
+const scatterAddAlongOp = defineUnitOp<
+  { readonly shape: readonly number[]; readonly axis: number },
+  [x: Tensor, indices: Tensor]
+>({
   name: "scatterAddAlong",
-  infer: ([x], { shape }) => [{ shape, dtype: (x as Spec).dtype }],
+  infer: ([x], { shape }) => [{ shape, dtype: x.dtype }],
   lower: (graph, [x, indices], { shape, axis }, { inputs }) => {
     const zeros = graph.node("Expand", [
-      graph.constant(ndarray([0], { shape: [], dtype: (inputs[0] as Spec).dtype })),
+      graph.constant(ndarray([0], { shape: [], dtype: inputs[0].dtype })),
       graph.int64s(shape),
     ]);
-    return [
-      graph.node("ScatterElements", [zeros, indices as string, x as string], { axis, reduction: "add" }),
-    ];
+    return [graph.node("ScatterElements", [zeros, indices, x], { axis, reduction: "add" })];
   },
   vjp: ({ inputs: [, indices], cotangents: [dy], attributes: { axis } }) => [
-    takeAlong(dy as Tensor, indices as Tensor, axis),
+    takeAlong(dy, indices, axis),
     null,
   ],
 });

@@ -1,16 +1,16 @@
 import { sameShape } from "../core/axes.ts";
 import { DTypeError, formatShape, ShapeError } from "../core/errors.ts";
 import { isFloat } from "../core/ndarray.ts";
-import type { Spec, TensorLike } from "../core/tensor.ts";
+import type { TensorLike } from "../core/tensor.ts";
 import { asOperands, asTensor, checkDType, defineOp, defineUnitOp, Tensor } from "../core/tensor.ts";
 import { clamp, mul, neg } from "./arithmetic.ts";
 import { zerosLike } from "./create.ts";
 
-const straightThroughOp = defineUnitOp<undefined>({
+const straightThroughOp = defineUnitOp<undefined, [hard: Tensor, soft: Tensor]>({
   name: "straightThrough",
-  infer: ([hard]) => [hard as Spec],
-  lower: (_graph, [hard]) => [hard as string],
-  vjp: ({ cotangents: [dy] }) => [null, dy as Tensor],
+  infer: ([hard]) => [hard],
+  lower: (_graph, [hard]) => [hard],
+  vjp: ({ cotangents: [dy] }) => [null, dy],
 });
 
 /**
@@ -30,11 +30,11 @@ export function straightThrough(hard: TensorLike, soft: Tensor): Tensor {
   return straightThroughOp([value, path], undefined, { inputs: [value], attributes: undefined });
 }
 
-const scaleGradientOp = defineUnitOp<undefined>({
+const scaleGradientOp = defineUnitOp<undefined, [x: Tensor, factor: Tensor]>({
   name: "scaleGradient",
-  infer: ([x]) => [x as Spec],
-  lower: (_graph, [x]) => [x as string],
-  vjp: ({ inputs: [, factor], cotangents: [dy] }) => [mul(dy as Tensor, factor as Tensor), null],
+  infer: ([x]) => [x],
+  lower: (_graph, [x]) => [x],
+  vjp: ({ inputs: [, factor], cotangents: [dy] }) => [mul(dy, factor), null],
 });
 
 function scaled(operation: string, x: Tensor, factor: TensorLike): Tensor {
@@ -67,14 +67,14 @@ export function gradientReversal(x: Tensor, scale: TensorLike = 1): Tensor {
   return scaled("gradientReversal", x, typeof scale === "number" ? -scale : neg(scale));
 }
 
-const clampGradientOp = defineUnitOp<{ readonly limit: number }>({
+const clampGradientOp = defineUnitOp<{ readonly limit: number }, [x: Tensor]>({
   name: "clampGradient",
   infer: ([x]) => {
     checkDType("clampGradient", [x]);
-    return [x as Spec];
+    return [x];
   },
-  lower: (_graph, [x]) => [x as string],
-  vjp: ({ cotangents: [dy], attributes: { limit } }) => [clamp(dy as Tensor, -limit, limit)],
+  lower: (_graph, [x]) => [x],
+  vjp: ({ cotangents: [dy], attributes: { limit } }) => [clamp(dy, -limit, limit)],
 });
 
 /**

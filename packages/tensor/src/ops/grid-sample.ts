@@ -163,17 +163,17 @@ function product(factors: readonly Tensor[]): Tensor {
 const ROW_CHANNELS = 6;
 
 /** Values [B, C, P] of x [B, C, ...] at places [B, P, D] between -1 and 1. */
-const sampleOp = defineUnitOp<SampleAttributes>({
+const sampleOp = defineUnitOp<SampleAttributes, [x: Tensor, grid: Tensor]>({
   name: "gridSample",
   infer: ([x, grid]) => {
-    const { shape, dtype } = x as Spec;
-    return [{ shape: [...shape.slice(0, 2), (grid as Spec).shape[1] as number], dtype }];
+    const { shape, dtype } = x;
+    return [{ shape: [...shape.slice(0, 2), grid.shape[1] as number], dtype }];
   },
   lower: (graph, [x, grid], attributes, { inputs, outputs }) => {
-    const [{ shape, dtype }, { shape: places }] = inputs as [Spec, Spec];
+    const [{ shape, dtype }, { shape: places }] = inputs;
     const emit = nodesOf(graph, dtype);
     const reach = reachOf(attributes);
-    const known = emit("Where", emit("IsNaN", grid as string), -reach, grid as string);
+    const known = emit("Where", emit("IsNaN", grid), -reach, grid);
     const finite = emit("Min", emit("Max", known, -reach), reach);
     const { mode, padding, alignCorners } = attributes;
     if (
@@ -182,22 +182,22 @@ const sampleOp = defineUnitOp<SampleAttributes>({
       shape.length === 5 &&
       (shape[1] as number) >= ROW_CHANNELS
     )
-      return [emitSampleRows(graph, x as string, finite, { padding, alignCorners }, inputs as [Spec, Spec])];
+      return [emitSampleRows(graph, x, finite, { padding, alignCorners }, inputs as [Spec, Spec])];
     const lines = shape.slice(3).map(() => 1);
     const [batch, points, axes] = places as [number, number, number];
     const shaped = graph.node("Reshape", [finite, graph.int64s([batch, ...lines, points, axes])]);
-    const y = graph.node("GridSample", [x as string, shaped], {
+    const y = graph.node("GridSample", [x, shaped], {
       mode,
       padding_mode: padding,
       align_corners: Number(alignCorners),
     });
-    return [graph.node("Reshape", [y, graph.int64s((outputs[0] as Spec).shape)])];
+    return [graph.node("Reshape", [y, graph.int64s(outputs[0].shape)])];
   },
   vjp: ({ inputs, cotangents, attributes }) => {
-    const [x, grid] = inputs as [Tensor, Tensor];
+    const [x, grid] = inputs;
     const [batch, points, axes] = grid.shape as [number, number, number];
     const pixels = toRows(x);
-    const dy = toRows(cotangents[0] as Tensor);
+    const dy = toRows(cotangents[0]);
     const corners = cornersOf(grid, x.shape.slice(2), attributes);
     const spread = corners.reduce<Tensor | undefined>((sum, { rows, along }) => {
       const share = reshape(product(along.map(({ share }) => share)), [-1, 1]);

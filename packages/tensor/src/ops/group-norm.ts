@@ -1,6 +1,5 @@
 import { formatShape, ShapeError } from "../core/errors.ts";
 import { sizeOf } from "../core/ndarray.ts";
-import type { Spec } from "../core/tensor.ts";
 import { defineOp, defineUnitOp, type Tensor } from "../core/tensor.ts";
 import type { GraphBuilder } from "../onnx/builder.ts";
 import { add, div, mul, neg } from "./arithmetic.ts";
@@ -23,21 +22,19 @@ function emitAffine(
   return graph.node("BatchNormalization", inputs, { epsilon: { float: epsilon } });
 }
 
-const affineRowsOp = defineUnitOp<undefined>({
+const affineRowsOp = defineUnitOp<undefined, [x: Tensor, scale: Tensor, shift: Tensor]>({
   name: "affineRows",
-  infer: ([x]) => [x as Spec],
+  infer: ([x]) => [x],
   lower: (graph, [x, scale, shift], _attributes, { inputs }) => {
-    const { shape, dtype } = inputs[0] as Spec;
+    const { shape, dtype } = inputs[0];
     const row = (value: number): string =>
       graph.node("Expand", [graph.scalar(value, dtype), graph.int64s(shape.slice(0, 1))]);
-    const parameters = [scale as string, shift as string, row(0), row(1)];
-    return [
-      graph.node("Reshape", [emitAffine(graph, x as string, shape, parameters, 0), graph.int64s(shape)]),
-    ];
+    const parameters = [scale, shift, row(0), row(1)];
+    return [graph.node("Reshape", [emitAffine(graph, x, shape, parameters, 0), graph.int64s(shape)])];
   },
   vjp: ({ inputs, cotangents }) => {
-    const [x, scale] = inputs as [Tensor, Tensor];
-    const dy = cotangents[0] as Tensor;
+    const [x, scale] = inputs;
+    const dy = cotangents[0];
     return [mul(dy, reshape(scale, [-1, 1])), sum(mul(dy, x), { axes: -1 }), sum(dy, { axes: -1 })];
   },
 });
@@ -47,16 +44,20 @@ interface GroupNormAttributes {
   readonly epsilon: number;
 }
 
-const groupNormOp = defineOp<GroupNormAttributes>({
+const groupNormOp = defineOp<
+  GroupNormAttributes,
+  [x: Tensor, gain: Tensor, bias: Tensor],
+  [y: Tensor, average: Tensor, variance: Tensor]
+>({
   name: "groupNorm",
   // Mean and variance of each group are kept for the gradient.
   infer: ([x], { groups }) => {
-    const { shape, dtype } = x as Spec;
+    const { shape, dtype } = x;
     const statistics = { shape: [(shape[0] as number) * groups, 1], dtype };
-    return [x as Spec, statistics, statistics];
+    return [x, statistics, statistics];
   },
   lower: (graph, [x, gain, bias], { groups, epsilon }, { inputs }) => {
-    const { shape, dtype } = inputs[0] as Spec;
+    const { shape, dtype } = inputs[0];
     const [batch, channels] = shape as [number, number];
     const emit = nodesOf(graph, dtype);
     const reshaped = (value: string, to: readonly number[]): string =>
@@ -64,7 +65,7 @@ const groupNormOp = defineOp<GroupNormAttributes>({
     const expanded = (value: string, to: readonly number[]): string =>
       reshaped(graph.node("Expand", [value, graph.int64s(to)]), [batch * channels]);
     const last = graph.int64s([1]);
-    const rows = reshaped(x as string, [batch * groups, sizeOf(shape) / (batch * groups)]);
+    const rows = reshaped(x, [batch * groups, sizeOf(shape) / (batch * groups)]);
     const average = graph.node("ReduceMean", [rows, last], { keepdims: 1 });
     const squares = graph.node("ReduceSumSquare", [emit("Sub", rows, average), last], { keepdims: 1 });
     const variance = emit("Mul", squares, (batch * groups) / sizeOf(shape));
@@ -72,11 +73,11 @@ const groupNormOp = defineOp<GroupNormAttributes>({
     const exact = dtype === "float64";
     const y = emitAffine(
       graph,
-      x as string,
+      x,
       [batch * channels, sizeOf(shape.slice(2))],
       [
-        expanded(gain as string, [batch, channels]),
-        expanded(bias as string, [batch, channels]),
+        expanded(gain, [batch, channels]),
+        expanded(bias, [batch, channels]),
         expanded(average, [batch * groups, channels / groups]),
         expanded(exact ? emit("Add", variance, epsilon) : variance, [batch * groups, channels / groups]),
       ],
@@ -85,8 +86,8 @@ const groupNormOp = defineOp<GroupNormAttributes>({
     return [reshaped(y, shape), average, variance];
   },
   vjp: ({ inputs, outputs, cotangents, attributes: { groups, epsilon } }) => {
-    const [x, gain] = inputs as [Tensor, Tensor];
-    const [, average, variance] = outputs as [Tensor, Tensor, Tensor];
+    const [x, gain] = inputs;
+    const [, average, variance] = outputs;
     const [dy, dAverage, dVariance] = cotangents;
     const [batch, channels] = x.shape as [number, number];
     const count = sizeOf(x.shape) / (batch * groups);
@@ -150,7 +151,7 @@ export function groupNorm(
     throw new ShapeError(
       `groupNorm: ${x.shape[1]} channels do not part into ${groups} groups; x has shape ${formatShape(x.shape)}`,
     );
-  return groupNormOp([x, gain, bias], { groups, epsilon })[0] as Tensor;
+  return groupNormOp([x, gain, bias], { groups, epsilon })[0];
 }
 
 /**

@@ -1,7 +1,6 @@
 import { checkAxes } from "../core/axes.ts";
 import type { DType } from "../core/ndarray.ts";
 import { ndarray } from "../core/ndarray.ts";
-import type { Spec } from "../core/tensor.ts";
 import { checkDType, defineOp, type Tensor } from "../core/tensor.ts";
 import type { GraphBuilder } from "../onnx/builder.ts";
 import { add, div, mul, sub } from "./arithmetic.ts";
@@ -30,19 +29,23 @@ function emitStandardized(
   return [nodes("Mul", centred, inverse), average, inverse];
 }
 
-const layerNormOp = defineOp<{ readonly epsilon: number }>({
+const layerNormOp = defineOp<
+  { readonly epsilon: number },
+  [x: Tensor, gain: Tensor, bias: Tensor],
+  [y: Tensor, average: Tensor, inverseDeviation: Tensor]
+>({
   name: "layerNorm",
   infer: (inputs) => {
     checkDType("layerNorm", inputs);
     const [x] = inputs;
-    const { shape, dtype } = x as Spec;
+    const { shape, dtype } = x;
     const perRow = { shape: [...shape.slice(0, -1), 1], dtype };
-    return [x as Spec, perRow, perRow];
+    return [x, perRow, perRow];
   },
   lower: (graph, inputs, { epsilon }, { inputs: specs, used }) => {
-    const { dtype } = specs[0] as Spec;
+    const { dtype } = specs[0];
     if (dtype !== "float32") {
-      const [x, gain, bias] = inputs as [string, string, string];
+      const [x, gain, bias] = inputs;
       const [standardized, average, inverse] = emitStandardized(graph, x, dtype, epsilon);
       return [graph.node("Add", [graph.node("Mul", [standardized, gain]), bias]), average, inverse];
     }
@@ -53,8 +56,8 @@ const layerNormOp = defineOp<{ readonly epsilon: number }>({
     });
   },
   vjp: ({ inputs, outputs, cotangents }) => {
-    const [x, gain, bias] = inputs as [Tensor, Tensor, Tensor];
-    const [, average, inverseDeviation] = outputs as [Tensor, Tensor, Tensor];
+    const [x, gain, bias] = inputs;
+    const [, average, inverseDeviation] = outputs;
     const [dy, dAverage, dInverse] = cotangents;
     const width = x.shape.at(-1) as number;
     const standardized = mul(sub(x, average), inverseDeviation);
@@ -91,32 +94,36 @@ const layerNormOp = defineOp<{ readonly epsilon: number }>({
  */
 export function layerNorm(x: Tensor, gain: Tensor, bias: Tensor, options: NormOptions = {}): Tensor {
   checkAxes("layerNorm", { x: [x, "... D"], gain: [gain, "D"], bias: [bias, "D"] });
-  return layerNormOp([x, gain, bias], { epsilon: options.epsilon ?? 1e-5 })[0] as Tensor;
+  return layerNormOp([x, gain, bias], { epsilon: options.epsilon ?? 1e-5 })[0];
 }
 
-const standardizeOp = defineOp<{ readonly epsilon: number }>({
+const standardizeOp = defineOp<
+  { readonly epsilon: number },
+  [x: Tensor],
+  [z: Tensor, inverseDeviation: Tensor]
+>({
   name: "standardize",
   infer: ([x]) => {
     checkDType("standardize", [x]);
-    const { shape, dtype } = x as Spec;
-    return [x as Spec, { shape: [...shape.slice(0, -1), 1], dtype }];
+    const { shape, dtype } = x;
+    return [x, { shape: [...shape.slice(0, -1), 1], dtype }];
   },
   lower: (graph, [x], { epsilon }, { inputs, used }) => {
-    const { shape, dtype } = inputs[0] as Spec;
+    const { shape, dtype } = inputs[0];
     if (dtype !== "float32") {
-      const [standardized, , inverse] = emitStandardized(graph, x as string, dtype, epsilon);
+      const [standardized, , inverse] = emitStandardized(graph, x, dtype, epsilon);
       return [standardized, inverse];
     }
     const width = shape.at(-1) as number;
     const vector = (value: number): string =>
       graph.constant(ndarray(new Float32Array(width).fill(value), { shape: [width] }));
-    const operands = [x as string, vector(1), vector(0)];
+    const operands = [x, vector(1), vector(0)];
     const attributes = { axis: -1, epsilon: { float: epsilon } };
     const outputs = graph.nodeWithOutputs("LayerNormalization", operands, used[1] ? 3 : 1, attributes);
     return [outputs[0] as string, outputs[2] ?? ""];
   },
   vjp: ({ outputs, cotangents }) => {
-    const [z, inverseDeviation] = outputs as [Tensor, Tensor];
+    const [z, inverseDeviation] = outputs;
     const [dz, dInverse] = cotangents;
     const onRow = { axes: -1, keepDims: true };
     const parts: Tensor[] = [];
@@ -144,5 +151,5 @@ const standardizeOp = defineOp<{ readonly epsilon: number }>({
  */
 export function standardize(x: Tensor, options: NormOptions = {}): Tensor {
   checkAxes("standardize", { x: [x, "... D"] });
-  return standardizeOp([x], { epsilon: options.epsilon ?? 1e-5 })[0] as Tensor;
+  return standardizeOp([x], { epsilon: options.epsilon ?? 1e-5 })[0];
 }

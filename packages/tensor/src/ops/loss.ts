@@ -1,6 +1,6 @@
 import { checkAxes, normalizeAxis, sameShape } from "../core/axes.ts";
 import { DTypeError, formatShape, ShapeError } from "../core/errors.ts";
-import type { Spec, TensorLike } from "../core/tensor.ts";
+import type { TensorLike } from "../core/tensor.ts";
 import { asOperands, asTensor, checkDType, defineUnitOp, type Tensor } from "../core/tensor.ts";
 import { add, cast, div, equal, mul, neg, sub, where } from "./arithmetic.ts";
 import { nodesOf } from "./elementwise.ts";
@@ -120,17 +120,17 @@ export function crossEntropy(
   return div(sum(loss), where(equal(divisor, 0), 1, divisor));
 }
 
-const smoothL1Op = defineUnitOp<{ readonly beta: number }>({
+const smoothL1Op = defineUnitOp<{ readonly beta: number }, [x: Tensor]>({
   name: "smoothL1",
-  infer: ([x]) => [x as Spec],
+  infer: ([x]) => [x],
   lower: (graph, [x], { beta }, { inputs }) => {
-    const emit = nodesOf(graph, (inputs[0] as Spec).dtype);
-    const distance = emit("Abs", x as string);
+    const emit = nodesOf(graph, inputs[0].dtype);
+    const distance = emit("Abs", x);
     const near = emit("Min", distance, beta);
     return [emit("Mul", near, emit("Sub", emit("Mul", distance, 1 / beta), emit("Mul", near, 0.5 / beta)))];
   },
   vjp: ({ inputs: [x], cotangents: [dy], attributes: { beta } }) => [
-    mul(dy as Tensor, clampMax(clampMin(mul(x as Tensor, 1 / beta), -1), 1)),
+    mul(dy, clampMax(clampMin(mul(x, 1 / beta), -1), 1)),
   ],
 });
 

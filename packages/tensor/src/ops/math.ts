@@ -1,5 +1,5 @@
 import type { DType } from "../core/ndarray.ts";
-import type { Spec, TensorLike } from "../core/tensor.ts";
+import type { TensorLike } from "../core/tensor.ts";
 import { asTensor, checkDType, defineOp, type Tensor } from "../core/tensor.ts";
 import { add, cast, div, greater, less, mul, neg, sub } from "./arithmetic.ts";
 import { defineElementwise, nodesOf, step } from "./elementwise.ts";
@@ -98,26 +98,26 @@ export function logSigmoid(x: TensorLike): Tensor {
   return neg(softplus(neg(x)));
 }
 
-const geluOp = defineOp<undefined>({
+const geluOp = defineOp<undefined, [x: Tensor], [y: Tensor, cumulative: Tensor]>({
   name: "gelu",
   // The second output is the distribution function Φ(x), kept for the gradient.
   infer: ([x]) => {
     checkDType("gelu", [x]);
-    return [x as Spec, x as Spec];
+    return [x, x];
   },
   lower: (graph, [x], _attributes, { inputs, used }) => {
-    const { dtype } = inputs[0] as Spec;
-    if (!used[1] && dtype === "float32") return [graph.node("Gelu", [x as string]), ""];
+    const { dtype } = inputs[0];
+    if (!used[1] && dtype === "float32") return [graph.node("Gelu", [x]), ""];
     const nodes = nodesOf(graph, dtype);
-    const e = emitErf(nodes, nodes("Mul", x as string, Math.SQRT1_2), dtype);
+    const e = emitErf(nodes, nodes("Mul", x, Math.SQRT1_2), dtype);
     // (1 + e) / 2 in one pass over memory: the bounds of the hard sigmoid are never reached.
     const half = { alpha: { float: 0.5 }, beta: { float: 0.5 } };
     const cumulative =
       dtype === "float32" ? graph.node("HardSigmoid", [e], half) : nodes("Mul", nodes("Add", e, 1), 0.5);
-    return [nodes("Mul", x as string, cumulative), cumulative];
+    return [nodes("Mul", x, cumulative), cumulative];
   },
   vjp: ({ inputs, outputs, cotangents }) => {
-    const [x, cumulative] = [inputs[0] as Tensor, outputs[1] as Tensor];
+    const [x, cumulative] = [inputs[0], outputs[1]];
     // x φ(x) = t e^(-t²) / √π with t = x / √2, the constant drawn into the exponent.
     const t = mul(x, Math.SQRT1_2);
     const slope = add(cumulative, mul(t, exp(sub(Math.log(1 / Math.sqrt(Math.PI)), mul(t, t)))));
@@ -135,7 +135,7 @@ const geluOp = defineOp<undefined>({
  * @source Hendrycks, Gimpel 2016
  */
 export function gelu(x: TensorLike): Tensor {
-  return geluOp([asTensor(x)], undefined)[0] as Tensor;
+  return geluOp([asTensor(x)], undefined)[0];
 }
 
 /** x σ(1.702 x), the activation of the original CLIP. */

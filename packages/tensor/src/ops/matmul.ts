@@ -15,10 +15,10 @@ function swapLast(rank: number): number[] {
   return Array.from({ length: rank }, (_, axis) => (axis < rank - 2 ? axis : 2 * rank - 3 - axis));
 }
 
-const matmulOp: UnitOp<MatmulAttributes> = defineUnitOp<MatmulAttributes>({
+const matmulOp: UnitOp<MatmulAttributes, [a: Tensor, b: Tensor]> = defineUnitOp({
   name: "matmul",
   infer: ([a, b], { transposeA, transposeB }) => {
-    const [left, right] = [(a as Spec).shape, (b as Spec).shape];
+    const [left, right] = [a.shape, b.shape];
     const described = `matmul: ${formatShape(left)}${transposeA ? " transposed" : ""} by ${formatShape(right)}${transposeB ? " transposed" : ""}`;
     if (left.length < 2 || right.length < 2)
       throw new ShapeError(`${described}: both operands need at least two axes`);
@@ -32,13 +32,13 @@ const matmulOp: UnitOp<MatmulAttributes> = defineUnitOp<MatmulAttributes>({
           rows as number,
           columns as number,
         ],
-        dtype: (a as Spec).dtype,
+        dtype: a.dtype,
       },
     ];
   },
   lower: (graph, [a, b], { transposeA, transposeB, scale }, { inputs }) => {
-    if (!transposeA && !transposeB && scale === 1) return [graph.node("MatMul", [a as string, b as string])];
-    const [left, right] = inputs as [Spec, Spec];
+    if (!transposeA && !transposeB && scale === 1) return [graph.node("MatMul", [a, b])];
+    const [left, right] = inputs;
     if (graph.target.contribOps && left.dtype === "float32") {
       const attributes = { transA: Number(transposeA), transB: Number(transposeB), alpha: { float: scale } };
       const [rows, columns] = [left.shape.at(-1) as number, right.shape.at(-1) as number];
@@ -50,22 +50,19 @@ const matmulOp: UnitOp<MatmulAttributes> = defineUnitOp<MatmulAttributes>({
         rows < columns
       ) {
         // The kernel turns its first operand over once for every 128 columns of the second: the wider goes first.
-        const product = graph.node("FusedMatMul", [b as string, a as string], attributes, "com.microsoft");
+        const product = graph.node("FusedMatMul", [b, a], attributes, "com.microsoft");
         return [graph.node("Transpose", [product], { perm: [1, 0] })];
       }
-      return [graph.node("FusedMatMul", [a as string, b as string], attributes, "com.microsoft")];
+      return [graph.node("FusedMatMul", [a, b], attributes, "com.microsoft")];
     }
     const swap = (x: string, spec: Spec): string =>
       graph.node("Transpose", [x], { perm: swapLast(spec.shape.length) });
-    const product = graph.node("MatMul", [
-      transposeA ? swap(a as string, left) : (a as string),
-      transposeB ? swap(b as string, right) : (b as string),
-    ]);
+    const product = graph.node("MatMul", [transposeA ? swap(a, left) : a, transposeB ? swap(b, right) : b]);
     return [scale === 1 ? product : graph.node("Mul", [product, graph.scalar(scale, left.dtype)])];
   },
   vjp: ({ inputs, cotangents, attributes: { transposeA, transposeB, scale } }) => {
-    const [a, b] = inputs as [Tensor, Tensor];
-    const dy = cotangents[0] as Tensor;
+    const [a, b] = inputs;
+    const dy = cotangents[0];
     const da = transposeA
       ? matmulOp([b, dy], { transposeA: transposeB, transposeB: true, scale })
       : matmulOp([dy, b], { transposeA: false, transposeB: !transposeB, scale });

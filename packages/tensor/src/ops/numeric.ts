@@ -1,7 +1,7 @@
 import { broadcastShapes } from "../core/axes.ts";
 import type { DType } from "../core/ndarray.ts";
 import { isFloat } from "../core/ndarray.ts";
-import type { Spec, TensorLike } from "../core/tensor.ts";
+import type { TensorLike } from "../core/tensor.ts";
 import { asOperands, asTensor, checkDType, defineUnitOp, type Tensor } from "../core/tensor.ts";
 import {
   add,
@@ -99,25 +99,25 @@ function defineRest(
   name: string,
   lower: (nodes: Nodes, a: string, b: string, dtype: DType) => string,
 ): (a: TensorLike, b: TensorLike) => Tensor {
-  const op = defineUnitOp<undefined>({
+  const op = defineUnitOp<undefined, [a: Tensor, b: Tensor]>({
     name,
     infer: ([a, b]) => {
       checkDType(name, [a], NUMBERS);
       return [
         {
-          shape: broadcastShapes(name, (a as Spec).shape, (b as Spec).shape),
-          dtype: (a as Spec).dtype,
+          shape: broadcastShapes(name, a.shape, b.shape),
+          dtype: a.dtype,
         },
       ];
     },
     lower: (graph, [a, b], _attributes, { inputs }) => {
-      const { dtype } = inputs[0] as Spec;
-      return [lower(nodesOf(graph, dtype), a as string, b as string, dtype)];
+      const { dtype } = inputs[0];
+      return [lower(nodesOf(graph, dtype), a, b, dtype)];
     },
     vjp: ({ inputs, outputs, cotangents }) => {
-      const [a, b] = inputs as [Tensor, Tensor];
-      const dy = cotangents[0] as Tensor;
-      const quotient = round(div(sub(a, outputs[0] as Tensor), b));
+      const [a, b] = inputs;
+      const dy = cotangents[0];
+      const quotient = round(div(sub(a, outputs[0]), b));
       return [sumTo(dy, a.shape), neg(sumTo(mul(dy, quotient), b.shape))];
     },
   });
@@ -146,24 +146,24 @@ interface Bounds {
   readonly high?: number;
 }
 
-const clipOp = defineUnitOp<Bounds>({
+const clipOp = defineUnitOp<Bounds, [x: Tensor]>({
   name: "clamp",
   infer: ([x]) => {
     checkDType("clamp", [x], NUMBERS);
-    return [x as Spec];
+    return [x];
   },
   lower: (graph, [x], { low, high }, { inputs }) => {
-    const nodes = nodesOf(graph, (inputs[0] as Spec).dtype);
-    const raised = low === undefined ? (x as string) : nodes("Max", x as string, low);
+    const nodes = nodesOf(graph, inputs[0].dtype);
+    const raised = low === undefined ? x : nodes("Max", x, low);
     return [high === undefined ? raised : nodes("Min", raised, high)];
   },
   vjp: ({ inputs: [x], cotangents: [dy], attributes: { low, high } }) => {
-    const input = x as Tensor;
+    const input = x;
     const inside = [
       ...(low === undefined ? [] : [greaterOrEqual(input, low)]),
       ...(high === undefined ? [] : [lessOrEqual(input, high)]),
     ];
-    return [mul(dy as Tensor, cast(inside.reduce(logicalAnd), input.dtype))];
+    return [mul(dy, cast(inside.reduce(logicalAnd), input.dtype))];
   },
 });
 

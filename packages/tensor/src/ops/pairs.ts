@@ -99,15 +99,19 @@ interface PairAttributes {
 }
 
 /** Outputs: the relative log-sum-exp of rows and of columns, and the diagonal, each [B]. */
-const pairsOp = defineOp<PairAttributes>({
+const pairsOp = defineOp<
+  PairAttributes,
+  [a: Tensor, b: Tensor],
+  [row: Tensor, column: Tensor, diagonal: Tensor]
+>({
   name: "pairLogSumExp",
   infer: ([a]) => {
-    const { shape, dtype } = a as Spec;
+    const { shape, dtype } = a;
     const perRow = { shape: [shape[0] as number], dtype };
     return [perRow, perRow, perRow];
   },
   lower: (graph, [a, b], { blockRows }, { inputs: [left], used }) => {
-    const { shape, dtype } = left as Spec;
+    const { shape, dtype } = left;
     const [B, D] = shape as [number, number];
     const lowest = graph.scalar(dtype === "float32" ? -3e38 : -1e308, dtype);
     const fill = (value: string): string => graph.node("Expand", [value, graph.int64s([1, B])]);
@@ -126,12 +130,12 @@ const pairsOp = defineOp<PairAttributes>({
           ]
         : [],
       rows: [
-        [a as string, D, dtype],
+        [a, D, dtype],
         [rowNumbers, 1, "int64"],
       ],
       results: [1, 1],
       block: (nodes, [maximum, total], [rows, numbers]) => {
-        const products = productWithTransposed(nodes, rows as string, b as string, dtype);
+        const products = productWithTransposed(nodes, rows as string, b, dtype);
         const diagonal = nodes.node("GatherElements", [products, numbers as string], { axis: 1 });
         const logProbabilities = nodes.node("LogSoftmax", [products], { axis: -1 });
         const own = nodes.node("GatherElements", [logProbabilities, numbers as string], { axis: 1 });
@@ -158,8 +162,8 @@ const pairsOp = defineOp<PairAttributes>({
     return [row, column, diagonal];
   },
   vjp: ({ inputs, outputs, cotangents, attributes: { blockRows } }) => {
-    const [a, b] = inputs as [Tensor, Tensor];
-    const [, column, diagonal] = outputs as [Tensor, Tensor, Tensor];
+    const [a, b] = inputs;
+    const [, column, diagonal] = outputs;
     const [dRow, dColumn, dDiagonal] = cotangents;
     // The diagonal is a result of its own and what the others are relative to.
     let onDiagonal = dDiagonal;

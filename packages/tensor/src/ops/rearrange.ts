@@ -2,21 +2,21 @@ import { normalizeAxes, normalizeAxis } from "../core/axes.ts";
 import { formatShape, ShapeError } from "../core/errors.ts";
 import type { DType } from "../core/ndarray.ts";
 import { ndarray } from "../core/ndarray.ts";
-import type { Spec, TensorLike } from "../core/tensor.ts";
+import type { TensorLike } from "../core/tensor.ts";
 import { asTensor, checkDType, constant, defineUnitOp, type Tensor, type UnitOp } from "../core/tensor.ts";
 import { equal, where } from "./arithmetic.ts";
 import { arange } from "./create.ts";
 import { concat, narrow, slice } from "./shape.ts";
 import { broadcastTo, expandDims, reshape, sum } from "./structure.ts";
 
-const flipOp = defineUnitOp<{ readonly axes: readonly number[] }>({
+const flipOp = defineUnitOp<{ readonly axes: readonly number[] }, [x: Tensor]>({
   name: "flip",
-  infer: ([x]) => [x as Spec],
+  infer: ([x]) => [x],
   lower: (graph, [x], { axes }) => {
     const all = (value: number): string => graph.int64s(axes.map(() => value));
-    return [graph.node("Slice", [x as string, all(-1), all(-(2 ** 31)), graph.int64s(axes), all(-1)])];
+    return [graph.node("Slice", [x, all(-1), all(-(2 ** 31)), graph.int64s(axes), all(-1)])];
   },
-  vjp: ({ cotangents: [dy], attributes: { axes } }) => [flip(dy as Tensor, axes)],
+  vjp: ({ cotangents: [dy], attributes: { axes } }) => [flip(dy, axes)],
 });
 
 /**
@@ -102,16 +102,16 @@ interface TriangleAttributes {
   readonly offset: number;
 }
 
-const triangleOp: UnitOp<TriangleAttributes> = defineUnitOp<TriangleAttributes>({
+const triangleOp: UnitOp<TriangleAttributes, [x: Tensor]> = defineUnitOp({
   name: "triangle",
   infer: ([x], { upper }) => {
     checkDType(upper ? "triu" : "tril", [x], ["float32", "float64", "int64"]);
-    return [x as Spec];
+    return [x];
   },
   lower: (graph, [x], { upper, offset }) => [
-    graph.node("Trilu", [x as string, graph.scalar(offset, "int64")], { upper: Number(upper) }),
+    graph.node("Trilu", [x, graph.scalar(offset, "int64")], { upper: Number(upper) }),
   ],
-  vjp: ({ cotangents: [dy], attributes }) => [triangleOp([dy as Tensor], attributes)],
+  vjp: ({ cotangents: [dy], attributes }) => [triangleOp([dy], attributes)],
 });
 
 function triangle(operation: string, x: TensorLike, upper: boolean, offset: number): Tensor {

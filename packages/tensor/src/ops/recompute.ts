@@ -28,7 +28,7 @@ const afterOp = defineUnitOp<undefined>({
     const one = graph.cast(graph.node("Sub", [graph.scalar(1, "int32"), zero]), (spec as Spec).dtype);
     return [graph.node("Mul", [x as string, one])];
   },
-  vjp: ({ inputs, cotangents: [dy] }) => [dy as Tensor, ...inputs.slice(1).map(() => null)],
+  vjp: ({ inputs, cotangents: [dy] }) => [dy, ...inputs.slice(1).map(() => null)],
 });
 
 function after(x: Tensor, others: readonly Tensor[]): Tensor {
@@ -138,11 +138,11 @@ const recomputeOp = defineOp<RecomputeAttributes>({
   },
 });
 
-const sameOp = defineUnitOp<undefined>({
+const sameOp = defineUnitOp<undefined, [x: Tensor]>({
   name: "same",
-  infer: ([x]) => [x as Spec],
+  infer: ([x]) => [x],
   lower: (_graph, inputs) => inputs,
-  vjp: ({ cotangents }) => [cotangents[0] as Tensor],
+  vjp: ({ cotangents }) => [cotangents[0]],
 });
 
 /** The same value as a tensor of its own, to take gradients with respect to it. */

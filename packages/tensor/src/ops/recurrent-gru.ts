@@ -41,7 +41,7 @@ export const gruDirection = defineUnitOp<DirectionAttributes>({
       ...[string, string, string, string, string, string],
       string | undefined,
     ];
-    const { shape, dtype } = outputs[0] as Spec;
+    const { shape, dtype } = outputs[0];
     const [steps, batch, hidden] = shape as [number, number, number];
     if (dtype === "float32") {
       const states = graph.nodeWithOutputs(
@@ -90,9 +90,9 @@ export const gruDirection = defineUnitOp<DirectionAttributes>({
       ...[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor],
       Tensor | undefined,
     ];
-    const [steps, batch, hidden] = (states as Tensor).shape as [number, number, number];
+    const [steps, batch, hidden] = states.shape as [number, number, number];
     const mask = lengths && withinLengths(lengths, steps);
-    const before = statesBefore(states as Tensor, initial, reverse, lengths);
+    const before = statesBefore(states, initial, reverse, lengths);
     const rows = (value: Tensor): Tensor => reshape(value, [steps * batch, -1]);
     const [flatX, flatBefore] = [rows(x), rows(before)];
 
@@ -120,7 +120,7 @@ export const gruDirection = defineUnitOp<DirectionAttributes>({
     // A state is held beyond the end of its sequence.
     const kept = keepWithin(mask, reshape(update, [steps, batch, 1, hidden]), 1);
 
-    const given = stepsOf(keepWithin(mask, reshape(dy as Tensor, [steps, batch, 1, hidden]), 0));
+    const given = stepsOf(keepWithin(mask, reshape(dy, [steps, batch, 1, hidden]), 0));
     const [keptSteps, factorSteps] = [stepsOf(kept), stepsOf(ofRecurrent)];
     const dStates = new Array<Tensor>(steps);
     let carried: Tensor | undefined;

@@ -20,21 +20,20 @@ function defineReduction(
   dtypes: readonly DType[] = ["float32", "float64"],
   lower?: OpDefinition<ReduceAttributes>["lower"],
 ): (x: TensorLike, options?: ReduceOptions) => Tensor {
-  const op = defineUnitOp<ReduceAttributes>({
+  const op = defineUnitOp<ReduceAttributes, [x: Tensor]>({
     name,
     infer: ([x], { axes }) => {
       checkDType(name, [x], dtypes);
-      const { shape, dtype } = x as Spec;
+      const { shape, dtype } = x;
       const reduced = reducedShape(shape, axes);
       if (sizeOf(shape) === 0 && sizeOf(reduced) > 0)
         throw new ShapeError(`${name}: ${formatShape(shape)} has no entries along axes [${axes.join(", ")}]`);
       return [{ shape: reduced, dtype }];
     },
     lower:
-      lower ??
-      ((graph, [x], { axes }) => [graph.node(opType, [x as string, graph.int64s(axes)], { keepdims: 1 })]),
+      lower ?? ((graph, [x], { axes }) => [graph.node(opType, [x, graph.int64s(axes)], { keepdims: 1 })]),
     vjp: ({ inputs, outputs, cotangents, attributes }) => [
-      vjp(inputs[0] as Tensor, outputs[0] as Tensor, cotangents[0] as Tensor, attributes.axes),
+      vjp(inputs[0], outputs[0], cotangents[0], attributes.axes),
     ],
   });
   return (x, options = {}) => reduceWith(name, x, options, (input, axes) => op([input], { axes }));
@@ -126,16 +125,14 @@ function defineAlongAxis(
   opType: string,
   vjp: (y: Tensor, dy: Tensor, axis: number) => Tensor,
 ): (x: TensorLike, axis?: number) => Tensor {
-  const op = defineUnitOp<{ readonly axis: number }>({
+  const op = defineUnitOp<{ readonly axis: number }, [x: Tensor]>({
     name,
     infer: ([x]) => {
       checkDType(name, [x]);
-      return [x as Spec];
+      return [x];
     },
     lower: (graph, inputs, { axis }) => [graph.node(opType, inputs, { axis })],
-    vjp: ({ outputs, cotangents, attributes }) => [
-      vjp(outputs[0] as Tensor, cotangents[0] as Tensor, attributes.axis),
-    ],
+    vjp: ({ outputs, cotangents, attributes }) => [vjp(outputs[0], cotangents[0], attributes.axis)],
   });
   return (x, axis = -1) => {
     const input = asTensor(x);
@@ -155,11 +152,11 @@ export const logSoftmax = defineAlongAxis("logSoftmax", "LogSoftmax", (y, dy, ax
 );
 
 function defineArg(name: string, opType: string): (x: TensorLike, axis?: number) => Tensor {
-  const op = defineUnitOp<{ readonly axis: number }>({
+  const op = defineUnitOp<{ readonly axis: number }, [x: Tensor]>({
     name,
     infer: ([x], { axis }) => {
       checkDType(name, [x], ORDERED);
-      const { shape } = x as Spec;
+      const { shape } = x;
       if (shape[axis] === 0)
         throw new ShapeError(`${name}: ${formatShape(shape)} has no entries along axis ${axis}`);
       return [{ shape: shape.toSpliced(axis, 1), dtype: "int32" }];

@@ -1,5 +1,4 @@
 import { checkAxes } from "../core/axes.ts";
-import type { Spec } from "../core/tensor.ts";
 import { checkDType, defineOp, type Tensor } from "../core/tensor.ts";
 import { add, mul, sub } from "./arithmetic.ts";
 import { nodesOf } from "./elementwise.ts";
@@ -7,37 +6,36 @@ import type { NormOptions } from "./norm-options.ts";
 import { mean } from "./reduce.ts";
 import { reshape, sum } from "./structure.ts";
 
-const rmsNormOp = defineOp<{ readonly epsilon: number }>({
+const rmsNormOp = defineOp<
+  { readonly epsilon: number },
+  [x: Tensor, gain: Tensor],
+  [y: Tensor, inverse: Tensor]
+>({
   name: "rmsNorm",
   // The second output is the inverse root of the mean square, kept for the gradient.
   infer: (inputs) => {
     checkDType("rmsNorm", inputs);
     const [x] = inputs;
-    const { shape, dtype } = x as Spec;
-    return [x as Spec, { shape: [...shape.slice(0, -1), 1], dtype }];
+    const { shape, dtype } = x;
+    return [x, { shape: [...shape.slice(0, -1), 1], dtype }];
   },
   lower: (graph, [x, gain], { epsilon }, { inputs, used }) => {
-    const { dtype } = inputs[0] as Spec;
+    const { dtype } = inputs[0];
     // In float64 that kernel still gives the second result in float32.
     if (graph.target.contribOps && dtype === "float32") {
       const attributes = { axis: -1, epsilon: { float: epsilon } };
-      return graph.nodeWithOutputs(
-        "SimplifiedLayerNormalization",
-        [x as string, gain as string],
-        used[1] ? 2 : 1,
-        attributes,
-      );
+      return graph.nodeWithOutputs("SimplifiedLayerNormalization", [x, gain], used[1] ? 2 : 1, attributes);
     }
     const emit = nodesOf(graph, dtype);
-    const squares = graph.node("ReduceMean", [emit("Mul", x as string, x as string), graph.int64s([-1])], {
+    const squares = graph.node("ReduceMean", [emit("Mul", x, x), graph.int64s([-1])], {
       keepdims: 1,
     });
     const inverse = emit("Reciprocal", emit("Sqrt", emit("Add", squares, epsilon)));
-    return [emit("Mul", emit("Mul", x as string, inverse), gain as string), inverse];
+    return [emit("Mul", emit("Mul", x, inverse), gain), inverse];
   },
   vjp: ({ inputs, outputs, cotangents }) => {
-    const [x, gain] = inputs as [Tensor, Tensor];
-    const inverse = outputs[1] as Tensor;
+    const [x, gain] = inputs;
+    const inverse = outputs[1];
     const [dy, dInverse] = cotangents;
     const scaled = mul(x, inverse);
     const onRow = { axes: -1, keepDims: true };
@@ -63,5 +61,5 @@ const rmsNormOp = defineOp<{ readonly epsilon: number }>({
  */
 export function rmsNorm(x: Tensor, gain: Tensor, options: NormOptions = {}): Tensor {
   checkAxes("rmsNorm", { x: [x, "... D"], gain: [gain, "D"] });
-  return rmsNormOp([x, gain], { epsilon: options.epsilon ?? 1e-6 })[0] as Tensor;
+  return rmsNormOp([x, gain], { epsilon: options.epsilon ?? 1e-6 })[0];
 }

@@ -1,6 +1,6 @@
 import { normalizeAxis, sameShape } from "../core/axes.ts";
 import { DTypeError, formatShape, ShapeError } from "../core/errors.ts";
-import type { Spec, TensorLike } from "../core/tensor.ts";
+import type { TensorLike } from "../core/tensor.ts";
 import { asTensor, defineUnitOp, type Tensor, type UnitOp } from "../core/tensor.ts";
 import { zerosLike } from "./create.ts";
 import { gather, takeAlong } from "./gather.ts";
@@ -20,21 +20,17 @@ function checkUpdates(operation: string, x: Tensor, updates: Tensor, expected: r
     );
 }
 
-const setRowsOp: UnitOp<undefined> = defineUnitOp<undefined>({
+const setRowsOp: UnitOp<undefined, [x: Tensor, indices: Tensor, updates: Tensor]> = defineUnitOp({
   name: "scatterSet",
-  infer: ([x]) => [x as Spec],
+  infer: ([x]) => [x],
   lower: (graph, inputs, _attributes, { inputs: specs }) => {
-    const [x, indices, updates] = inputs as [string, string, string];
-    const rows = (specs[0] as Spec).shape[0] as number;
-    return [scatterRows(graph, x, indices, updates, specs[2] as Spec, rows, "none")];
+    const [x, indices, updates] = inputs;
+    const rows = specs[0].shape[0] as number;
+    return [scatterRows(graph, x, indices, updates, specs[2], rows, "none")];
   },
   vjp: ({ inputs, cotangents: [dy] }) => {
-    const [, indices, updates] = inputs as [Tensor, Tensor, Tensor];
-    return [
-      setRowsOp([dy as Tensor, indices, zerosLike(updates)], undefined),
-      null,
-      gather(dy as Tensor, indices),
-    ];
+    const [, indices, updates] = inputs;
+    return [setRowsOp([dy, indices, zerosLike(updates)], undefined), null, gather(dy, indices)];
   },
 });
 
@@ -65,19 +61,16 @@ export function scatterSet(x: TensorLike, indices: TensorLike, updates: TensorLi
   );
 }
 
-const setAlongOp: UnitOp<{ readonly axis: number }> = defineUnitOp<{ readonly axis: number }>({
-  name: "scatterSetAlong",
-  infer: ([x]) => [x as Spec],
-  lower: (graph, inputs, { axis }) => [graph.node("ScatterElements", inputs, { axis })],
-  vjp: ({ inputs, cotangents: [dy], attributes: { axis } }) => {
-    const [, indices, updates] = inputs as [Tensor, Tensor, Tensor];
-    return [
-      setAlongOp([dy as Tensor, indices, zerosLike(updates)], { axis }),
-      null,
-      takeAlong(dy as Tensor, indices, axis),
-    ];
-  },
-});
+const setAlongOp: UnitOp<{ readonly axis: number }, [x: Tensor, indices: Tensor, updates: Tensor]> =
+  defineUnitOp({
+    name: "scatterSetAlong",
+    infer: ([x]) => [x],
+    lower: (graph, inputs, { axis }) => [graph.node("ScatterElements", inputs, { axis })],
+    vjp: ({ inputs, cotangents: [dy], attributes: { axis } }) => {
+      const [, indices, updates] = inputs;
+      return [setAlongOp([dy, indices, zerosLike(updates)], { axis }), null, takeAlong(dy, indices, axis)];
+    },
+  });
 
 /**
  * x with one entry replaced for each index, y[i][indices[i][j]] = updates[i][j] for the last axis: the inverse of

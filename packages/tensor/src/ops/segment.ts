@@ -1,4 +1,4 @@
-import type { Spec, TensorLike } from "../core/tensor.ts";
+import type { TensorLike } from "../core/tensor.ts";
 import { checkDType, defineOp, defineUnitOp, type Tensor } from "../core/tensor.ts";
 import { div, equal, maximum, stopGradient, sub, where } from "./arithmetic.ts";
 import { arange, ones } from "./create.ts";
@@ -30,14 +30,14 @@ export function segmentMean(x: TensorLike, ids: TensorLike, segments: number): T
   return div(segmentSum(rows, at, segments), alongRows(maximum(counts, 1), rows.rank));
 }
 
-const firstRowOp = defineUnitOp<{ readonly segments: number }>({
+const firstRowOp = defineUnitOp<{ readonly segments: number }, [rows: Tensor, ids: Tensor]>({
   name: "segmentFirst",
-  infer: ([rows], { segments }) => [{ shape: [segments, ...(rows as Spec).shape.slice(1)], dtype: "int64" }],
+  infer: ([rows], { segments }) => [{ shape: [segments, ...rows.shape.slice(1)], dtype: "int64" }],
   lower: (graph, [rows, ids], { segments }, { inputs, outputs }) => {
-    const spec = inputs[0] as Spec;
+    const spec = inputs[0];
     const none = graph.scalar(spec.shape[0] as number, "int64");
-    const start = graph.node("Expand", [none, graph.int64s((outputs[0] as Spec).shape)]);
-    return [scatterRows(graph, start, ids as string, rows as string, spec, segments, "min")];
+    const start = graph.node("Expand", [none, graph.int64s(outputs[0].shape)]);
+    return [scatterRows(graph, start, ids, rows, spec, segments, "min")];
   },
 });
 
@@ -46,25 +46,25 @@ interface SegmentMaxAttributes {
   readonly empty: number;
 }
 
-const segmentMaxOp = defineOp<SegmentMaxAttributes>({
+const segmentMaxOp = defineOp<SegmentMaxAttributes, [x: Tensor, ids: Tensor], [y: Tensor]>({
   name: "segmentMax",
   infer: ([x], { segments }) => {
     checkDType("segmentMax", [x]);
-    const { shape, dtype } = x as Spec;
+    const { shape, dtype } = x;
     return [{ shape: [segments, ...shape.slice(1)], dtype }];
   },
   lower: (graph, [x, ids], { segments, empty }, { inputs, outputs }) => {
-    const spec = inputs[0] as Spec;
+    const spec = inputs[0];
     const lowest = graph.scalar(Number.NEGATIVE_INFINITY, spec.dtype);
-    const start = graph.node("Expand", [lowest, graph.int64s((outputs[0] as Spec).shape)]);
-    const result = scatterRows(graph, start, ids as string, x as string, spec, segments, "max");
+    const start = graph.node("Expand", [lowest, graph.int64s(outputs[0].shape)]);
+    const result = scatterRows(graph, start, ids, x, spec, segments, "max");
     const untouched = graph.node("Equal", [result, lowest]);
     return [graph.node("Where", [untouched, graph.scalar(empty, spec.dtype), result])];
   },
   vjp: ({ inputs: [x, ids], outputs: [y], cotangents: [dy], attributes: { segments } }) => {
-    const [values, at] = [x as Tensor, ids as Tensor];
+    const [values, at] = [x, ids];
     const own = alongRows(arange(values.shape[0] as number, "int64"), values.rank);
-    const rows = where(equal(values, gather(y as Tensor, at)), own, values.shape[0] as number);
+    const rows = where(equal(values, gather(y, at)), own, values.shape[0] as number);
     const winners = firstRowOp([rows, at], { segments });
     return [where(equal(own, gather(winners, at)), gather(dy as Tensor, at), 0), null];
   },
@@ -92,7 +92,7 @@ export function segmentMax(
   options: SegmentMaxOptions = {},
 ): Tensor {
   const operands = segmentOperands("segmentMax", x, ids);
-  return segmentMaxOp(operands, { segments, empty: options.empty ?? 0 })[0] as Tensor;
+  return segmentMaxOp(operands, { segments, empty: options.empty ?? 0 })[0];
 }
 
 /**

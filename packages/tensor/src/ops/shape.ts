@@ -11,25 +11,23 @@ interface SliceAttributes {
   readonly steps: readonly number[];
 }
 
-const sliceOp = defineUnitOp<SliceAttributes>({
+const sliceOp = defineUnitOp<SliceAttributes, [x: Tensor]>({
   name: "slice",
   infer: ([x], { starts, ends, steps }) => [
     {
       shape: starts.map((start, axis) =>
         Math.ceil(((ends[axis] as number) - start) / (steps[axis] as number)),
       ),
-      dtype: (x as Spec).dtype,
+      dtype: x.dtype,
     },
   ],
   lower: (graph, [x], { starts, ends, steps }) => {
     const axes = graph.int64s(starts.map((_, axis) => axis));
-    return [
-      graph.node("Slice", [x as string, graph.int64s(starts), graph.int64s(ends), axes, graph.int64s(steps)]),
-    ];
+    return [graph.node("Slice", [x, graph.int64s(starts), graph.int64s(ends), axes, graph.int64s(steps)])];
   },
   vjp: ({ inputs: [x], cotangents: [dy], attributes: { starts, steps } }) => {
-    const { shape } = x as Tensor;
-    const spread = spreadOut(dy as Tensor, steps);
+    const { shape } = x;
+    const spread = spreadOut(dy, steps);
     return [
       pad(
         spread,
@@ -118,14 +116,14 @@ export function narrow(x: TensorLike, axis: number, start: number, length: numbe
   return slice(input, starts, ends);
 }
 
-const splitOp = defineOp<{ readonly sizes: readonly number[]; readonly axis: number }>({
+const splitOp = defineOp<{ readonly sizes: readonly number[]; readonly axis: number }, [x: Tensor]>({
   name: "split",
   infer: ([x], { sizes, axis }) => {
-    const { shape, dtype } = x as Spec;
+    const { shape, dtype } = x;
     return sizes.map((size) => ({ shape: shape.with(axis, size), dtype }));
   },
   lower: (graph, [x], { sizes, axis }) =>
-    graph.nodeWithOutputs("Split", [x as string, graph.int64s(sizes)], sizes.length, { axis }),
+    graph.nodeWithOutputs("Split", [x, graph.int64s(sizes)], sizes.length, { axis }),
   vjp: ({ outputs, cotangents, attributes: { axis } }) => [
     concat(
       outputs.map((part, i) => cotangents[i] ?? zerosLike(part)),
@@ -166,26 +164,24 @@ interface PadAttributes {
   readonly value: number;
 }
 
-const padOp = defineUnitOp<PadAttributes>({
+const padOp = defineUnitOp<PadAttributes, [x: Tensor]>({
   name: "pad",
   infer: ([x], { before, after }) => [
     {
-      shape: (x as Spec).shape.map((n, axis) => n + (before[axis] as number) + (after[axis] as number)),
-      dtype: (x as Spec).dtype,
+      shape: x.shape.map((n, axis) => n + (before[axis] as number) + (after[axis] as number)),
+      dtype: x.dtype,
     },
   ],
   lower: (graph, [x], { before, after, value }, { inputs }) => [
-    graph.node(
-      "Pad",
-      [x as string, graph.int64s([...before, ...after]), graph.scalar(value, (inputs[0] as Spec).dtype)],
-      { mode: "constant" },
-    ),
+    graph.node("Pad", [x, graph.int64s([...before, ...after]), graph.scalar(value, inputs[0].dtype)], {
+      mode: "constant",
+    }),
   ],
   vjp: ({ inputs: [x], cotangents: [dy], attributes: { before } }) => [
     slice(
-      dy as Tensor,
+      dy,
       before,
-      before.map((start, axis) => start + ((x as Tensor).shape[axis] as number)),
+      before.map((start, axis) => start + (x.shape[axis] as number)),
     ),
   ],
 });
@@ -237,7 +233,7 @@ const concatOp = defineUnitOp<{ readonly axis: number }>({
   vjp: ({ inputs, cotangents: [dy], attributes: { axis } }) => {
     const sizes = inputs.map(({ shape }) => shape[axis] as number);
     const parts = split(
-      dy as Tensor,
+      dy,
       sizes.filter((size) => size > 0),
       axis,
     );

@@ -1,7 +1,7 @@
 import { normalizeAxis } from "../core/axes.ts";
 import { formatShape, ShapeError } from "../core/errors.ts";
 import type { DType } from "../core/ndarray.ts";
-import type { Spec, TensorLike } from "../core/tensor.ts";
+import type { TensorLike } from "../core/tensor.ts";
 import { asOperands, asTensor, checkDType, defineOp, type Tensor } from "../core/tensor.ts";
 import { cast, less, lessOrEqual } from "./arithmetic.ts";
 import { scatterAddAlong } from "./gather.ts";
@@ -15,11 +15,11 @@ interface TopKAttributes {
   readonly largest: boolean;
 }
 
-const topKOp = defineOp<TopKAttributes>({
+const topKOp = defineOp<TopKAttributes, [x: Tensor], [values: Tensor, indices: Tensor]>({
   name: "topK",
   infer: ([x], { k, axis }) => {
     checkDType("topK", [x], SORTED);
-    const { shape, dtype } = x as Spec;
+    const { shape, dtype } = x;
     const size = shape[axis] as number;
     if (!(Number.isInteger(k) && k >= 1 && k <= size))
       throw new ShapeError(
@@ -33,12 +33,12 @@ const topKOp = defineOp<TopKAttributes>({
   },
   lower: (graph, [x], { k, axis, largest }, { used }) => {
     const attributes = { axis, largest: Number(largest), sorted: 1 };
-    const outputs = graph.nodeWithOutputs("TopK", [x as string, graph.int64s([k])], 2, attributes);
+    const outputs = graph.nodeWithOutputs("TopK", [x, graph.int64s([k])], 2, attributes);
     const [values, indices] = outputs as [string, string];
     return [values, used[1] ? graph.cast(indices, "int32") : ""];
   },
   vjp: ({ inputs: [x], outputs: [, indices], cotangents: [dy], attributes: { axis } }) => [
-    dy ? scatterAddAlong(dy, indices as Tensor, (x as Tensor).shape, axis) : null,
+    dy ? scatterAddAlong(dy, indices, x.shape, axis) : null,
   ],
 });
 
@@ -63,7 +63,7 @@ export function topK(
 ): { readonly values: Tensor; readonly indices: Tensor } {
   const input = asTensor(x);
   const attributes = { k, axis: normalizeAxis("topK", axis, input.rank), largest: options.largest ?? true };
-  const [values, indices] = topKOp([input], attributes) as [Tensor, Tensor];
+  const [values, indices] = topKOp([input], attributes);
   return { values, indices };
 }
 

@@ -1,7 +1,7 @@
 import { normalizeAxis } from "../core/axes.ts";
 import { formatShape, ShapeError } from "../core/errors.ts";
 import { ndarray } from "../core/ndarray.ts";
-import type { Spec, TensorLike } from "../core/tensor.ts";
+import type { TensorLike } from "../core/tensor.ts";
 import { asTensor, checkDType, defineUnitOp, type Tensor } from "../core/tensor.ts";
 import { div, mul, sub } from "./arithmetic.ts";
 import { emitStep, nodesOf, step } from "./elementwise.ts";
@@ -16,14 +16,14 @@ const SORTED = 64;
  */
 const STEPS = 10;
 
-const sparsemaxOp = defineUnitOp<{ readonly axis: number }>({
+const sparsemaxOp = defineUnitOp<{ readonly axis: number }, [x: Tensor]>({
   name: "sparsemax",
   infer: ([x]) => {
     checkDType("sparsemax", [x]);
-    return [x as Spec];
+    return [x];
   },
   lower: (graph, [x], { axis }, { inputs }) => {
-    const { shape, dtype } = inputs[0] as Spec;
+    const { shape, dtype } = inputs[0];
     const n = shape[axis] as number;
     const k = Math.min(n, SORTED);
     const emit = nodesOf(graph, dtype);
@@ -31,7 +31,7 @@ const sparsemaxOp = defineUnitOp<{ readonly axis: number }>({
     const reduce = (opType: string, value: string): string =>
       graph.node(opType, [value, along], { keepdims: 1 });
     // Entries more than 1 below the largest are never in the support; drawn up to there, they leave sums exact.
-    const shifted = emit("Max", emit("Sub", x as string, reduce("ReduceMax", x as string)), -1);
+    const shifted = emit("Max", emit("Sub", x, reduce("ReduceMax", x)), -1);
     const [sorted] = graph.nodeWithOutputs("TopK", [shifted, graph.int64s([k])], 2, { axis }) as [string];
     const sums = graph.node("CumSum", [sorted, graph.scalar(axis, "int32")]);
     const ranks = graph.constant(
@@ -52,9 +52,9 @@ const sparsemaxOp = defineUnitOp<{ readonly axis: number }>({
     return [emit("Max", emit("Sub", shifted, threshold), 0)];
   },
   vjp: ({ outputs: [y], cotangents: [dy], attributes: { axis } }) => {
-    const support = step(y as Tensor);
+    const support = step(y);
     const onRow = { axes: axis, keepDims: true };
-    const inside = mul(dy as Tensor, support);
+    const inside = mul(dy, support);
     const share = div(sum(inside, onRow), sum(support, onRow));
     return [sub(inside, mul(support, share))];
   },

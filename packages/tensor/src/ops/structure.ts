@@ -1,16 +1,14 @@
 import { broadcastShapes, normalizeAxes, normalizeAxis, sameShape } from "../core/axes.ts";
 import { formatShape, ShapeError } from "../core/errors.ts";
 import { sizeOf } from "../core/ndarray.ts";
-import type { Spec, TensorLike } from "../core/tensor.ts";
+import type { TensorLike } from "../core/tensor.ts";
 import { asTensor, compiledInputs, defineUnitOp, type Tensor } from "../core/tensor.ts";
 
-const reshapeOp = defineUnitOp<{ readonly shape: readonly number[] }>({
+const reshapeOp = defineUnitOp<{ readonly shape: readonly number[] }, [x: Tensor]>({
   name: "reshape",
-  infer: ([x], { shape }) => [{ shape, dtype: (x as Spec).dtype }],
-  lower: (graph, [x], { shape }, { inputs: [input] }) => [
-    graph.reshape(x as string, (input as Spec).shape, shape),
-  ],
-  vjp: ({ inputs: [x], cotangents: [dy] }) => [reshape(dy as Tensor, (x as Tensor).shape)],
+  infer: ([x], { shape }) => [{ shape, dtype: x.dtype }],
+  lower: (graph, [x], { shape }, { inputs: [input] }) => [graph.reshape(x, input.shape, shape)],
+  vjp: ({ inputs: [x], cotangents: [dy] }) => [reshape(dy, x.shape)],
 });
 
 /**
@@ -35,11 +33,11 @@ export function reshape(x: TensorLike, shape: readonly number[]): Tensor {
   return reshapeOp([input], attributes, origin && { inputs: origin, attributes });
 }
 
-const broadcastToOp = defineUnitOp<{ readonly shape: readonly number[] }>({
+const broadcastToOp = defineUnitOp<{ readonly shape: readonly number[] }, [x: Tensor]>({
   name: "broadcastTo",
-  infer: ([x], { shape }) => [{ shape, dtype: (x as Spec).dtype }],
-  lower: (graph, [x], { shape }) => [graph.node("Expand", [x as string, graph.int64s(shape)])],
-  vjp: ({ inputs: [x], cotangents: [dy] }) => [sumTo(dy as Tensor, (x as Tensor).shape)],
+  infer: ([x], { shape }) => [{ shape, dtype: x.dtype }],
+  lower: (graph, [x], { shape }) => [graph.node("Expand", [x, graph.int64s(shape)])],
+  vjp: ({ inputs: [x], cotangents: [dy] }) => [sumTo(dy, x.shape)],
 });
 
 /**
@@ -76,23 +74,23 @@ export function reducedShape(shape: readonly number[], axes: readonly number[]):
   return shape.map((n, axis) => (axes.includes(axis) ? 1 : n));
 }
 
-const sumOp = defineUnitOp<ReduceAttributes>({
+const sumOp = defineUnitOp<ReduceAttributes, [x: Tensor]>({
   name: "sum",
-  infer: ([x], { axes }) => [{ shape: reducedShape((x as Spec).shape, axes), dtype: (x as Spec).dtype }],
+  infer: ([x], { axes }) => [{ shape: reducedShape(x.shape, axes), dtype: x.dtype }],
   lower: (graph, [x], { axes }, { inputs, outputs }) => {
-    const { shape, dtype } = inputs[0] as Spec;
+    const { shape, dtype } = inputs[0];
     const leading = axes.every((axis, i) => axis === i);
     const rows = sizeOf(shape.slice(0, axes.length));
     if (!leading || axes.length === shape.length || dtype !== "float32" || rows <= 1) {
-      return [graph.node("ReduceSum", [x as string, graph.int64s(axes)], { keepdims: 1 })];
+      return [graph.node("ReduceSum", [x, graph.int64s(axes)], { keepdims: 1 })];
     }
     // Sums over leading axes (gradients of biases) run faster as a product with a row of ones.
     const ones = graph.constant({ dtype, shape: [rows], data: new Float32Array(rows).fill(1) });
     const columns = sizeOf(shape) / rows;
-    const product = graph.node("MatMul", [ones, graph.reshape(x as string, shape, [rows, columns])]);
-    return [graph.reshape(product, [columns], (outputs[0] as Spec).shape)];
+    const product = graph.node("MatMul", [ones, graph.reshape(x, shape, [rows, columns])]);
+    return [graph.reshape(product, [columns], outputs[0].shape)];
   },
-  vjp: ({ inputs: [x], cotangents: [dy] }) => [broadcastTo(dy as Tensor, (x as Tensor).shape)],
+  vjp: ({ inputs: [x], cotangents: [dy] }) => [broadcastTo(dy, x.shape)],
 });
 
 export interface ReduceOptions {
@@ -145,15 +143,13 @@ export function sumTo(x: Tensor, shape: readonly number[]): Tensor {
   return reshape(sum(x, { axes, keepDims: true }), shape);
 }
 
-const transposeOp = defineUnitOp<{ readonly order: readonly number[] }>({
+const transposeOp = defineUnitOp<{ readonly order: readonly number[] }, [x: Tensor]>({
   name: "transpose",
-  infer: ([x], { order }) => [
-    { shape: order.map((axis) => (x as Spec).shape[axis] as number), dtype: (x as Spec).dtype },
-  ],
-  lower: (graph, [x], { order }) => [graph.node("Transpose", [x as string], { perm: order })],
+  infer: ([x], { order }) => [{ shape: order.map((axis) => x.shape[axis] as number), dtype: x.dtype }],
+  lower: (graph, [x], { order }) => [graph.node("Transpose", [x], { perm: order })],
   vjp: ({ cotangents: [dy], attributes: { order } }) => [
     transpose(
-      dy as Tensor,
+      dy,
       order.map((_, axis) => order.indexOf(axis)),
     ),
   ],

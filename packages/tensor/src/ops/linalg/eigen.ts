@@ -74,19 +74,19 @@ function turning(vectors: Tensor, gradient: Tensor, gaps: Tensor): Tensor {
   return mul(gaps, sub(product, transpose(product)));
 }
 
-const eigenOp = defineOp<undefined>({
+const eigenOp = defineOp<undefined, [x: Tensor], [values: Tensor, vectors: Tensor]>({
   name: "symmetricEigen",
-  infer: ([x]) => [{ shape: (x as Spec).shape.slice(0, 2), dtype: (x as Spec).dtype }, x as Spec],
+  infer: ([x]) => [{ shape: x.shape.slice(0, 2), dtype: x.dtype }, x],
   lower: (graph, [x], _attributes, { inputs: [spec] }) => {
-    const { shape, dtype } = spec as Spec;
+    const { shape, dtype } = spec;
     const size = shape[1] as number;
-    const [rows, wide] = besideIdentity(graph, columnsPadded(graph, x as string, size, dtype), {
+    const [rows, wide] = besideIdentity(graph, columnsPadded(graph, x, size, dtype), {
       shape: shape.with(2, size + (size % 2)),
       dtype,
     });
     const [batch, even, width] = wide.shape as [number, number, number];
     const half = even / 2;
-    const largest = graph.node("ReduceMax", [graph.node("Abs", [x as string])], { keepdims: 0 });
+    const largest = graph.node("ReduceMax", [graph.node("Abs", [x])], { keepdims: 0 });
     const entries = (body: GraphBuilder, from: string, at: (i: number) => number): string =>
       body.node(
         "Gather",
@@ -123,17 +123,11 @@ const eigenOp = defineOp<undefined>({
       axis: 1,
       largest: 0,
     }) as [string, string];
-    const vectors = orderedRows(
-      graph,
-      cut(graph, result, size, even, even + size),
-      order,
-      size,
-      spec as Spec,
-    );
+    const vectors = orderedRows(graph, cut(graph, result, size, even, even + size), order, size, spec);
     return [values, turned(graph, graph.node("Mul", [vectors, signs(graph, vectors, dtype)]))];
   },
   vjp: ({ outputs, cotangents: [dValues, dVectors] }) => {
-    const [values, vectors] = outputs as [Tensor, Tensor];
+    const [values, vectors] = outputs;
     const parts: Tensor[] = [];
     if (dValues) parts.push(diagonalMatrix(dValues));
     if (dVectors) parts.push(mul(turning(vectors, dVectors, inverseGaps(values)), 0.5));
@@ -167,23 +161,23 @@ export interface SymmetricEigen {
  */
 export function symmetricEigen(x: TensorLike): SymmetricEigen {
   const input = asSquare("symmetricEigen", x);
-  const [values, vectors] = eigenOp([flatBatch(symmetricPart(input))], undefined) as [Tensor, Tensor];
+  const [values, vectors] = eigenOp([flatBatch(symmetricPart(input))], undefined);
   return { values: reshape(values, input.shape.slice(0, -1)), vectors: reshape(vectors, input.shape) };
 }
 
 /** U [B, M, N], s [B, N] and V [B, N, N] of [B, M, N] with M ≥ N. */
-const svdOp = defineOp<undefined>({
+const svdOp = defineOp<undefined, [x: Tensor], [u: Tensor, values: Tensor, v: Tensor]>({
   name: "svd",
   infer: ([x]) => {
-    const { shape, dtype } = x as Spec;
+    const { shape, dtype } = x;
     const [batch, , size] = shape as [number, number, number];
-    return [x as Spec, { shape: [batch, size], dtype }, { shape: [batch, size, size], dtype }];
+    return [x, { shape: [batch, size], dtype }, { shape: [batch, size, size], dtype }];
   },
   lower: (graph, [x], _attributes, { inputs: [spec] }) => {
-    const { shape, dtype } = spec as Spec;
+    const { shape, dtype } = spec;
     const [batch, length, size] = shape as [number, number, number];
     const columns: Spec = { shape: [batch, size, length], dtype };
-    const [rows, wide] = besideIdentity(graph, turned(graph, x as string), columns);
+    const [rows, wide] = besideIdentity(graph, turned(graph, x), columns);
     const even = wide.shape[1] as number;
     const half = even / 2;
     const result = jacobiNodes(graph, {
@@ -229,7 +223,7 @@ const svdOp = defineOp<undefined>({
     return [turned(graph, unit), values, turned(graph, graph.node("Mul", [right, turn]))];
   },
   vjp: ({ outputs, cotangents: [dU, dS, dV] }) => {
-    const [u, s, v] = outputs as [Tensor, Tensor, Tensor];
+    const [u, s, v] = outputs;
     const gaps = inverseGaps(mul(s, s));
     const [asRows, asColumns] = [expandDims(s, 1), expandDims(s, 2)];
     const inner: Tensor[] = [];
@@ -270,7 +264,7 @@ export function svd(x: TensorLike): SingularValues {
   const lead = input.shape.slice(0, -2);
   const tall = (input.shape.at(-2) as number) >= (input.shape.at(-1) as number);
   const matrices = flatBatch(tall ? input : transpose(input));
-  const [long, s, square] = svdOp([matrices], undefined) as [Tensor, Tensor, Tensor];
+  const [long, s, square] = svdOp([matrices], undefined);
   const [u, v] = tall ? [long, square] : [square, long];
   const unflat = (value: Tensor): Tensor => reshape(value, [...lead, ...value.shape.slice(1)]);
   return { u: unflat(u), s: unflat(s), v: unflat(v) };

@@ -64,14 +64,12 @@ function choleskyNodes(graph: GraphBuilder, x: string, { shape, dtype }: Spec): 
   };
 }
 
-const choleskyOp = defineUnitOp<undefined>({
+const choleskyOp = defineUnitOp<undefined, [x: Tensor]>({
   name: "cholesky",
-  infer: ([x]) => [x as Spec],
-  lower: (graph, [x], _attributes, { inputs: [spec] }) => [
-    choleskyNodes(graph, x as string, spec as Spec).factor,
-  ],
+  infer: ([x]) => [x],
+  lower: (graph, [x], _attributes, { inputs: [spec] }) => [choleskyNodes(graph, x, spec).factor],
   vjp: ({ outputs, cotangents }) => {
-    const [factor, dy] = [outputs[0] as Tensor, cotangents[0] as Tensor];
+    const [factor, dy] = [outputs[0], cotangents[0]];
     // Murray 2016: dA = L⁻ᵀ Φ(Lᵀ dL) L⁻¹, made symmetric; Φ takes the lower triangle with half the diagonal.
     const products = tril(matmul(factor, dy, { transposeA: true }));
     const halved = sub(products, mul(products, mul(eye(factor.shape[2] as number, factor.dtype), 0.5)));
@@ -122,17 +120,17 @@ function substitution(
   return graph.node("Concat", upper ? [second, first] : [first, second], { axis: 1 });
 }
 
-const solveOp: UnitOp<SolveAttributes> = defineUnitOp<SolveAttributes>({
+const solveOp: UnitOp<SolveAttributes, [a: Tensor, b: Tensor]> = defineUnitOp({
   name: "triangularSolve",
-  infer: ([, b]) => [b as Spec],
+  infer: ([, b]) => [b],
   lower: (graph, [a, b], { upper, transposed: turned }, { inputs: [, spec] }) => {
-    const [, size, width] = (spec as Spec).shape as [number, number, number];
-    const matrix = turned ? transposed(graph, a as string) : (a as string);
-    return [substitution(graph, matrix, b as string, size, width, upper !== turned)];
+    const [, size, width] = spec.shape as [number, number, number];
+    const matrix = turned ? transposed(graph, a) : a;
+    return [substitution(graph, matrix, b, size, width, upper !== turned)];
   },
   vjp: ({ inputs: [a], outputs: [y], cotangents: [dy], attributes: { upper, transposed: turned } }) => {
-    const db = solveOp([a as Tensor, dy as Tensor], { upper, transposed: !turned });
-    const [left, right] = turned ? [y as Tensor, db] : [db, y as Tensor];
+    const db = solveOp([a, dy], { upper, transposed: !turned });
+    const [left, right] = turned ? [y, db] : [db, y];
     const da = matmul(left, right, { transposeB: true, scale: -1 });
     return [upper ? triu(da) : tril(da), db];
   },
@@ -184,19 +182,19 @@ export function logDeterminant(x: TensorLike): Tensor {
   return mul(sum(log(diagonal(cholesky(asSquare("logDeterminant", x)))), { axes: -1 }), 2);
 }
 
-const inverseOp: UnitOp<undefined> = defineUnitOp<undefined>({
+const inverseOp: UnitOp<undefined, [x: Tensor]> = defineUnitOp({
   name: "inverse",
-  infer: ([x]) => [x as Spec],
+  infer: ([x]) => [x],
   lower: (graph, [x], _attributes, { inputs: [spec] }) => {
-    if (graph.target.contribOps) return [graph.node("Inverse", [x as string], {}, "com.microsoft")];
-    const turned = transposed(graph, x as string);
-    const gram = graph.node("MatMul", [turned, x as string]);
-    const { inverse } = choleskyNodes(graph, gram, spec as Spec);
+    if (graph.target.contribOps) return [graph.node("Inverse", [x], {}, "com.microsoft")];
+    const turned = transposed(graph, x);
+    const gram = graph.node("MatMul", [turned, x]);
+    const { inverse } = choleskyNodes(graph, gram, spec);
     return [graph.node("MatMul", [transposed(graph, inverse), graph.node("MatMul", [inverse, turned])])];
   },
   vjp: ({ outputs: [y], cotangents: [dy] }) => {
-    const inner = matmul(y as Tensor, dy as Tensor, { transposeA: true });
-    return [neg(matmul(inner, y as Tensor, { transposeB: true }))];
+    const inner = matmul(y, dy, { transposeA: true });
+    return [neg(matmul(inner, y, { transposeB: true }))];
   },
 });
 
