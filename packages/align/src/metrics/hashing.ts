@@ -1,4 +1,4 @@
-import type { NDArray } from "@concord/tensor";
+import { isFloat, type NDArray } from "@concord/tensor";
 import { checkCount, checkSameLength, mean } from "./checks.ts";
 import type { Relevance } from "./ranked-retrieval.ts";
 import { checkKs } from "./ranking.ts";
@@ -9,6 +9,18 @@ import { expectedPrecisionSum, type PrecisionNormalizer, precisionDivisor } from
 interface PackedCodes {
   readonly words: Uint32Array;
   readonly wordsPerRow: number;
+}
+
+/** @throws RangeError unless the codes are a non-empty matrix without NaN or infinity; integers and booleans may be too */
+function checkCodes(operation: string, name: string, codes: NDArray): readonly [n: number, bits: number] {
+  if (isFloat(codes.dtype)) return checkRows(operation, name, codes);
+  const [n, bits] = codes.shape;
+  if (codes.shape.length !== 2 || !n || !bits) {
+    throw new RangeError(
+      `${operation}: ${name} must be a non-empty matrix [N, B], got shape [${codes.shape.join(", ")}]`,
+    );
+  }
+  return [n, bits];
 }
 
 function pack(codes: NDArray): PackedCodes {
@@ -61,7 +73,8 @@ export interface HammingRetrievalOptions {
  * (as in `rankedRetrieval`), so it does not depend on the order of the input, unlike
  * code that sorts and keeps it. All values in [0, 1]. Q · N work, memory N.
  *
- * @param queries    [Q, B] codes; a bit is set where the value is above 0 (so ±1, 0/1 and relaxed codes all work)
+ * @param queries    [Q, B] codes of any dtype; a bit is set where the value is above 0 (so ±1, 0/1 and relaxed codes
+ *   all work)
  * @param items      [N, B]
  * @param relevance  grade of item for query, relevant above 0, e.g. `sharedLabel(queryLabels, itemLabels)`
  * @throws RangeError when widths differ, values are not finite, or a query has no relevant item
@@ -76,8 +89,8 @@ export function hammingRetrieval(
   const operation = "hammingRetrieval";
   checkKs(operation, ks);
   checkCount(operation, "radius", radius, 0);
-  const [Q, bits] = checkRows(operation, "queries", queries);
-  const [N] = checkRows(operation, "items", items);
+  const [Q, bits] = checkCodes(operation, "queries", queries);
+  const [N] = checkCodes(operation, "items", items);
   checkFit(operation, queries, items, "sets");
   if (excludeSelf)
     checkSameLength(operation, ["queries", { length: Q }], ["items (excludeSelf)", { length: N }]);

@@ -279,6 +279,20 @@ describe("hammingRetrieval", () => {
     }
   });
 
+  it("takes codes of bytes and booleans", () => {
+    const bits = (set: number[][], dtype: "uint8" | "bool"): NDArray => ({
+      dtype,
+      shape: [set.length, B],
+      data: Uint8Array.from(set.flat(), (bit) => Number(bit > 0)),
+    });
+    const base = hammingRetrieval(rows(queries), rows(items), relevance);
+    expect(hammingRetrieval(bits(queries, "uint8"), bits(items, "bool"), relevance)).toEqual(base);
+    const flat: NDArray = { dtype: "uint8", shape: [3], data: new Uint8Array(3) };
+    expect(() => hammingRetrieval(flat, flat, relevance)).toThrow(
+      "must be a non-empty matrix [N, B], got shape [3]",
+    );
+  });
+
   it("counts a query that finds nothing within the radius as 0, and equal codes as chance", () => {
     const apart = hammingRetrieval(rows([[1, 1, 1]]), rows([[0, 0, 0]]), () => 1);
     expect(apart).toMatchObject({ precisionWithinRadius: 0, recallWithinRadius: 0, meanAveragePrecision: 1 });
