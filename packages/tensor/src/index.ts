@@ -12,7 +12,7 @@ export type { CompileOptions } from "./core/graph.ts";
 export type { Guard } from "./core/guard.ts";
 export * from "./core/ndarray.ts";
 export { trackOrigins } from "./core/origin.ts";
-export type { OpDefinition, Spec, TensorLike, VjpArguments } from "./core/tensor.ts";
+export type { Each, LoweringSpecs, OpDefinition, Spec, TensorLike, VjpArguments } from "./core/tensor.ts";
 export { asTensor, constant, defineOp, defineUnitOp, Tensor, tensor } from "./core/tensor.ts";
 export type { StepMetrics, StepOptions, Trainer, TrainerOptions } from "./core/trainer.ts";
 export { createTrainer } from "./core/trainer.ts";

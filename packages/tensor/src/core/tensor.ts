@@ -64,9 +64,7 @@ export interface OpDefinition<
    * Vector-Jacobian product: gradients with respect to the inputs, null for inputs that have none.
    * Absent for operations without a gradient (comparisons, integer results).
    */
-  readonly vjp?: (
-    args: VjpArguments<Attributes, Inputs, Outputs, Cotangent>,
-  ) => readonly (Tensor | null)[];
+  readonly vjp?: (args: VjpArguments<Attributes, Inputs, Outputs, Cotangent>) => readonly (Tensor | null)[];
 }
 
 /** What an operation is applied to. */
