@@ -34,8 +34,10 @@ export function checkLabels(
     throw new RangeError(`${operation}: needs ${count} labels, got ${labels.length}`);
   for (let i = 0; i < labels.length; i++) {
     const label = labels[i] as number;
-    if (!Number.isInteger(label) || label < 0 || label >= classes)
-      throw new RangeError(`${operation}: label ${i} must be an integer in [0, ${classes}), got ${label}`);
+    if (!Number.isInteger(label) || label < 0 || label >= classes) {
+      const range = Number.isFinite(classes) ? `in [0, ${classes})` : ">= 0";
+      throw new RangeError(`${operation}: label ${i} must be an integer ${range}, got ${label}`);
+    }
   }
 }
 

@@ -200,6 +200,8 @@ export function linearProbeAccuracy(
 ): LinearProbeAccuracy {
   const operation = "linearProbeAccuracy";
   checkFit(operation, train, test, "sets");
+  const [N] = checkRows(operation, "train", train);
+  checkLabels(operation, trainLabels, N, Number.POSITIVE_INFINITY);
   const classes = Array.from(trainLabels).reduce((top, label) => Math.max(top, label + 1), 0);
   const [M] = checkRows(operation, "test", test);
   checkLabels(operation, testLabels, M, classes);

@@ -170,6 +170,9 @@ describe("linear probe", () => {
     expect(() => fitLinearProbe(features, [0, 1, 1], 2, { inverseRegularization: 0 })).toThrow(
       "must be > 0, got 0",
     );
+    expect(() => linearProbeAccuracy(features, [0, 1, Number.NaN], features, [0, 1, 0])).toThrow(
+      "label 2 must be an integer >= 0, got NaN",
+    );
     expect(() => linearProbeAccuracy(features, [0, 1, 0], randomRows(1, 3, 3), [0, 1, 0])).toThrow(
       "one width",
     );
