@@ -5,9 +5,8 @@ import type { GraphBuilder } from "../onnx/builder.ts";
 import { add, div, mul, neg, stopGradient, sub } from "./arithmetic.ts";
 import { ones, zeros } from "./create.ts";
 import { sqrt } from "./math.ts";
-import { matmul } from "./matmul.ts";
 import { checkChannels, type NormOptions } from "./norm-options.ts";
-import { sumSquares } from "./reduce.ts";
+import { rowProducts } from "./row-products.ts";
 import { reshape, sum } from "./structure.ts";
 
 /** Statistics of a batch-norm layer: [C] each. */
@@ -34,18 +33,10 @@ function channelSums(x: Tensor): Tensor {
   return overBatch(sum(channelRows(x), { axes: -1 }), x.shape[1] as number);
 }
 
-/** From this length on a row is worth its own matrix product, which beats the reductions by two to three times. */
-const LEAST_ROW = 128;
-
-/** Σ a · b of each channel; long rows as products, which write nothing but their sums. */
+/** Σ a · b of each channel. */
 function channelProducts(a: Tensor, b: Tensor): Tensor {
-  const [batch, channels] = a.shape as [number, number];
-  const length = sizeOf(a.shape.slice(2));
-  if (length >= LEAST_ROW) {
-    const rows = [batch * channels, 1, length];
-    return overBatch(matmul(reshape(a, rows), reshape(b, rows), { transposeB: true }), channels);
-  }
-  return a === b ? overBatch(sumSquares(channelRows(a), { axes: -1 }), channels) : channelSums(mul(a, b));
+  const rows = channelRows(a);
+  return overBatch(rowProducts(rows, a === b ? rows : channelRows(b)), a.shape[1] as number);
 }
 
 /** (x - average) / √(variance + ε) · scale + shift by channel, in one pass over memory. */

@@ -7,6 +7,7 @@ import { zeros } from "./create.ts";
 import { nodesOf } from "./elementwise.ts";
 import { checkChannels, type NormOptions } from "./norm-options.ts";
 import { rsqrt } from "./numeric.ts";
+import { rowProducts } from "./row-products.ts";
 import { broadcastTo, reshape, sum } from "./structure.ts";
 
 /** Scale and shift for each row in one pass over memory, by the kernel of batch norm: [R, N], four times [R]. */
@@ -35,7 +36,7 @@ const affineRowsOp = defineUnitOp<undefined, [x: Tensor, scale: Tensor, shift: T
   vjp: ({ inputs, cotangents }) => {
     const [x, scale] = inputs;
     const dy = cotangents[0];
-    return [mul(dy, reshape(scale, [-1, 1])), sum(mul(dy, x), { axes: -1 }), sum(dy, { axes: -1 })];
+    return [mul(dy, reshape(scale, [-1, 1])), rowProducts(dy, x), sum(dy, { axes: -1 })];
   },
 });
 
@@ -107,7 +108,7 @@ const groupNormOp = defineOp<
     if (dy) {
       const dRows = reshape(dy, rows);
       const total = reshape(sum(dRows, { axes: -1 }), [batch, channels]);
-      const projection = reshape(sum(mul(dRows, standardised), { axes: -1 }), [batch, channels]);
+      const projection = reshape(rowProducts(dRows, standardised), [batch, channels]);
       dGain = sum(projection, { axes: 0 });
       dBias = sum(total, { axes: 0 });
       const ofGroup = (sums: Tensor): Tensor =>
