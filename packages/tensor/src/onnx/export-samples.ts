@@ -70,7 +70,7 @@ const readers: Readonly<Record<number, (buffer: ArrayBuffer) => ArrayLike<number
 function numbersOf({ dataType, rawData }: TensorProto): number[] {
   const read = readers[dataType];
   if (!read) throw new OnnxExportError(`exportOnnx: a constant of ONNX type ${dataType} depends on an axis`);
-  return Array.from(read(rawData.slice().buffer as ArrayBuffer), Number);
+  return Array.from(read(new Uint8Array(rawData).buffer), Number);
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

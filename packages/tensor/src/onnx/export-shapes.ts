@@ -173,7 +173,7 @@ export class ShapeWriter {
 
 /** A float32 tensor in half the bytes. */
 export function asHalf(tensor: TensorProto): TensorProto {
-  const floats = new Float32Array(tensor.rawData.slice().buffer as ArrayBuffer);
+  const floats = new Float32Array(new Uint8Array(tensor.rawData).buffer);
   const bits = floatsToHalves(floats);
   return create(TensorProtoSchema, {
     name: tensor.name,

@@ -94,6 +94,15 @@ describe("models exported by PyTorch", () => {
     await expectSameAsOrt(await fixture("bert.onnx"), feeds);
   });
 
+  it.each(models)("%s reads the same from a Buffer that is a view into other memory", async (name) => {
+    const bytes = await fixture(`${name}.onnx`);
+    const memory = Buffer.alloc(bytes.length + 24, 7);
+    memory.set(bytes, 3);
+    const [plain, viewed] = [await importOnnx(bytes), await importOnnx(memory.subarray(3, 3 + bytes.length))];
+    expect(viewed.params).toEqual(plain.params);
+    expect(viewed.frozen).toEqual(plain.frozen);
+  });
+
   it("tells what a model is and wants", async () => {
     const layer = await importOnnx(new URL("vit.onnx", fixtures).pathname);
     expect(layer.inputs).toEqual([{ name: "image", dtype: "float32", shape: ["batch", 3, 12, 12] }]);

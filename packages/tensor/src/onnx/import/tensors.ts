@@ -115,8 +115,9 @@ export function externalLocation(
   return { location, offset, length };
 }
 
+/** A copy that starts its buffer. Not by `slice`, which in Node's Buffer is a view of the same memory. */
 function aligned(bytes: Uint8Array): ArrayBuffer {
-  return bytes.slice().buffer as ArrayBuffer;
+  return new Uint8Array(bytes).buffer;
 }
 
 /** The field in which numbers stand that are not stored as raw bytes. */
