@@ -7,7 +7,7 @@ import type { CompiledGraph, Feeds } from "./graph.ts";
 import { compileGraph, GraphCache } from "./graph.ts";
 import { nonFiniteError, nonFiniteLeaves } from "./guard.ts";
 import { allocateLike, concreteLeaves, placeholders, prefixed } from "./leaves.ts";
-import type { NDArray } from "./ndarray.ts";
+import { type NDArray, ndarray } from "./ndarray.ts";
 import { chunksOf, rowCount, rowsOfArray, rowsOfTree } from "./rows.ts";
 import { constant, placeholder, type Tensor } from "./tensor.ts";
 import type { StepMetrics, StepOptions, Trainer, TrainerOptions } from "./trainer.ts";
@@ -146,10 +146,7 @@ export function createCachedTrainer<
     };
     const metrics = definition.loss(traced.embeddings, params.tree, traced.extra);
     checkMetrics(name, metrics);
-    const one = constant({
-      ...allocateLike(metrics.loss),
-      data: allocateLike(metrics.loss).data.fill(1 as never),
-    } as NDArray);
+    const one = constant(ndarray([1], { shape: [], dtype: metrics.loss.dtype }));
     const leaves = towers.map(([tower]) => traced.embeddings[tower] as Tensor);
     const { paths, inputs, sums, others } = descent.traceSums(params.tree, [[metrics.loss, one]], leaves);
     const given = new Map([...params.inputs, ...data.inputs, ...inputs]);

@@ -69,8 +69,10 @@ export class Descent<P> {
     this.#optimiser = optimiser;
     this.#structure = { params, optimiser: optimiser.init(params) };
     this.#state = new DoubleBuffer(concreteLeaves(this.#structure, `${this.name}: the initial state`));
-    const params_ = [...paramsOf(this.#state.current)];
-    this.#sums = new DoubleBuffer(new Map(params_.map(([path, array]) => [path, allocateLike(array)])));
+    const zeros = [...paramsOf(this.#state.current)].map(
+      ([path, array]) => [path, allocateLike(array)] as const,
+    );
+    this.#sums = new DoubleBuffer(new Map(zeros));
   }
 
   /** Number of the step that comes next or is running, from 1, since the start or the last restore. */

@@ -107,7 +107,7 @@ export class GraphBuilder {
   /** Begins all names, so that those of a body differ from those of the graphs around it. */
   readonly prefix: string;
   /** What `reshape` made of which value of which shape. */
-  readonly #reshaped = new Map<string, readonly [value: string, shape: readonly number[]]>();
+  readonly #reshaped = new Map<string, readonly [value: string, shape: readonly number[] | undefined]>();
   /** Names of values that nodes make, and the graph outputs that some of them are. */
   readonly #made = new Set<string>();
   readonly #renamed = new Map<string, string>();
@@ -219,10 +219,13 @@ export class GraphBuilder {
     return names;
   }
 
-  /** The value in another shape. Of several changes in a row only the last one is made, or none. */
-  reshape(value: string, from: readonly number[], to: readonly number[]): string {
+  /**
+   * The value in another shape. Of several changes in a row only the last one is made, or none where the shape that the
+   * value has, if it is given, is wanted.
+   */
+  reshape(value: string, to: readonly number[], from?: readonly number[]): string {
     const [origin, shape] = this.#reshaped.get(value) ?? [value, from];
-    if (sameShape(shape, to)) return origin;
+    if (shape && sameShape(shape, to)) return origin;
     const result = this.node("Reshape", [origin, this.int64s(to)]);
     this.#reshaped.set(result, [origin, shape]);
     return result;

@@ -17,10 +17,6 @@ export interface Value extends Spec {
   readonly name: string;
 }
 
-export function reshaped(graph: GraphBuilder, x: string, shape: readonly number[]): string {
-  return graph.node("Reshape", [x, graph.int64s(shape)]);
-}
-
 export function transposed(graph: GraphBuilder, x: string, order: readonly number[]): string {
   return graph.node("Transpose", [x], { perm: order });
 }
@@ -84,7 +80,7 @@ export function blockRows(
   x: string,
   [n, rows, columns]: readonly [number, number, number],
 ): string {
-  const shaped = reshaped(graph, x, [n, 1, rows, columns]);
+  const shaped = graph.reshape(x, [n, 1, rows, columns]);
   return graph.node("ReorderInput", [shaped], { channels_last: 1 }, DOMAIN);
 }
 
@@ -103,11 +99,11 @@ export function blockedWeights(graph: GraphBuilder, weights: Value, plainInput =
   const taps = rows * columns;
   // The reorderings of activations serve here too; they are several times as fast as Transpose.
   const parted = [filters / block, block, channels, taps];
-  const byFilter = reshaped(graph, filled.name, parted);
+  const byFilter = graph.reshape(filled.name, parted);
   let ordered = toBlocked(graph, { name: byFilter, dtype: weights.dtype, shape: parted });
   if (!plainInput && taps > 1)
     ordered = blockRows(graph, ordered, [(filters / block) * (channels / block), block, taps * block]);
-  return { name: reshaped(graph, ordered, shape), dtype: weights.dtype, shape };
+  return { name: graph.reshape(ordered, shape), dtype: weights.dtype, shape };
 }
 
 export interface BlockedConvolution {

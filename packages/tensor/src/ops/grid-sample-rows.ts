@@ -47,22 +47,20 @@ export function emitSampleRows(
   const [batch, channels, ...space] = image.shape as [number, number, ...number[]];
   const [, points, axes] = places.shape as [number, number, number];
   const emit = nodesOf(graph, image.dtype);
-  const reshaped = (value: string, shape: readonly number[]): string =>
-    graph.node("Reshape", [value, graph.int64s(shape)]);
   const along = Array.from({ length: axes }, (_, axis) => {
     const bounds = [[axis], [axis + 1], [2]].map((list) => graph.int64s(list));
-    const coordinate = reshaped(graph.node("Slice", [grid, ...bounds]), [batch, points]);
+    const coordinate = graph.reshape(graph.node("Slice", [grid, ...bounds]), [batch, points]);
     return emitNeighbours(graph, coordinate, space[axes - 1 - axis] as number, options, image);
   });
   const strides = along.map((_, axis) => graph.scalar(sizeOf(space.slice(axes - axis)), "int64"));
-  const starts = reshaped(graph.int64s(Array.from({ length: batch }, (_, b) => b * sizeOf(space))), [
+  const starts = graph.reshape(graph.int64s(Array.from({ length: batch }, (_, b) => b * sizeOf(space))), [
     batch,
     1,
   ]);
-  const transposed = graph.node("Transpose", [reshaped(x, [batch, channels, sizeOf(space)])], {
+  const transposed = graph.node("Transpose", [graph.reshape(x, [batch, channels, sizeOf(space)])], {
     perm: [0, 2, 1],
   });
-  const pixels = reshaped(transposed, [batch * sizeOf(space), channels]);
+  const pixels = graph.reshape(transposed, [batch * sizeOf(space), channels]);
   let rows: string | undefined;
   for (let corner = 0; corner < 2 ** axes; corner++) {
     const chosen = along.map((pair, axis) => pair[(corner >> axis) & 1] as readonly [string, string]);
@@ -71,9 +69,11 @@ export function emitSampleRows(
       starts,
     );
     const share = chosen.map(([, part]) => part).reduce((product, part) => emit("Mul", product, part));
-    const found = graph.node("Gather", [pixels, reshaped(row, [batch * points])], { axis: 0 });
-    const term = emit("Mul", found, reshaped(share, [batch * points, 1]));
+    const found = graph.node("Gather", [pixels, graph.reshape(row, [batch * points])], { axis: 0 });
+    const term = emit("Mul", found, graph.reshape(share, [batch * points, 1]));
     rows = rows === undefined ? term : emit("Add", rows, term);
   }
-  return graph.node("Transpose", [reshaped(rows as string, [batch, points, channels])], { perm: [0, 2, 1] });
+  return graph.node("Transpose", [graph.reshape(rows as string, [batch, points, channels])], {
+    perm: [0, 2, 1],
+  });
 }

@@ -185,13 +185,13 @@ const sampleOp = defineUnitOp<SampleAttributes, [x: Tensor, grid: Tensor]>({
       return [emitSampleRows(graph, x, finite, { padding, alignCorners }, inputs as [Spec, Spec])];
     const lines = shape.slice(3).map(() => 1);
     const [batch, points, axes] = places as [number, number, number];
-    const shaped = graph.node("Reshape", [finite, graph.int64s([batch, ...lines, points, axes])]);
+    const shaped = graph.reshape(finite, [batch, ...lines, points, axes]);
     const y = graph.node("GridSample", [x, shaped], {
       mode,
       padding_mode: padding,
       align_corners: Number(alignCorners),
     });
-    return [graph.node("Reshape", [y, graph.int64s(outputs[0].shape)])];
+    return [graph.reshape(y, outputs[0].shape)];
   },
   vjp: ({ inputs, cotangents, attributes }) => {
     const [x, grid] = inputs;

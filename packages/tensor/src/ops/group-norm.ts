@@ -1,8 +1,8 @@
 import { formatShape, ShapeError } from "../core/errors.ts";
 import { sizeOf } from "../core/ndarray.ts";
-import { defineOp, defineUnitOp, type Tensor } from "../core/tensor.ts";
-import type { GraphBuilder } from "../onnx/builder.ts";
+import { defineOp, type Tensor } from "../core/tensor.ts";
 import { add, div, mul, neg } from "./arithmetic.ts";
+import { affineChannels, emitNormalisation } from "./channels.ts";
 import { zeros } from "./create.ts";
 import { nodesOf } from "./elementwise.ts";
 import { checkChannels, type NormOptions } from "./norm-options.ts";
@@ -10,35 +10,10 @@ import { rsqrt } from "./numeric.ts";
 import { rowProducts } from "./row-products.ts";
 import { broadcastTo, reshape, sum } from "./structure.ts";
 
-/** Scale and shift for each row in one pass over memory, by the kernel of batch norm: [R, N], four times [R]. */
-function emitAffine(
-  graph: GraphBuilder,
-  x: string,
-  shape: readonly number[],
-  [scale, shift, average, variance]: readonly string[],
-  epsilon: number,
-): string {
-  const stacked = graph.node("Reshape", [x, graph.int64s([1, ...shape])]);
-  const inputs = [stacked, scale, shift, average, variance] as readonly string[];
-  return graph.node("BatchNormalization", inputs, { epsilon: { float: epsilon } });
+/** x · scale + shift by row: [R, N] and two times [R]. */
+function affineRows(x: Tensor, scale: Tensor, shift: Tensor): Tensor {
+  return reshape(affineChannels(reshape(x, [1, ...x.shape]), scale, shift), x.shape);
 }
-
-const affineRowsOp = defineUnitOp<undefined, [x: Tensor, scale: Tensor, shift: Tensor]>({
-  name: "affineRows",
-  infer: ([x]) => [x],
-  lower: (graph, [x, scale, shift], _attributes, { inputs }) => {
-    const { shape, dtype } = inputs[0];
-    const row = (value: number): string =>
-      graph.node("Expand", [graph.scalar(value, dtype), graph.int64s(shape.slice(0, 1))]);
-    const parameters = [scale, shift, row(0), row(1)];
-    return [graph.node("Reshape", [emitAffine(graph, x, shape, parameters, 0), graph.int64s(shape)])];
-  },
-  vjp: ({ inputs, cotangents }) => {
-    const [x, scale] = inputs;
-    const dy = cotangents[0];
-    return [mul(dy, reshape(scale, [-1, 1])), rowProducts(dy, x), sum(dy, { axes: -1 })];
-  },
-});
 
 interface GroupNormAttributes {
   readonly groups: number;
@@ -61,30 +36,24 @@ const groupNormOp = defineOp<
     const { shape, dtype } = inputs[0];
     const [batch, channels] = shape as [number, number];
     const emit = nodesOf(graph, dtype);
-    const reshaped = (value: string, to: readonly number[]): string =>
-      graph.node("Reshape", [value, graph.int64s(to)]);
     const expanded = (value: string, to: readonly number[]): string =>
-      reshaped(graph.node("Expand", [value, graph.int64s(to)]), [batch * channels]);
+      graph.reshape(graph.node("Expand", [value, graph.int64s(to)]), [batch * channels]);
     const last = graph.int64s([1]);
-    const rows = reshaped(x, [batch * groups, sizeOf(shape) / (batch * groups)]);
+    const rows = graph.reshape(x, [batch * groups, sizeOf(shape) / (batch * groups)]);
     const average = graph.node("ReduceMean", [rows, last], { keepdims: 1 });
     const squares = graph.node("ReduceSumSquare", [emit("Sub", rows, average), last], { keepdims: 1 });
     const variance = emit("Mul", squares, (batch * groups) / sizeOf(shape));
-    // The attribute of the kernel is float32, so that in float64 epsilon has to be a value.
-    const exact = dtype === "float64";
-    const y = emitAffine(
-      graph,
-      x,
-      [batch * channels, sizeOf(shape.slice(2))],
-      [
-        expanded(gain, [batch, channels]),
-        expanded(bias, [batch, channels]),
-        expanded(average, [batch * groups, channels / groups]),
-        expanded(exact ? emit("Add", variance, epsilon) : variance, [batch * groups, channels / groups]),
-      ],
-      exact ? 0 : epsilon,
-    );
-    return [reshaped(y, shape), average, variance];
+    // Rows of one channel of one example are the channels of a batch of one.
+    const rowsOfChannels = [1, batch * channels, sizeOf(shape.slice(2))];
+    const perRow = [
+      expanded(gain, [batch, channels]),
+      expanded(bias, [batch, channels]),
+      expanded(average, [batch * groups, channels / groups]),
+      expanded(variance, [batch * groups, channels / groups]),
+    ];
+    const operands = [graph.reshape(x, rowsOfChannels), ...perRow];
+    const y = emitNormalisation(graph, operands, { shape: rowsOfChannels, dtype }, epsilon);
+    return [graph.reshape(y, shape), average, variance];
   },
   vjp: ({ inputs, outputs, cotangents, attributes: { groups, epsilon } }) => {
     const [x, gain] = inputs;
@@ -99,7 +68,7 @@ const groupNormOp = defineOp<
     const inverse = rsqrt(add(variance, epsilon));
     // Everything of the size of x happens on rows of one channel; sums over a group are made of sums over its rows.
     const centre = neg(mul(average, inverse));
-    const standardised = affineRowsOp([reshape(x, rows), toRows(inverse), toRows(centre)], undefined);
+    const standardised = affineRows(reshape(x, rows), toRows(inverse), toRows(centre));
     let dGain: Tensor | null = null;
     let dBias: Tensor | null = null;
     let scale = zeros([batch * groups, 1], x.dtype);
@@ -114,14 +83,14 @@ const groupNormOp = defineOp<
       const ofGroup = (sums: Tensor): Tensor =>
         mul(div(sum(reshape(mul(sums, gain), perGroup), onGroup), count), inverse);
       const slopes = mul(reshape(broadcastTo(gain, [batch, channels]), perGroup), inverse);
-      dx = affineRowsOp([dRows, reshape(slopes, [-1]), neg(toRows(ofGroup(total)))], undefined);
+      dx = affineRows(dRows, reshape(slopes, [-1]), neg(toRows(ofGroup(total))));
       scale = neg(ofGroup(projection));
     }
     // Only higher derivatives reach the statistics themselves.
     if (dVariance) scale = add(scale, div(mul(dVariance, 2 / count), inverse));
     if (dAverage) shift = div(dAverage, count);
     const rest = dAverage
-      ? affineRowsOp([standardised, toRows(scale), toRows(shift)], undefined)
+      ? affineRows(standardised, toRows(scale), toRows(shift))
       : mul(standardised, reshape(toRows(scale), [-1, 1]));
     return [reshape(dx ? add(dx, rest) : rest, x.shape), dGain, dBias];
   },

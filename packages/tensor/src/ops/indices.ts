@@ -40,18 +40,16 @@ export function scatterRows(
   rows: number,
   reduction: "add" | "max" | "min" | "none",
 ): string {
-  const reshaped = (value: string, to: readonly number[]): string =>
-    graph.node("Reshape", [value, graph.int64s(to)]);
-  const at = reshaped(graph.cast(ids, "int64"), [shape[0] as number, 1]);
+  const at = graph.reshape(graph.cast(ids, "int64"), [shape[0] as number, 1]);
   if (sizeOf(shape) <= SINGLE_THREAD_LIMIT || reduction === "none")
     return graph.node("ScatterND", [start, at, x], { reduction });
   const width = sizeOf(shape.slice(1));
   const columns = graph.int64s(Array.from({ length: width }, (_, column) => column));
   const positions = graph.node("Add", [
     graph.node("Mul", [at, graph.scalar(width, "int64")]),
-    reshaped(columns, [1, width]),
+    graph.reshape(columns, [1, width]),
   ]);
-  const flat = [reshaped(start, [rows * width]), reshaped(positions, [-1]), reshaped(x, [-1])];
+  const flat = [graph.reshape(start, [rows * width]), graph.reshape(positions, [-1]), graph.reshape(x, [-1])];
   const result = graph.node("ScatterElements", flat, { axis: 0, reduction });
-  return reshaped(result, [rows, ...shape.slice(1)]);
+  return graph.reshape(result, [rows, ...shape.slice(1)]);
 }

@@ -29,6 +29,30 @@ function emitStandardized(
   return [nodes("Mul", centred, inverse), average, inverse];
 }
 
+/**
+ * Gradient of x for its standardised rows z and for 1 / √(σ² + ε), which only higher derivatives reach:
+ *
+ *   dx = (dz - mean(dz) - z mean(dz ∘ z)) / √(σ² + ε)
+ */
+function standardizedGradient(
+  z: Tensor,
+  inverseDeviation: Tensor,
+  dz: Tensor | null,
+  dInverse: Tensor | null,
+): Tensor[] {
+  const onRow = { axes: -1, keepDims: true };
+  const parts: Tensor[] = [];
+  if (dz) {
+    const projection = mul(z, mean(mul(dz, z), onRow));
+    parts.push(mul(sub(sub(dz, mean(dz, onRow)), projection), inverseDeviation));
+  }
+  if (dInverse) {
+    const width = z.shape.at(-1) as number;
+    parts.push(mul(z, mul(mul(dInverse, mul(inverseDeviation, inverseDeviation)), -1 / width)));
+  }
+  return parts;
+}
+
 const layerNormOp = defineOp<
   { readonly epsilon: number },
   [x: Tensor, gain: Tensor, bias: Tensor],
@@ -59,23 +83,11 @@ const layerNormOp = defineOp<
     const [x, gain, bias] = inputs;
     const [, average, inverseDeviation] = outputs;
     const [dy, dAverage, dInverse] = cotangents;
-    const width = x.shape.at(-1) as number;
     const standardized = mul(sub(x, average), inverseDeviation);
-    const onRow = { axes: -1, keepDims: true };
-    const parts: Tensor[] = [];
-    if (dy) {
-      const scaled = mul(dy, gain);
-      const projection = mul(standardized, mean(mul(scaled, standardized), onRow));
-      parts.push(mul(sub(sub(scaled, mean(scaled, onRow)), projection), inverseDeviation));
-    }
-    // Only higher derivatives reach the statistics themselves.
-    if (dAverage) parts.push(broadcastTo(div(dAverage, width), x.shape));
-    if (dInverse) {
-      parts.push(mul(standardized, mul(mul(dInverse, mul(inverseDeviation, inverseDeviation)), -1 / width)));
-    }
-    const [first, ...rest] = parts;
+    const parts = standardizedGradient(standardized, inverseDeviation, dy && mul(dy, gain), dInverse);
+    if (dAverage) parts.push(broadcastTo(div(dAverage, x.shape.at(-1) as number), x.shape));
     return [
-      first ? rest.reduce(add, first) : null,
+      parts.length === 0 ? null : parts.reduce(add),
       dy ? sumTo(mul(dy, standardized), gain.shape) : null,
       dy ? sumTo(dy, bias.shape) : null,
     ];
@@ -125,17 +137,7 @@ const standardizeOp = defineOp<
   vjp: ({ outputs, cotangents }) => {
     const [z, inverseDeviation] = outputs;
     const [dz, dInverse] = cotangents;
-    const onRow = { axes: -1, keepDims: true };
-    const parts: Tensor[] = [];
-    if (dz) {
-      const projection = mul(z, mean(mul(dz, z), onRow));
-      parts.push(mul(sub(sub(dz, mean(dz, onRow)), projection), inverseDeviation));
-    }
-    // Only higher derivatives reach the deviation itself.
-    if (dInverse) {
-      const width = z.shape.at(-1) as number;
-      parts.push(mul(z, mul(mul(dInverse, mul(inverseDeviation, inverseDeviation)), -1 / width)));
-    }
+    const parts = standardizedGradient(z, inverseDeviation, dz, dInverse);
     return [parts.length === 0 ? null : parts.reduce(add)];
   },
 });

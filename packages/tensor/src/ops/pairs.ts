@@ -68,7 +68,7 @@ function overBlocks(
     );
     const blocks = rows.map(([value, width]) => {
       const first = rest === 0 ? value : rowsOf(graph, value, 0, whole * blockRows);
-      return graph.node("Reshape", [first, graph.int64s([whole, blockRows, width])]);
+      return graph.reshape(first, [whole, blockRows, width]);
     });
     const outputs = graph.nodeWithOutputs("Scan", [...current, ...blocks], states.length + results.length, {
       body: { body },
@@ -76,8 +76,7 @@ function overBlocks(
     });
     current = outputs.slice(0, states.length);
     outputs.slice(states.length).forEach((value, i) => {
-      const shape = graph.int64s([whole * blockRows, results[i] as number]);
-      parts[i]?.push(graph.node("Reshape", [value, shape]));
+      parts[i]?.push(graph.reshape(value, [whole * blockRows, results[i] as number]));
     });
   }
   if (rest > 0) {
@@ -115,13 +114,11 @@ const pairsOp = defineOp<
     const [B, D] = shape as [number, number];
     const lowest = graph.scalar(dtype === "float32" ? -3e38 : -1e308, dtype);
     const fill = (value: string): string => graph.node("Expand", [value, graph.int64s([1, B])]);
-    const rowNumbers = graph.node("Reshape", [
-      graph.node(
-        "Range",
-        [0, B, 1].map((n) => graph.scalar(n, "int64")),
-      ),
-      graph.int64s([B, 1]),
-    ]);
+    const range = graph.node(
+      "Range",
+      [0, B, 1].map((n) => graph.scalar(n, "int64")),
+    );
+    const rowNumbers = graph.reshape(range, [B, 1]);
     const { states, results } = overBlocks(graph, B, blockRows, dtype, {
       states: used[1]
         ? [
@@ -154,7 +151,7 @@ const pairsOp = defineOp<
         return { states: [highest, nodes.node("Add", [shrunk, added])], results: [row, diagonal] };
       },
     });
-    const flat = (x: string): string => graph.node("Reshape", [x, graph.int64s([B])]);
+    const flat = (x: string): string => graph.reshape(x, [B]);
     const [row, diagonal] = results.map(flat) as [string, string];
     if (!used[1]) return [row, row, diagonal];
     const [maximum, total] = states.map(flat) as [string, string];
@@ -208,10 +205,8 @@ const slopesOp = defineOp<SlopeAttributes>({
   lower: (graph, [a, b, ...weights], { blockRows, rows: hasRows, columns }, { inputs: [left] }) => {
     const { shape, dtype } = left as Spec;
     const [B, D] = shape as [number, number];
-    const reshaped = (value: string, to: readonly number[]): string =>
-      graph.node("Reshape", [value, graph.int64s(to)]);
-    const rowWeights = hasRows ? [reshaped(weights[0] as string, [B, 1])] : [];
-    const [columnWeights, logSums] = columns ? weights.slice(-2).map((x) => reshaped(x, [1, B])) : [];
+    const rowWeights = hasRows ? [graph.reshape(weights[0] as string, [B, 1])] : [];
+    const [columnWeights, logSums] = columns ? weights.slice(-2).map((x) => graph.reshape(x, [1, B])) : [];
     const zeros = graph.node("Expand", [graph.scalar(0, dtype), graph.int64s([B, D])]);
     const { states, results } = overBlocks(graph, B, blockRows, dtype, {
       states: [[zeros, [B, D]]],

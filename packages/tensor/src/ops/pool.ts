@@ -4,7 +4,7 @@ import { ndarray, sizeOf } from "../core/ndarray.ts";
 import type { Spec } from "../core/tensor.ts";
 import { asTensor, checkDType, defineOp, defineUnitOp, type Tensor, type UnitOp } from "../core/tensor.ts";
 import type { GraphBuilder } from "../onnx/builder.ts";
-import { reshaped, type Value } from "../onnx/nchwc.ts";
+import type { Value } from "../onnx/nchwc.ts";
 import { mul } from "./arithmetic.ts";
 import { paddedImage, tapSlice, taps, zeroStuffed } from "./conv/columns.ts";
 import type { Border, Geometry, PerAxis } from "./conv/geometry.ts";
@@ -161,13 +161,13 @@ const averagePoolGradientOp = defineUnitOp<PoolAttributes & { readonly shape: re
     }
     const taps = sizeOf(size);
     const kernel = ndarray(new Float32Array(taps).fill(1 / taps), { shape: [1, 1, ...size] });
-    const planes = reshaped(graph, dy as string, [sizeOf(pooled.slice(0, 2)), 1, ...positions]);
+    const planes = graph.reshape(dy as string, [sizeOf(pooled.slice(0, 2)), 1, ...positions]);
     const spread = graph.node("ConvTranspose", [planes, graph.constant(kernel)], {
       strides: attributes.stride,
       pads: onnxPads(attributes.padding),
       output_padding: unreached(image, positions, size, attributes),
     });
-    return [reshaped(graph, spread, shape)];
+    return [graph.reshape(spread, shape)];
   },
   vjp: ({ cotangents: [d], attributes }) => [averagePoolOp([d as Tensor], attributes)],
 });

@@ -17,10 +17,7 @@ const afterOp = defineUnitOp<undefined>({
       const { shape, dtype } = specs[i] as Spec;
       const all = (value: number): string => graph.int64s(shape.map(() => value));
       const first = shape.length === 0 ? other : graph.node("Slice", [other, all(0), all(1)]);
-      return graph.node("Reshape", [
-        graph.cast(first, dtype === "float64" ? "float32" : dtype),
-        graph.int64s([1]),
-      ]);
+      return graph.reshape(graph.cast(first, dtype === "float64" ? "float32" : dtype), [1]);
     });
     const list = entries.length === 1 ? (entries[0] as string) : graph.node("Concat", entries, { axis: 0 });
     const beyondInfinity = graph.node("Greater", [list, graph.scalar(Number.POSITIVE_INFINITY, "float32")]);

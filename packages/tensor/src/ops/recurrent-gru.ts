@@ -52,12 +52,12 @@ export const gruDirection = defineUnitOp<DirectionAttributes>({
           reorderGates(graph, r, specs[2] as Spec, KERNEL_ORDER, hidden),
           joinBiases(graph, [inputBias, recurrentBias], KERNEL_ORDER, hidden),
           lengths ?? "",
-          graph.node("Reshape", [initial, graph.int64s([1, batch, hidden])]),
+          graph.reshape(initial, [1, batch, hidden]),
         ],
         1,
         { hidden_size: hidden, linear_before_reset: 1, direction: reverse ? "reverse" : "forward" },
       )[0] as string;
-      return [graph.node("Reshape", [states, graph.int64s(shape)])];
+      return [graph.reshape(states, shape)];
     }
     const parts = (gates: string): readonly string[] =>
       graph.nodeWithOutputs("Split", [gates], 3, { axis: -1, num_outputs: 3 });

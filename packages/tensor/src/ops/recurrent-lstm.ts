@@ -46,8 +46,6 @@ export const lstmDirection = defineOp<DirectionAttributes>({
     ];
     const [{ shape, dtype }, cellSpec] = outputs as [Spec, Spec];
     const [steps, batch, hidden] = shape as [number, number, number];
-    const reshaped = (value: string, to: readonly number[]): string =>
-      graph.node("Reshape", [value, graph.int64s(to)]);
     if (dtype === "float32") {
       const [states, , cell] = graph.nodeWithOutputs(
         "LSTM",
@@ -57,13 +55,13 @@ export const lstmDirection = defineOp<DirectionAttributes>({
           reorderGates(graph, r, specs[2] as Spec, KERNEL_ORDER, hidden),
           joinBiases(graph, [inputBias, recurrentBias], KERNEL_ORDER, hidden),
           lengths ?? "",
-          reshaped(initial, [1, batch, hidden]),
-          reshaped(initialCell, [1, batch, hidden]),
+          graph.reshape(initial, [1, batch, hidden]),
+          graph.reshape(initialCell, [1, batch, hidden]),
         ],
         3,
         { hidden_size: hidden, direction: reverse ? "reverse" : "forward" },
       ) as [string, string, string];
-      return [reshaped(states, shape), reshaped(cell, cellSpec.shape)];
+      return [graph.reshape(states, shape), graph.reshape(cell, cellSpec.shape)];
     }
     const { outputs: states, last } = unrollNodes(
       graph,
@@ -86,7 +84,7 @@ export const lstmDirection = defineOp<DirectionAttributes>({
         return [graph.node("Mul", [output, graph.node("Tanh", [next])]), next];
       },
     );
-    return [states, reshaped(last[1] as string, cellSpec.shape)];
+    return [states, graph.reshape(last[1] as string, cellSpec.shape)];
   },
   vjp: ({ inputs, outputs: [states], cotangents: [dy, dLastCell], attributes: { reverse } }) => {
     const [x, w, r, inputBias, recurrentBias, initial, initialCell, lengths] = inputs as [

@@ -68,9 +68,9 @@ export function reorderGates(
   hidden: number,
 ): string {
   const width = shape[1] ?? 1;
-  const gates = graph.node("Reshape", [value, graph.int64s([order.length, hidden * width])]);
+  const gates = graph.reshape(value, [order.length, hidden * width]);
   const ordered = graph.node("Gather", [gates, graph.int64s(order)], { axis: 0 });
-  return graph.node("Reshape", [ordered, graph.int64s([1, ...shape])]);
+  return graph.reshape(ordered, [1, ...shape]);
 }
 
 /** Both biases [G·H] one after another with their gates reordered: [1, 2·G·H]. */

@@ -7,7 +7,7 @@ import { asTensor, compiledInputs, defineUnitOp, type Tensor } from "../core/ten
 const reshapeOp = defineUnitOp<{ readonly shape: readonly number[] }, [x: Tensor]>({
   name: "reshape",
   infer: ([x], { shape }) => [{ shape, dtype: x.dtype }],
-  lower: (graph, [x], { shape }, { inputs: [input] }) => [graph.reshape(x, input.shape, shape)],
+  lower: (graph, [x], { shape }, { inputs: [input] }) => [graph.reshape(x, shape, input.shape)],
   vjp: ({ inputs: [x], cotangents: [dy] }) => [reshape(dy, x.shape)],
 });
 
@@ -87,8 +87,8 @@ const sumOp = defineUnitOp<ReduceAttributes, [x: Tensor]>({
     // Sums over leading axes (gradients of biases) run faster as a product with a row of ones.
     const ones = graph.constant({ dtype, shape: [rows], data: new Float32Array(rows).fill(1) });
     const columns = sizeOf(shape) / rows;
-    const product = graph.node("MatMul", [ones, graph.reshape(x, shape, [rows, columns])]);
-    return [graph.reshape(product, [columns], outputs[0].shape)];
+    const product = graph.node("MatMul", [ones, graph.reshape(x, [rows, columns], shape)]);
+    return [graph.reshape(product, outputs[0].shape, [columns])];
   },
   vjp: ({ inputs: [x], cotangents: [dy] }) => [broadcastTo(dy, x.shape)],
 });

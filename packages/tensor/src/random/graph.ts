@@ -65,12 +65,7 @@ const foldInOp = defineUnitOp<undefined>({
     const tweak = graph.constant({ dtype: "int32", shape: [], data: new Int32Array([MIX.tweak]) });
     const first = scramble(graph, word(0), word(1), data as string);
     const second = scramble(graph, graph.node("BitwiseXor", [word(1), tweak]), word(0), data as string);
-    const one = graph.int64s([1]);
-    return [
-      graph.node("Concat", [graph.node("Reshape", [first, one]), graph.node("Reshape", [second, one])], {
-        axis: 0,
-      }),
-    ];
+    return [graph.node("Concat", [graph.reshape(first, [1]), graph.reshape(second, [1])], { axis: 0 })];
   },
 });
 
@@ -83,7 +78,7 @@ const uniformOp = defineUnitOp<{ readonly shape: readonly number[] }>({
       direction: "RIGHT",
     });
     const unit = graph.node("Mul", [graph.cast(high, "float32"), graph.scalar(2 ** -24, "float32")]);
-    return [graph.node("Reshape", [unit, graph.int64s(shape)])];
+    return [graph.reshape(unit, shape)];
   },
 });
 

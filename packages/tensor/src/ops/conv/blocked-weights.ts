@@ -5,7 +5,6 @@ import {
   blockRows,
   fitted,
   padded,
-  reshaped,
   roundUp,
   toBlocked,
   transposed,
@@ -81,17 +80,17 @@ function gradientKernels(
   const [groups, all] = [Math.ceil(n / block), roundUp(n, block)];
   let source = toBlocked(graph, dy);
   if (rows < height) {
-    const parted = reshaped(graph, source, [n, blocks, height, width * block]);
+    const parted = graph.reshape(source, [n, blocks, height, width * block]);
     source = graph.node("Slice", [
       parted,
       ...[[start], [start + rows], [2]].map((list) => graph.int64s(list)),
     ]);
   }
   const run = blocks * rows * width * block;
-  const flat: Value = { name: reshaped(graph, source, [n, run]), dtype: dy.dtype, shape: [n, run] };
+  const flat: Value = { name: graph.reshape(source, [n, run]), dtype: dy.dtype, shape: [n, run] };
   const turned = blockRows(graph, fitted(graph, flat, 0, all).name, [groups, block, run]);
   const shape = [groups * blocks * block, block, rows, width];
-  return { name: reshaped(graph, turned, shape), dtype: dy.dtype, shape };
+  return { name: graph.reshape(turned, shape), dtype: dy.dtype, shape };
 }
 
 /** One layer of the kernel: [O / b, kh, kw, C, b], O filled up to blocks. */
@@ -127,7 +126,7 @@ function layerGradient(
     ]);
     const [columns] = chunk.shape.slice(-2) as [number];
     const shape = [1, n, needed, columns * channels];
-    const image: Value = { name: reshaped(graph, chunk.name, shape), dtype: x.dtype, shape };
+    const image: Value = { name: graph.reshape(chunk.name, shape), dtype: x.dtype, shape };
     const kernels = gradientKernels(graph, dy, { start, rows });
     sum = blockedConv(graph, {
       x: toBlocked(graph, fitted(graph, image, 1, groups * block)),
@@ -142,17 +141,17 @@ function layerGradient(
   }
   const size = [kernel[0], kernel[1], channels, block];
   const run = size.reduce((product, m) => product * m, blocks);
-  const total = graph.node("ReduceSum", [reshaped(graph, sum as string, [groups, run]), graph.int64s([0])], {
+  const total = graph.node("ReduceSum", [graph.reshape(sum as string, [groups, run]), graph.int64s([0])], {
     keepdims: 0,
   });
-  return { name: reshaped(graph, total, [blocks, ...size]), dtype: dy.dtype, shape: [blocks, ...size] };
+  return { name: graph.reshape(total, [blocks, ...size]), dtype: dy.dtype, shape: [blocks, ...size] };
 }
 
 /** Every `step`-th slice of [B, D, H, W, C] once `border` is added to its depth, from the first on. */
 function everySlice(graph: GraphBuilder, x: Value, border: Border, step: number): Value {
   const whole = padded(graph, x, [[0, 0], border, [0, 0], [0, 0], [0, 0]]);
   const [batch, depth, ...rest] = whole.shape as [number, number, ...number[]];
-  const parted = reshaped(graph, whole.name, [
+  const parted = graph.reshape(whole.name, [
     batch,
     depth / step,
     step,
@@ -160,7 +159,7 @@ function everySlice(graph: GraphBuilder, x: Value, border: Border, step: number)
   ]);
   const first = graph.node("Slice", [parted, ...[[0], [1], [2]].map((list) => graph.int64s(list))]);
   const shape = [batch, depth / step, ...rest];
-  return { name: reshaped(graph, first, shape), dtype: x.dtype, shape };
+  return { name: graph.reshape(first, shape), dtype: x.dtype, shape };
 }
 
 /** Gradient of the weights, [O, C, ...kernel], by blocked kernels. */
@@ -190,7 +189,7 @@ export function weightGradientBlocked(
     const sliced = (list: readonly number[]): number[] => list.toSpliced(-1, 0, 1);
     const volume = (value: Value): Value => {
       const apart = sliced(value.shape);
-      return { name: reshaped(graph, value.name, apart), dtype: value.dtype, shape: apart };
+      return { name: graph.reshape(value.name, apart), dtype: value.dtype, shape: apart };
     };
     const [down, across] = padding as [Border, Border];
     const gradient = weightGradientBlocked(graph, volume(x), volume(dy), sliced(shape), {
@@ -199,7 +198,7 @@ export function weightGradientBlocked(
       dilation: sliced(dilation),
       padding: [down, [0, 0], across],
     });
-    return reshaped(graph, gradient, shape);
+    return graph.reshape(gradient, shape);
   }
   const source = channelsLast(graph, x, kernel, geometry);
   /** Borders that leave exactly the entries which the kernel meets along an axis. */
@@ -218,7 +217,7 @@ export function weightGradientBlocked(
     const [, o, , rows, columns] = dy.shape as [number, number, number, number, number];
     const outer = transposed(graph, dy.name, [0, 2, 1, 3, 4]);
     const folded = [batch * slices, o, rows, columns];
-    const gradient: Value = { name: reshaped(graph, outer, folded), dtype: dy.dtype, shape: folded };
+    const gradient: Value = { name: graph.reshape(outer, folded), dtype: dy.dtype, shape: folded };
     layers = Array.from({ length: kernel[0] as number }, (_, layer) => {
       const front = (padding[0] as Border)[0] - layer * (dilation[0] as number);
       const step = stride[0] as number;
@@ -251,11 +250,11 @@ export function weightGradientBlocked(
     ];
   }
   const [blocks, rows, columns] = (layers[0] as Value).shape as [number, number, number];
-  const parts = layers.map(({ name }) => reshaped(graph, name, [blocks, 1, rows, columns, channels, block]));
+  const parts = layers.map(({ name }) => graph.reshape(name, [blocks, 1, rows, columns, channels, block]));
   const all = parts.length === 1 ? (parts[0] as string) : graph.node("Concat", parts, { axis: 1 });
   const ordered = transposed(graph, all, [0, 5, 4, 1, 2, 3]);
   const whole: Value = {
-    name: reshaped(graph, ordered, [blocks * block, channels, ...kernel]),
+    name: graph.reshape(ordered, [blocks * block, channels, ...kernel]),
     dtype: dy.dtype,
     shape: [blocks * block, channels, ...kernel],
   };

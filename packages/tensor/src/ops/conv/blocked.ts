@@ -5,7 +5,6 @@ import {
   blockOf,
   fitted,
   fromBlocked,
-  reshaped,
   roundUp,
   toBlocked,
   toChannelsLast,
@@ -76,7 +75,7 @@ export function blockable(
 export function asImages(graph: GraphBuilder, x: Value): Value {
   if (x.shape.length > 3) return x;
   const shape = [x.shape[0] as number, x.shape[1] as number, 1, x.shape[2] as number];
-  return { ...x, name: reshaped(graph, x.name, shape), shape };
+  return { ...x, name: graph.reshape(x.name, shape), shape };
 }
 
 /** All slices of volumes below each other, with zeros between them. */
@@ -84,7 +83,7 @@ function stacked(graph: GraphBuilder, x: Value, pitch: number): Value {
   const [batch, channels, depth, , width] = x.shape as [number, number, number, number, number];
   const spaced = fitted(graph, x, 3, pitch);
   const shape = [batch, channels, depth * pitch, width];
-  return { ...x, name: reshaped(graph, spaced.name, shape), shape };
+  return { ...x, name: graph.reshape(spaced.name, shape), shape };
 }
 
 /** x as the blocked kernels read it: with fewer channels than a block they take the plain layout. */
@@ -111,7 +110,7 @@ export function channelsLast(
   const shape = volume
     ? [batch, image[0] as number, pitch, width, channels]
     : [batch, rows.shape[2] as number, width, channels];
-  return { name: volume ? reshaped(graph, name, shape) : name, dtype: x.dtype, shape };
+  return { name: volume ? graph.reshape(name, shape) : name, dtype: x.dtype, shape };
 }
 
 /** One row of the kernels, [O, C, kd, kh, kw] to [O, C, kd, kw]. */
@@ -120,7 +119,7 @@ function kernelRow(graph: GraphBuilder, weights: Value, row: number): Value {
   const bounds = [[row], [row + 1], [3]].map((list) => graph.int64s(list));
   const cut = graph.node("Slice", [weights.name, ...bounds]);
   const shape = [filters, channels, depth, width];
-  return { ...weights, name: reshaped(graph, cut, shape), shape };
+  return { ...weights, name: graph.reshape(cut, shape), shape };
 }
 
 /** The result in blocked layout: an image, or the stacked slices of a volume. */
@@ -183,11 +182,11 @@ export function convolveBlocked(
   geometry: ConvGeometry,
 ): string {
   const y = fromBlocked(graph, convolveStack(graph, operands, geometry), shape[1] as number);
-  if (shape.length < 5) return shape.length === 3 ? reshaped(graph, y, shape) : y;
+  if (shape.length < 5) return shape.length === 3 ? graph.reshape(y, shape) : y;
   const [batch, filters, slices, rows, width] = shape as [number, number, number, number, number];
   const pitch = pitchOf(operands.x.shape, operands.weights.shape.slice(2), geometry);
   const whole: Value = {
-    name: reshaped(graph, y, [batch, filters, slices, pitch, width]),
+    name: graph.reshape(y, [batch, filters, slices, pitch, width]),
     dtype: operands.x.dtype,
     shape: [batch, filters, slices, pitch, width],
   };

@@ -1,6 +1,6 @@
 import { sizeOf } from "../../core/ndarray.ts";
 import type { GraphBuilder } from "../../onnx/builder.ts";
-import { padded, reshaped, transposed, type Value } from "../../onnx/nchwc.ts";
+import { padded, transposed, type Value } from "../../onnx/nchwc.ts";
 import type { Border, ConvGeometry, Geometry } from "./geometry.ts";
 import { adjoint, extent } from "./geometry.ts";
 
@@ -51,10 +51,10 @@ function columnsOf(
   const count = sizeOf(positions);
   const source = paddedImage(graph, x, geometry.padding);
   const parts = taps(kernel).map((tap) =>
-    reshaped(graph, tapSlice(graph, source, tap, positions, geometry), [batch, channels, 1, count]),
+    graph.reshape(tapSlice(graph, source, tap, positions, geometry), [batch, channels, 1, count]),
   );
   const all = parts.length === 1 ? (parts[0] as string) : graph.node("Concat", parts, { axis: 2 });
-  return reshaped(graph, all, [batch, geometry.groups, (channels / geometry.groups) * parts.length, count]);
+  return graph.reshape(all, [batch, geometry.groups, (channels / geometry.groups) * parts.length, count]);
 }
 
 /** Convolution as slices and one product; any float type, negative borders allowed. */
@@ -74,8 +74,8 @@ export function convolveByColumns(
   });
   const columns = columnsOf(graph, x, kernel, positions, geometry);
   const perFilter = sizeOf(weights.shape) / filters;
-  const rows = reshaped(graph, weights.name, [1, groups, filters / groups, perFilter]);
-  return reshaped(graph, graph.node("MatMul", [rows, columns]), [batch, filters, ...positions]);
+  const rows = graph.reshape(weights.name, [1, groups, filters / groups, perFilter]);
+  return graph.reshape(graph.node("MatMul", [rows, columns]), [batch, filters, ...positions]);
 }
 
 /** stride - 1 zeros between neighbours along the spatial axes. */
@@ -83,7 +83,7 @@ export function zeroStuffed(graph: GraphBuilder, x: Value, stride: readonly numb
   if (stride.every((step) => step === 1)) return x;
   const [batch, channels, ...sizes] = x.shape as [number, number, ...number[]];
   const wide = [batch, channels, ...sizes.flatMap((n) => [n, 1])];
-  const spread = padded(graph, { ...x, name: reshaped(graph, x.name, wide), shape: wide }, [
+  const spread = padded(graph, { ...x, name: graph.reshape(x.name, wide), shape: wide }, [
     [0, 0],
     [0, 0],
     ...stride.flatMap((step): Border[] => [
@@ -94,7 +94,7 @@ export function zeroStuffed(graph: GraphBuilder, x: Value, stride: readonly numb
   const merged = [batch, channels, ...sizes.map((n, i) => n * (stride[i] as number))];
   return paddedImage(
     graph,
-    { ...x, name: reshaped(graph, spread.name, merged), shape: merged },
+    { ...x, name: graph.reshape(spread.name, merged), shape: merged },
     stride.map((step): Border => [0, 1 - step]),
   );
 }
@@ -112,10 +112,10 @@ export function adjointWeights(graph: GraphBuilder, weights: Value, groups: numb
         graph.int64s(spatial.map((i) => i + 2)),
         graph.int64s(kernel.map(() => -1)),
       ]);
-  const parted = reshaped(graph, flipped, [groups, filters / groups, perGroup, ...kernel]);
+  const parted = graph.reshape(flipped, [groups, filters / groups, perGroup, ...kernel]);
   const exchanged = transposed(graph, parted, [0, 2, 1, ...spatial.map((i) => i + 3)]);
   const shape = [groups * perGroup, filters / groups, ...kernel];
-  return { name: reshaped(graph, exchanged, shape), dtype: weights.dtype, shape };
+  return { name: graph.reshape(exchanged, shape), dtype: weights.dtype, shape };
 }
 
 /** Gradient of the input: the adjoint convolution of dy with zeros between its entries. */
@@ -142,12 +142,12 @@ export function weightGradientByColumns(
   const [batch, filters, ...positions] = dy.shape as [number, number, ...number[]];
   const { groups } = geometry;
   const columns = columnsOf(graph, x, shape.slice(2), positions, geometry);
-  const rows = reshaped(graph, dy.name, [batch, groups, filters / groups, sizeOf(positions)]);
+  const rows = graph.reshape(dy.name, [batch, groups, filters / groups, sizeOf(positions)]);
   const product =
     graph.target.contribOps && x.dtype === "float32"
       ? graph.node("FusedMatMul", [rows, columns], { transB: 1 }, "com.microsoft")
       : graph.node("MatMul", [rows, transposed(graph, columns, [0, 1, 3, 2])]);
   const total =
     batch === 1 ? product : graph.node("ReduceSum", [product, graph.int64s([0])], { keepdims: 0 });
-  return reshaped(graph, total, shape);
+  return graph.reshape(total, shape);
 }

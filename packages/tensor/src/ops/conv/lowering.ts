@@ -1,5 +1,5 @@
 import type { GraphBuilder } from "../../onnx/builder.ts";
-import { reshaped, type Value } from "../../onnx/nchwc.ts";
+import type { Value } from "../../onnx/nchwc.ts";
 import { convolveBlocked, type Operands } from "./blocked.ts";
 import { weightGradientBlocked } from "./blocked-weights.ts";
 import {
@@ -16,7 +16,7 @@ import { subpixel, subpixelBlocked, subpixelPlain } from "./subpixel.ts";
 function withBias(graph: GraphBuilder, y: string, bias: Value | undefined, rank: number): string {
   if (!bias) return y;
   const shape = Array.from({ length: rank - 1 }, (_, axis) => (axis === 0 ? -1 : 1));
-  return graph.node("Add", [y, reshaped(graph, bias.name, shape)]);
+  return graph.node("Add", [y, graph.reshape(bias.name, shape)]);
 }
 
 /** Emits y = x ∗ w + bias, of the given shape. */

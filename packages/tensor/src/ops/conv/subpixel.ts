@@ -1,14 +1,6 @@
 import { sizeOf } from "../../core/ndarray.ts";
 import type { GraphBuilder } from "../../onnx/builder.ts";
-import {
-  blockOf,
-  fromBlocked,
-  padded,
-  reshaped,
-  toBlocked,
-  transposed,
-  type Value,
-} from "../../onnx/nchwc.ts";
+import { blockOf, fromBlocked, padded, toBlocked, transposed, type Value } from "../../onnx/nchwc.ts";
 import { convolveStack, type Operands } from "./blocked.ts";
 import type { Border, ConvGeometry } from "./geometry.ts";
 
@@ -117,10 +109,10 @@ function alternate(
   const each = [1, batch, blocks, ...positions, block];
   const together = graph.node(
     "Concat",
-    parts.map((part) => reshaped(graph, part, each)),
+    parts.map((part) => graph.reshape(part, each)),
     { axis: 0 },
   );
-  const all = reshaped(graph, together, [...stride, ...each.slice(1)]);
+  const all = graph.reshape(together, [...stride, ...each.slice(1)]);
   const mixed = transposed(graph, all, [
     rank,
     rank + 1,
@@ -129,9 +121,9 @@ function alternate(
   ]);
   const wide = positions.map((n, axis) => n * (stride[axis] as number));
   const rows = [batch, blocks * block, sizeOf(wide.slice(0, -1)), wide.at(-1) as number];
-  const plain = fromBlocked(graph, reshaped(graph, mixed, rows), channels);
+  const plain = fromBlocked(graph, graph.reshape(mixed, rows), channels);
   const whole = [batch, channels, ...wide];
-  return cutTo(graph, { name: reshaped(graph, plain, whole), dtype: "float32", shape: whole }, shape);
+  return cutTo(graph, { name: graph.reshape(plain, whole), dtype: "float32", shape: whole }, shape);
 }
 
 /** Transposed convolution of lines or images with a stride, see `Subpixel`; to [B, C, ...image], in plain layout. */
@@ -171,7 +163,7 @@ export function subpixelPlain(
     // Runs of a whole block are exchanged much faster than single numbers.
     const blocked = parts.map((name) => {
       const flat = [batch, channels, 1, count];
-      return toBlocked(graph, { name: reshaped(graph, name, flat), dtype: dy.dtype, shape: flat });
+      return toBlocked(graph, { name: graph.reshape(name, flat), dtype: dy.dtype, shape: flat });
     });
     return alternate(graph, blocked, shape, positions, stride);
   }
@@ -179,12 +171,12 @@ export function subpixelPlain(
   const each = [1, batch, channels, ...positions];
   const together = graph.node(
     "Concat",
-    parts.map((part) => reshaped(graph, part, each)),
+    parts.map((part) => graph.reshape(part, each)),
     { axis: 0 },
   );
-  const all = reshaped(graph, together, [...stride, ...each.slice(1)]);
+  const all = graph.reshape(together, [...stride, ...each.slice(1)]);
   const order = [rank, rank + 1, ...positions.flatMap((_, axis) => [rank + 2 + axis, axis])];
   const wide = [batch, channels, ...positions.map((n, axis) => n * (stride[axis] as number))];
-  const name = reshaped(graph, transposed(graph, all, order), wide);
+  const name = graph.reshape(transposed(graph, all, order), wide);
   return cutTo(graph, { name, dtype: dy.dtype, shape: wide }, shape);
 }

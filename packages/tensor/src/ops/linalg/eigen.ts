@@ -114,7 +114,7 @@ const eigenOp = defineOp<undefined, [x: Tensor], [values: Tensor, vectors: Tenso
     const diagonal = graph.node(
       "Gather",
       [
-        graph.node("Reshape", [result, graph.int64s([batch, even * width])]),
+        graph.reshape(result, [batch, even * width]),
         graph.int64s(Array.from({ length: size }, (_, i) => i * (width + 1))),
       ],
       { axis: 1 },
