@@ -1,6 +1,6 @@
 import type { NDArray } from "@concord/tensor";
 import { checkFinite, checkSameLength, mean } from "./checks.ts";
-import { checkFit, unitRows } from "./rows.ts";
+import { unitSets } from "./rows.ts";
 
 function checkPair(operation: string, x: ArrayLike<number>, y: ArrayLike<number>): void {
   checkFinite(operation, "x", x);
@@ -162,9 +162,7 @@ export function similarityCorrelation(
   gold: ArrayLike<number>,
 ): SimilarityCorrelation {
   const operation = "similarityCorrelation";
-  const left = unitRows(operation, "a", a);
-  const right = unitRows(operation, "b", b);
-  checkFit(operation, left, right, "pairs");
+  const [left, right] = unitSets(operation, { a, b }, "pairs");
   const [n, width] = left.shape as [number, number];
   const cosines = new Float64Array(n);
   for (let i = 0; i < n; i++) {

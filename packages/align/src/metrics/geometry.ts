@@ -1,6 +1,6 @@
 import type { NDArray } from "@concord/tensor";
 import { EigenvalueDecomposition, Matrix } from "ml-matrix";
-import { checkFit, checkRows, forEachBlockOfProducts, unitRows } from "./rows.ts";
+import { checkFit, checkRows, forEachBlockOfProducts, unitRows, unitSets } from "./rows.ts";
 
 /** Where two sets of unit vectors lie to each other. All values are of L2-normalised features. */
 export interface AlignmentMetrics {
@@ -57,9 +57,7 @@ export function modalityGap(a: NDArray, b: NDArray): ModalityGap {
 
 /** Squared distances of the pairs (a_i, b_i) of unit vectors. */
 function pairDistances(operation: string, a: NDArray, b: NDArray): Float64Array {
-  const left = unitRows(operation, "a", a);
-  const right = unitRows(operation, "b", b);
-  checkFit(operation, left, right, "pairs");
+  const [left, right] = unitSets(operation, { a, b }, "pairs");
   const [n, width] = left.shape as [number, number];
   const squares = new Float64Array(n);
   left.data.forEach((value, i) => {

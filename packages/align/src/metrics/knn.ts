@@ -1,7 +1,7 @@
 import type { NDArray } from "@concord/tensor";
 import { checkLabels } from "./checks.ts";
 import { checkNeighbours, kLargest } from "./neighbours.ts";
-import { checkFit, forEachBlockOfProducts, unitRows } from "./rows.ts";
+import { forEachBlockOfProducts, unitSets } from "./rows.ts";
 
 export interface NearestNeighbourOptions {
   /** Number of neighbours, default 20. */
@@ -47,9 +47,7 @@ export async function nearestNeighbourAccuracy(
   { k = 20, weighting = "uniform", temperature = 0.07 }: NearestNeighbourOptions = {},
 ): Promise<NearestNeighbourAccuracy> {
   const operation = "nearestNeighbourAccuracy";
-  const items = unitRows(operation, "train", train);
-  const queries = unitRows(operation, "test", test);
-  checkFit(operation, items, queries, "sets");
+  const [items, queries] = unitSets(operation, { train, test }, "sets");
   const [N, M] = [items.shape[0] as number, queries.shape[0] as number];
   checkNeighbours(operation, k, N);
   if (!(temperature > 0)) throw new RangeError(`${operation}: temperature must be > 0, got ${temperature}`);

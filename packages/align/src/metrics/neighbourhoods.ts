@@ -1,7 +1,7 @@
 import type { NDArray } from "@concord/tensor";
 import { checkSameLength } from "./checks.ts";
 import { chanceAmongNearest, checkNeighbours } from "./neighbours.ts";
-import { checkFit, forEachBlockOfProducts, unitRows } from "./rows.ts";
+import { forEachBlockOfProducts, unitRows, unitSets } from "./rows.ts";
 
 export interface Hubness {
   /** Skewness of N_k: 0 when all items are neighbours equally often, large when few hubs are everybody's neighbour. */
@@ -36,9 +36,7 @@ export async function hubness(
   { k = 10, excludeSelf = false }: { readonly k?: number; readonly excludeSelf?: boolean } = {},
 ): Promise<Hubness> {
   const operation = "hubness";
-  const left = unitRows(operation, "queries", queries);
-  const right = unitRows(operation, "items", items);
-  checkFit(operation, left, right, "sets");
+  const [left, right] = unitSets(operation, { queries, items }, "sets");
   const [Q, N] = [left.shape[0] as number, right.shape[0] as number];
   if (excludeSelf)
     checkSameLength(operation, ["queries", { length: Q }], ["items (excludeSelf)", { length: N }]);
@@ -134,9 +132,7 @@ export async function neighbourhoodMixing(
   { k = 10 }: { readonly k?: number } = {},
 ): Promise<NeighbourhoodMixing> {
   const operation = "neighbourhoodMixing";
-  const left = unitRows(operation, "a", a);
-  const right = unitRows(operation, "b", b);
-  checkFit(operation, left, right, "sets");
+  const [left, right] = unitSets(operation, { a, b }, "sets");
   const [N, M] = [left.shape[0] as number, right.shape[0] as number];
   const total = N + M;
   checkNeighbours(operation, k, total - 1);

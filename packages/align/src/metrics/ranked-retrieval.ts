@@ -1,7 +1,7 @@
 import type { NDArray } from "@concord/tensor";
 import { checkSameLength, mean } from "./checks.ts";
 import { checkKs, TIE } from "./ranking.ts";
-import { checkFit, forEachBlockOfProducts, unitRows } from "./rows.ts";
+import { checkFit, forEachBlockOfProducts, unitSets } from "./rows.ts";
 import {
   expectedDiscountedGain,
   expectedFound,
@@ -98,9 +98,7 @@ export async function rankedRetrieval(
 ): Promise<RankedRetrieval> {
   const operation = "rankedRetrieval";
   checkKs(operation, ks);
-  const left = unitRows(operation, "queries", queries);
-  const right = unitRows(operation, "items", items);
-  checkFit(operation, left, right, "sets");
+  const [left, right] = unitSets(operation, { queries, items }, "sets");
   const [Q, N] = [left.shape[0] as number, right.shape[0] as number];
   if (excludeSelf)
     checkSameLength(operation, ["queries", { length: Q }], ["items (excludeSelf)", { length: N }]);

@@ -1,6 +1,6 @@
 import type { NDArray } from "@concord/tensor";
 import { checkKs, hitsAt } from "./ranking.ts";
-import { checkFit, forEachBlockOfProducts, unitRows } from "./rows.ts";
+import { forEachBlockOfProducts, unitSets } from "./rows.ts";
 
 /** Recall at each k, a share in [0, 1]. */
 export type RecallAtK = ReadonlyMap<number, number>;
@@ -38,9 +38,7 @@ export async function recallAtK(
 ): Promise<RecallAtK> {
   const operation = "recallAtK";
   checkKs(operation, ks);
-  const unitQueries = unitRows(operation, "queries", queries);
-  const unitItems = unitRows(operation, "items", items);
-  checkFit(operation, unitQueries, unitItems, "sets");
+  const [unitQueries, unitItems] = unitSets(operation, { queries, items }, "sets");
   const [Q, N] = [unitQueries.shape[0] as number, unitItems.shape[0] as number];
   if (queryOwner.length !== Q || itemOwner.length !== N) {
     throw new RangeError(

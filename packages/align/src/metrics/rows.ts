@@ -68,6 +68,24 @@ export function checkFit(operation: string, a: NDArray, b: NDArray, pairs: "pair
   }
 }
 
+/**
+ * Two named sets of embeddings as `unitRows`.
+ *
+ * @throws RangeError as `checkRows` and `checkFit`
+ */
+export function unitSets(
+  operation: string,
+  sets: Readonly<Record<string, NDArray>>,
+  pairs: "pairs" | "sets",
+): readonly [NDArray<"float64">, NDArray<"float64">] {
+  const [a, b] = Object.entries(sets).map(([name, rows]) => unitRows(operation, name, rows)) as [
+    NDArray<"float64">,
+    NDArray<"float64">,
+  ];
+  checkFit(operation, a, b, pairs);
+  return [a, b];
+}
+
 const productOfTiles = compile((a: Tensor, b: Tensor) => matmul(a, b, { transposeB: true }), {
   name: "similarities",
 });

@@ -1,7 +1,7 @@
 import type { NDArray } from "@concord/tensor";
 import { checkLabels } from "./checks.ts";
 import { hitsAt } from "./ranking.ts";
-import { checkFit, checkRows, forEachBlockOfProducts, normalizeRows, unitRows } from "./rows.ts";
+import { checkFit, checkRows, forEachBlockOfProducts, normalizeRows, unitRows, unitSets } from "./rows.ts";
 
 /** Factor on cosines in zero-shot logits, CLIP's trained logit scale. */
 const ZERO_SHOT_SCALE = 100;
@@ -90,9 +90,7 @@ export async function zeroShotAccuracy(
   const [N] = checkRows(operation, "images", images);
   const [C] = checkRows(operation, "classes", classes);
   checkLabels(operation, labels, N, C);
-  const unitImages = unitRows(operation, "images", images);
-  const unitClasses = unitRows(operation, "classes", classes);
-  checkFit(operation, unitImages, unitClasses, "sets");
+  const [unitImages, unitClasses] = unitSets(operation, { images, classes }, "sets");
   const predictions = new Int32Array(N);
   const hits = new Float64Array(C);
   const counts = new Float64Array(C);
