@@ -4,7 +4,7 @@ import type { Optimiser, OptimiserState, TracedOptimiserState } from "../optim/o
 import { pullback } from "./grad.ts";
 import type { CompiledGraph, Feeds, Fetches } from "./graph.ts";
 import { compileGraph, GraphCache } from "./graph.ts";
-import { finiteSum, nonFiniteError, nonFiniteLeaves } from "./guard.ts";
+import { finiteFlag, finiteResult, nonFiniteError } from "./guard.ts";
 import type { Leaves } from "./leaves.ts";
 import {
   allocateLike,
@@ -130,25 +130,23 @@ export class Descent<P> {
 
   /** The results by which a graph adds to the sums. */
   sumResults(sums: readonly Tensor[]): { readonly sums: readonly Tensor[]; readonly finite?: Tensor } {
-    return { sums, ...(this.options.guard === "all" && { finite: finiteSum(sums) }) };
+    return { sums, ...finiteResult(this.options.guard, sums) };
   }
 
   /** Runs a graph that adds to the sums. */
   async addTo(graph: SummingGraph, feeds: Feeds, fetches: Fetches): Promise<void> {
     const { paths } = graph;
     const sums = paths.map((path, i) => [`sums/${i}`, this.#sums.next.get(path) as NDArray] as const);
-    const finite = allocateLike({ dtype: "float32", shape: [] });
+    const finite = finiteFlag(this.options.guard);
     const all = [...this.feeds(), ...feeds];
     await graph.run(all, {
       ...Object.fromEntries(sums.map(([name, array]) => [`out/${name}`, array])),
-      ...(this.options.guard === "all" && { "out/finite": finite }),
+      ...finite.fetches,
       ...fetches,
     });
-    if (!Number.isFinite(finite.data[0])) {
-      const bad = nonFiniteLeaves(sums);
-      const labels = bad.map((name) => `gradient of ${paths[Number(name.slice("sums/".length))]}`);
-      if (bad.length > 0) throw await nonFiniteError(graph, all, this.step, bad, labels);
-    }
+    const bad = finite.bad(() => sums);
+    const labels = bad.map((name) => `gradient of ${paths[Number(name.slice("sums/".length))]}`);
+    if (bad.length > 0) throw await nonFiniteError(graph, all, this.step, bad, labels);
     this.#sums.swapOnly(paths);
   }
 
@@ -159,16 +157,13 @@ export class Descent<P> {
       () => this.#compileUpdate(),
       async (graph) => {
         const feeds = [...prefixed(this.#state.current, "state"), ...prefixed(this.#sums.current, "sums")];
-        const finite = allocateLike({ dtype: "float32", shape: [] });
-        const all = this.options.guard === "all";
+        const finite = finiteFlag(this.options.guard);
         await graph.run(feeds, {
           ...Object.fromEntries(prefixed(this.#state.next, "out/state")),
-          ...(all && { "out/finite": finite }),
+          ...finite.fetches,
         });
-        if (!Number.isFinite(finite.data[0])) {
-          const bad = nonFiniteLeaves(prefixed(this.#state.next, "state"));
-          if (bad.length > 0) throw await nonFiniteError(graph, feeds, this.step, bad);
-        }
+        const bad = finite.bad(() => prefixed(this.#state.next, "state"));
+        if (bad.length > 0) throw await nonFiniteError(graph, feeds, this.step, bad);
         this.#state.swap();
         this.#steps++;
       },
@@ -184,7 +179,7 @@ export class Descent<P> {
     checkStructure(`${this.name}: the new state`, tracedLeaves(result), this.#state.current);
     const graph = await compileGraph(
       new Map([...state.inputs, ...sums.inputs]),
-      { state: result, ...(this.options.guard === "all" && { finite: finiteSum(result) }) },
+      { state: result, ...finiteResult(this.options.guard, result) },
       { ...this.options, name: `${this.name} (update)` },
     );
     this.nodeCount += graph.nodeCount;

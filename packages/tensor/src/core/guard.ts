@@ -30,7 +30,7 @@ const countOp = defineUnitOp<undefined>({
  * A float32 scalar that is not finite if an entry of the tree is not: the sum of all sums, one pass over memory.
  * Sums of finite numbers above 1e38 are infinite too, so bad ones are looked at again (`nonFiniteLeaves`).
  */
-export function finiteSum(tree: unknown): Tensor {
+function finiteSum(tree: unknown): Tensor {
   return treeEntries(tree)
     .map(([, leaf]) => asTensor(leaf as TensorLike))
     .filter(({ dtype, shape }) => isFloat(dtype) && sizeOf(shape) > 0)
@@ -48,6 +48,23 @@ function countNonFinite({ dtype, data }: NDArray): number {
 /** Names of the arrays that hold a NaN or an infinity. */
 export function nonFiniteLeaves(arrays: Iterable<readonly [string, NDArray]>): string[] {
   return [...arrays].filter(([, array]) => countNonFinite(array) > 0).map(([name]) => name);
+}
+
+/** The result by which a graph tells whether a tree is finite, where the guard is for all. */
+export function finiteResult(guard: Guard | undefined, tree: unknown): { readonly finite?: Tensor } {
+  return guard === "all" ? { finite: finiteSum(tree) } : {};
+}
+
+/** What a graph with a `finiteResult` writes it into, and the names of what was written that is not finite. */
+export function finiteFlag(guard: Guard | undefined): {
+  readonly fetches: Readonly<Record<string, NDArray>>;
+  readonly bad: (written: () => Iterable<readonly [string, NDArray]>) => string[];
+} {
+  const flag = allocateLike({ dtype: "float32", shape: [] });
+  return {
+    fetches: guard === "all" ? { "out/finite": flag } : {},
+    bad: (written) => (Number.isFinite(flag.data[0]) ? [] : nonFiniteLeaves(written())),
+  };
 }
 
 /**

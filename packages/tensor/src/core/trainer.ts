@@ -2,7 +2,7 @@ import { formatShape, ShapeError } from "./errors.ts";
 import type { CompiledGraph, CompileOptions } from "./graph.ts";
 import { compileGraph, GraphCache } from "./graph.ts";
 import type { Guard } from "./guard.ts";
-import { finiteSum, nonFiniteError, nonFiniteLeaves } from "./guard.ts";
+import { finiteFlag, finiteResult, nonFiniteError, nonFiniteLeaves } from "./guard.ts";
 import {
   allocateLike,
   checkStructure,
@@ -140,7 +140,7 @@ export function createTrainer<S, B, M extends Readonly<Record<string, Tensor>>, 
       {
         state: result.state,
         metrics: result.metrics,
-        ...(guard === "all" && { finite: finiteSum(result.state) }),
+        ...finiteResult(guard, result.state),
       },
       options,
     );
@@ -154,14 +154,16 @@ export function createTrainer<S, B, M extends Readonly<Record<string, Tensor>>, 
   ): Promise<StepMetrics<M>> => {
     const { arrays, numbers } = metricArrays((graph.result as { readonly metrics: M }).metrics);
     const feeds = [...prefixed(state.current, "state"), ...prefixed(batch, "batch")];
-    const finite = allocateLike({ dtype: "float32", shape: [] });
+    const finite = finiteFlag(guard);
     await graph.run(feeds, {
       ...Object.fromEntries([...prefixed(state.next, "out/state"), ...prefixed(arrays, "out/metrics")]),
-      ...(guard === "all" && { "out/finite": finite }),
+      ...finite.fetches,
     });
     if (guard !== false) {
-      const bad = nonFiniteLeaves(prefixed(arrays, "metrics"));
-      if (!Number.isFinite(finite.data[0])) bad.push(...nonFiniteLeaves(prefixed(state.next, "state")));
+      const bad = [
+        ...nonFiniteLeaves(prefixed(arrays, "metrics")),
+        ...finite.bad(() => prefixed(state.next, "state")),
+      ];
       if (bad.length > 0) throw await nonFiniteError(graph, feeds, steps + 1, bad);
     }
     state.swap();
