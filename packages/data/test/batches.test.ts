@@ -193,13 +193,18 @@ describe("sources in worker threads", () => {
     await using source = prefetch(await captionedShapesStream(options), { ahead: 3 });
     await source.batch(0);
     await new Promise((resolve) => setTimeout(resolve, 100));
-    const before = source.waitedSeconds;
-    for (let step = 1; step <= 10; step++) {
-      block(20);
-      await source.batch(step);
+    let waited = Number.POSITIVE_INFINITY;
+    // 10 % of the 20 ms steps, with room for a busy machine. Other work there can hold up a round, not all of them.
+    const allowed = 0.1 * 10 * 0.02 * 3;
+    for (let first = 1; first <= 50 && waited >= allowed; first += 10) {
+      const before = source.waitedSeconds;
+      for (let step = first; step < first + 10; step++) {
+        block(20);
+        await source.batch(step);
+      }
+      waited = source.waitedSeconds - before;
     }
-    // 10 % of the 20 ms steps, with room for a busy machine.
-    expect(source.waitedSeconds - before).toBeLessThan(0.1 * 10 * 0.02 * 3);
+    expect(waited).toBeLessThan(allowed);
   });
 
   test("errors of the module arrive; the threads end", async () => {
