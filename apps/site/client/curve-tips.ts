@@ -1,6 +1,4 @@
-import { meanCurve, valueAt } from "../src/charts/curves.ts";
-import type { CurveChart } from "../src/charts/curves-view.ts";
-import { LINE_CHART, lineScales, swatch } from "../src/charts/line-chart.ts";
+import { type CurveChart, LINE_CHART, lineScales, meanCurve, swatch, valueAt } from "@concord/plots";
 import { build, drawingPoint } from "./dom.ts";
 import type { Tip } from "./tip.ts";
 

@@ -1,4 +1,4 @@
-import { attributeText, type TreeNode } from "../src/charts/tree.ts";
+import { attributeText, type TreeNode } from "@concord/plots";
 
 const SVG = "http://www.w3.org/2000/svg";
 

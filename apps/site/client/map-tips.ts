@@ -1,10 +1,4 @@
-import {
-  commonFrame,
-  MAP_PANEL,
-  mapScales,
-  type PlanePoint,
-  type PointSets,
-} from "../src/charts/embedding-map.ts";
+import { commonFrame, MAP_PANEL, mapScales, type PlanePoint, type PointSets } from "@concord/plots";
 import { drawingPoint } from "./dom.ts";
 import type { Tip } from "./tip.ts";
 

@@ -1,5 +1,4 @@
-import { CurveCollector, type StepValues } from "../src/charts/curves.ts";
-import { type CurvesData, curveCharts, curvesView } from "../src/charts/curves-view.ts";
+import { CurveCollector, type CurvesData, curveCharts, curvesView, type StepValues } from "@concord/plots";
 import { doneShare, type ProgressPoint, progressText } from "../src/runs/progress.ts";
 import { showCurveTips } from "./curve-tips.ts";
 import { build } from "./dom.ts";

@@ -44,6 +44,7 @@ export async function buildAssets(): Promise<Assets> {
     minify: true,
     write: false,
     format: "iife",
+    conditions: ["source"],
     target: "es2022",
     logLevel: "silent",
   });

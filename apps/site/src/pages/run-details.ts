@@ -1,7 +1,6 @@
 import type { UnitRecord } from "@concord/papers";
+import { markup, swatch } from "@concord/plots";
 import { html, raw } from "hono/html";
-import { swatch } from "../charts/line-chart.ts";
-import { markup } from "../charts/tree.ts";
 import { armStyles } from "../runs/summary.ts";
 import { countText, durationText } from "../text.ts";
 import type { Html } from "./layout.ts";

@@ -1,6 +1,5 @@
+import { commonFrame, mapMark, mapPanel, markup, pairedKinds } from "@concord/plots";
 import { html, raw } from "hono/html";
-import { commonFrame, mapMark, mapPanel, pairedKinds } from "../charts/embedding-map.ts";
-import { markup } from "../charts/tree.ts";
 import { numberText } from "../text.ts";
 import type { Html } from "./layout.ts";
 import type { RunView } from "./run.ts";

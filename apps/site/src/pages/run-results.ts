@@ -1,8 +1,6 @@
 import type { Metric, Verdict } from "@concord/papers";
+import { intervalPlot, markup, swatch } from "@concord/plots";
 import { html, raw } from "hono/html";
-import { intervalPlot } from "../charts/interval-plot.ts";
-import { swatch } from "../charts/line-chart.ts";
-import { markup } from "../charts/tree.ts";
 import { armStyles, type Cell, metricsOf, resultRows } from "../runs/summary.ts";
 import { countText, differenceUnit, numberText, signedText } from "../text.ts";
 import type { Html } from "./layout.ts";

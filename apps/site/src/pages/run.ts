@@ -1,7 +1,6 @@
 import type { EmbeddingMap, PaperCard, RunRecord } from "@concord/papers";
+import { type CurvesData, curvesView, markup } from "@concord/plots";
 import { html, raw } from "hono/html";
-import { type CurvesData, curvesView } from "../charts/curves-view.ts";
-import { markup } from "../charts/tree.ts";
 import type { Journal } from "../runs/journal.ts";
 import { positionText } from "../runs/log-file.ts";
 import { armStyles, type ExperimentInfo, metricsOf } from "../runs/summary.ts";

@@ -1,8 +1,6 @@
 import type { PublishedRow, PublishedTable } from "@concord/papers";
+import { type ArmStyle, markup, swatch } from "@concord/plots";
 import { html, raw } from "hono/html";
-import { swatch } from "../charts/line-chart.ts";
-import type { ArmStyle } from "../charts/series.ts";
-import { markup } from "../charts/tree.ts";
 import type { Html } from "./layout.ts";
 
 /** A table that scrolls sideways in its own frame on narrow screens; the frame can be reached by keyboard. */

@@ -1,5 +1,5 @@
 import { type LogRecord, logRecord } from "@concord/papers";
-import { type ChartData, CurveCollector } from "../charts/curves.ts";
+import { type ChartData, CurveCollector } from "@concord/plots";
 import { LOG_START, type LogPosition, readLog } from "./log-file.ts";
 
 export type NoteRecord = Extract<LogRecord, { kind: "note" }>;

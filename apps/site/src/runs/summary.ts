@@ -1,5 +1,5 @@
 import { type Experiment, type Metric, type MetricSummary, type RunRecord, summarise } from "@concord/papers";
-import { type ArmRole, type ArmStyle, styleArms } from "../charts/series.ts";
+import { type ArmRole, type ArmStyle, styleArms } from "@concord/plots";
 import { numberText } from "../text.ts";
 
 /** What the pages need of an experiment: its descriptions, not its code. */

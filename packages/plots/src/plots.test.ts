@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { CurveCollector, meanCurve, type Point, valueAt } from "../src/charts/curves.ts";
-import { curvesView } from "../src/charts/curves-view.ts";
-import { commonFrame, mapPanel, mapScales } from "../src/charts/embedding-map.ts";
-import { INTERVAL_PLOT, intervalPlot } from "../src/charts/interval-plot.ts";
-import { lineChart, lineScales, seriesOf } from "../src/charts/line-chart.ts";
-import { SERIES_COLOURS, styleArms } from "../src/charts/series.ts";
-import { element, markup, type TreeNode } from "../src/charts/tree.ts";
+import { CurveCollector, meanCurve, type Point, valueAt } from "./curves.ts";
+import { curvesView } from "./curves-view.ts";
+import { commonFrame, mapPanel, mapScales } from "./embedding-map.ts";
+import { INTERVAL_PLOT, intervalPlot } from "./interval-plot.ts";
+import { lineChart, lineScales, seriesOf } from "./line-chart.ts";
+import { SERIES_COLOURS, styleArms } from "./series.ts";
+import { element, markup, type TreeNode } from "./tree.ts";
 
 /** All elements of a tree that have this class. */
 function withClass(node: TreeNode, name: string): TreeNode[] {
