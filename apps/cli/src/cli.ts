@@ -5,7 +5,7 @@ import { runDoctor } from "./commands/doctor.ts";
 import { showPapers } from "./commands/papers.ts";
 import { resumeRun, runPaper } from "./commands/run.ts";
 import { listRuns, showRun } from "./commands/runs.ts";
-import { startServer } from "./commands/start.ts";
+import { type StartOptions, startServer } from "./commands/start.ts";
 import { type Context, coloursFor, columnsOf } from "./context.ts";
 import { describeError, ExitCode, UsageError } from "./errors.ts";
 import { paragraph } from "./render/text.ts";
@@ -283,11 +283,15 @@ function createProgram(context: Context, experiment: Experiment | null, settle: 
     .summary("serve the site: papers, runs, live curves")
     .description("Serves the site and executes the runs that are started or queued there, one at a time.")
     .addOption(
-      new Option("--port <port>", "port to listen on, 0 for any free one").default(4100).argParser(parsePort),
+      new Option("--port <port>", "port to listen on, 0 for any free one (default: 4100)").argParser(
+        parsePort,
+      ),
     )
-    .option("--host <address>", "address to listen on; anyone who reaches it can start runs", "127.0.0.1")
-    .option("--allow-host <name...>", "names that requests may carry, e.g. of a reverse proxy", [])
+    .option("--host <address>", "address to listen on (default: 127.0.0.1, for this machine alone)")
+    .option("--allow-host <name...>", "names that requests may carry, e.g. of a reverse proxy")
+    .option("--data <folder>", "folder of papers and people (default: concord-data)")
     .addOption(runsOption())
+    .option("--config <file>", "settings as JSON; see docs/running-a-site.md")
     .addHelpText(
       "after",
       examples(context, [
@@ -296,7 +300,7 @@ function createProgram(context: Context, experiment: Experiment | null, settle: 
         ["start --allow-host papers.example.org", "behind a reverse proxy"],
       ]),
     )
-    .action(async (flags: { port: number; host: string; allowHost: string[]; runs?: string }) => {
+    .action(async (flags: StartOptions) => {
       settle(await startServer(context, flags));
     });
 

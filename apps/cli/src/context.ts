@@ -1,5 +1,5 @@
 import type { Experiment, PaperCard } from "@concord/papers";
-import type { Site, SiteOptions } from "@concord/site";
+import type { SettingsSources, Site, SiteSettings } from "@concord/site";
 import picocolors from "picocolors";
 import { shellText } from "./render/text.ts";
 
@@ -20,7 +20,12 @@ export interface Context {
   readonly stderr: Output;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly papers: Papers;
-  readonly startSite: (options: SiteOptions) => Promise<Site>;
+  /** @throws SettingsError when a setting is wrong */
+  readonly loadSettings: (sources: SettingsSources) => Promise<SiteSettings>;
+  readonly startSite: (options: {
+    readonly settings: SiteSettings;
+    readonly command: readonly string[];
+  }) => Promise<Site>;
   /** Program and first arguments that start this command again, in another process. */
   readonly self: readonly string[];
   /** How people call the command here, for hints that can be copied. */

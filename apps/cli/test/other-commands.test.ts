@@ -125,9 +125,14 @@ describe("concord start", () => {
     expect(stdout).toContain("http://127.0.0.1:7");
     expect(stdout).toContain("Ctrl-C");
     expect(closed).toBe(1);
-    const hosts = ["a.example", "b.example"];
-    expect(started).toEqual([
-      { port: 7, host: "127.0.0.1", hosts, runsFolder: runs, command: ["node", "concord"] },
+    expect(started).toMatchObject([
+      {
+        settings: {
+          server: { port: 7, host: "127.0.0.1", allowHosts: ["a.example", "b.example"] },
+          data: { runs },
+        },
+        command: ["node", "concord"],
+      },
     ]);
   });
 

@@ -1,5 +1,6 @@
 import { Writable } from "node:stream";
 import { hasExperiment, loadCard, loadCatalogue, loadExperiment } from "@concord/papers";
+import { loadSettings } from "@concord/site";
 import { type ToyOptions, toyExperiment } from "../../../packages/papers/test/harness/toy-experiment.ts";
 import { type Context, type ExitCode, runCli } from "../src/index.ts";
 
@@ -64,6 +65,7 @@ export function toyCommand(options: ToyCommandOptions = {}): ToyCommand {
           hasExperiment: async (slug) => slug === "toy" || hasExperiment(slug),
           loadExperiment: async (slug) => (slug === "toy" ? toyExperiment(options) : loadExperiment(slug)),
         },
+        loadSettings,
         startSite: options.startSite ?? (() => Promise.reject(new Error("no site in this test"))),
         self: ["node", "concord"],
         name: "concord",

@@ -19,6 +19,7 @@ import { layout } from "./pages/layout.ts";
 import { paperPage } from "./pages/paper.ts";
 import { aboutPage, messagePage } from "./pages/plain.ts";
 import { runRoutes } from "./run-routes.ts";
+import type { SiteEnv } from "./site-env.ts";
 import { MAX_SEEDS, type Render, type SiteParts } from "./site-parts.ts";
 
 const MAX_BODY_BYTES = 16 * 1024;
@@ -57,13 +58,18 @@ function describeFailure(error: Error): {
 }
 
 /** All routes of the site. */
-export function createApp(parts: SiteParts): Hono {
-  const { assets, catalogue, index } = parts;
-  const render: Render = (page) => layout(assets, page);
-  const app = new Hono();
+export function createApp(parts: SiteParts): Hono<SiteEnv> {
+  const { assets, catalogue, index, settings } = parts;
+  const render: Render = (context, page) => layout(assets, context, page);
+  const app = new Hono<SiteEnv>();
 
+  app.use(async (context, next) => {
+    context.set("viewer", null);
+    context.set("csrf", "");
+    await next();
+  });
   app.use(securityHeaders);
-  app.use(hostCheck(parts.host, parts.hosts));
+  app.use(hostCheck(settings.server.host, settings.server.allowHosts));
   app.use(sameOriginOnly);
   app.use(compress());
   app.use(
@@ -117,7 +123,7 @@ export function createApp(parts: SiteParts): Hono {
     });
     const description =
       "Papers on making embeddings agree, each with what it printed, and many to run in place.";
-    return context.html(render({ title: "Daily Papers", section: "papers", description, body }));
+    return context.html(render(context, { title: "Daily Papers", section: "papers", description, body }));
   });
 
   app.get("/papers/:slug", async (context) => {
@@ -127,11 +133,13 @@ export function createApp(parts: SiteParts): Hono {
     const needsFiles = experiment ? await sizesThatNeedFiles(experiment) : new Set<PresetName>();
     const runs = (await index.list()).filter(({ paper }) => paper === card.slug).slice(0, PAST_RUNS_SHOWN);
     const body = paperPage({ card, experiment, runs, maxSeeds: MAX_SEEDS, needsFiles });
-    return context.html(render({ title: card.title, section: "papers", description: card.useFor, body }));
+    return context.html(
+      render(context, { title: card.title, section: "papers", description: card.useFor, body }),
+    );
   });
 
   app.get("/about", (context) =>
-    context.html(render({ title: "About", section: "about", body: aboutPage() })),
+    context.html(render(context, { title: "About", section: "about", body: aboutPage() })),
   );
 
   app.route("/", runRoutes(parts, render));
@@ -141,7 +149,10 @@ export function createApp(parts: SiteParts): Hono {
   });
   app.onError((error, context) => {
     const { status, title, message } = describeFailure(error);
-    return context.html(render({ title, section: "none", body: messagePage(title, message) }), status);
+    return context.html(
+      render(context, { title, section: "none", body: messagePage(title, message) }),
+      status,
+    );
   });
   return app;
 }

@@ -3,6 +3,7 @@ import { RunStore } from "@concord/papers";
 import { serve } from "@hono/node-server";
 import { createApp } from "./app.ts";
 import { builtInPapers, Catalogue, type PaperSource } from "./catalogue.ts";
+import type { SiteSettings } from "./config/settings.ts";
 import { buildAssets } from "./http/assets.ts";
 import { RunEvents } from "./runs/events.ts";
 import { Journals } from "./runs/journal.ts";
@@ -10,16 +11,11 @@ import { RunQueue } from "./runs/queue.ts";
 import { RunIndex } from "./runs/run-index.ts";
 
 export type { PaperSource } from "./catalogue.ts";
+export { loadSettings, SettingsError, type SettingsSources } from "./config/load.ts";
+export { type SiteSettings, siteSettings } from "./config/settings.ts";
 
 export interface SiteOptions {
-  /** Port to listen on; 0 takes a free one. */
-  readonly port: number;
-  /** Address to listen on. Default "127.0.0.1": only this machine can reach the site. */
-  readonly host?: string;
-  /** Host names, beside the address itself, that requests may carry, e.g. of a reverse proxy before the site. */
-  readonly hosts?: readonly string[];
-  /** Folder with one subfolder a run; made if it is not there. */
-  readonly runsFolder: string;
+  readonly settings: SiteSettings;
   /**
    * Program and first arguments of the command that executes a run in a process of its own. The site appends
    * `run --resume ID --runs FOLDER --json`.
@@ -41,8 +37,9 @@ export interface Site {
  * @throws Error when the port is taken or the catalogue is malformed
  */
 export async function startSite(options: SiteOptions): Promise<Site> {
-  const host = options.host ?? "127.0.0.1";
-  const store = new RunStore(options.runsFolder);
+  const { settings } = options;
+  const { host, port } = settings.server;
+  const store = new RunStore(settings.data.runs);
   const index = new RunIndex(store);
   const queue = new RunQueue({ store, index, command: options.command });
   const events = new RunEvents({ store });
@@ -53,22 +50,21 @@ export async function startSite(options: SiteOptions): Promise<Site> {
   const app = createApp({
     assets,
     catalogue,
-    store,
+    runStore: store,
     index,
     queue,
     events,
     journals: new Journals(),
-    host,
-    hosts: options.hosts ?? [],
+    settings,
   });
   const { server, address } = await new Promise<{ server: ReturnType<typeof serve>; address: AddressInfo }>(
     (resolve, reject) => {
-      const listening = serve({ fetch: app.fetch, port: options.port, hostname: host }, (info) =>
+      const listening = serve({ fetch: app.fetch, port, hostname: host }, (info) =>
         resolve({ server: listening, address: info }),
       );
       listening.once("error", (error: NodeJS.ErrnoException) => {
         const taken = error.code === "EADDRINUSE";
-        reject(taken ? new Error(`Port ${options.port} of ${host} is taken by another program.`) : error);
+        reject(taken ? new Error(`Port ${port} of ${host} is taken by another program.`) : error);
       });
     },
   );

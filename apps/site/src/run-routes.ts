@@ -8,6 +8,7 @@ import { z } from "zod";
 import { runPage } from "./pages/run.ts";
 import { runsPage } from "./pages/runs.ts";
 import { queuePosition } from "./runs/queue.ts";
+import type { SiteEnv } from "./site-env.ts";
 import { MAX_SEEDS, type Render, type SiteParts } from "./site-parts.ts";
 
 const RUNS_SHOWN = 200;
@@ -45,10 +46,10 @@ async function readMap(store: RunStore, id: string, seed: number): Promise<Embed
 
 /** Routes of runs: start, show, follow, stop, take up again, delete, download. */
 export function runRoutes(
-  { catalogue, store, index, queue, journals, events }: SiteParts,
+  { catalogue, runStore: store, index, queue, journals, events }: SiteParts,
   render: Render,
-): Hono {
-  const app = new Hono();
+): Hono<SiteEnv> {
+  const app = new Hono<SiteEnv>();
 
   app.post("/papers/:slug/runs", async (context) => {
     const slug = context.req.param("slug");
@@ -85,7 +86,7 @@ export function runRoutes(
       }),
     );
     const body = runsPage({ runs, titles, total: all.length, executesHere: queue.executes });
-    return context.html(render({ title: "Runs", section: "runs", body }));
+    return context.html(render(context, { title: "Runs", section: "runs", body }));
   });
 
   app.get("/runs/:id", async (context) => {
@@ -108,7 +109,7 @@ export function runRoutes(
       mapSeeds,
     });
     const title = `${run.preset} run of ${card?.title ?? run.paper}`;
-    return context.html(render({ title, section: "runs", scripts: ["run"], body }));
+    return context.html(render(context, { title, section: "runs", scripts: ["run"], body }));
   });
 
   app.get("/runs/:id/events", async (context) => {

@@ -6,7 +6,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Site, startSite } from "../src/index.ts";
 import { axeFindings, hasBrowser, launchBrowser, openPage } from "./browser.ts";
-import { eventually, temporaryFolder, toyCommand, toyPapers } from "./support.ts";
+import { eventually, temporaryFolder, testSettings, toyCommand, toyPapers } from "./support.ts";
 import { toyExperiment } from "./toy-experiment.ts";
 
 const RUN_MS = 60_000;
@@ -31,14 +31,14 @@ describe.skipIf(!hasBrowser)("the site in a browser", () => {
 
   beforeAll(async () => {
     folder = await temporaryFolder();
-    store = new RunStore(folder.path);
+    store = new RunStore(testSettings(folder.path).data.runs);
     const done = await createRun(toyExperiment, store, { preset: "smoke" });
     await executeRun(toyExperiment, store, done.id);
     doneRun = `/runs/${done.id}`;
     const failed = await createRun(toyExperiment, store, { preset: "smoke" });
     await store.write({ ...failed, status: "failed", error: "The data are empty.\n  at line 3" });
     failedRun = `/runs/${failed.id}`;
-    site = await startSite({ port: 0, runsFolder: folder.path, command: toyCommand, papers: toyPapers });
+    site = await startSite({ settings: testSettings(folder.path), command: toyCommand, papers: toyPapers });
     browser = await launchBrowser();
   });
   afterAll(async () => {
@@ -275,9 +275,7 @@ describe.skipIf(!hasBrowser)("the site in a browser", () => {
     async () => {
       const other = await temporaryFolder();
       const open = await startSite({
-        port: 0,
-        host: "0.0.0.0",
-        runsFolder: other.path,
+        settings: testSettings(other.path, { host: "0.0.0.0" }),
         command: toyCommand,
         papers: toyPapers,
       });
@@ -300,7 +298,7 @@ it.skipIf(!real)(
   async () => {
     const folder = await temporaryFolder();
     const command = [process.execPath, "--conditions=source", "--disable-warning=ExperimentalWarning", cli];
-    const site = await startSite({ port: 0, runsFolder: folder.path, command });
+    const site = await startSite({ settings: testSettings(folder.path), command });
     const browser = await launchBrowser();
     try {
       const { page, complaints } = await openPage(browser, site.url);

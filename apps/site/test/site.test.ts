@@ -1,25 +1,25 @@
 import { RunStore } from "@concord/papers";
 import { expect, it } from "vitest";
 import { startSite } from "../src/index.ts";
-import { eventually, temporaryFolder, toyCommand, toyPapers } from "./support.ts";
+import { eventually, temporaryFolder, testSettings, toyCommand, toyPapers } from "./support.ts";
 import { ownForm } from "./support-app.ts";
 
 it("serves, executes runs, and takes a run up again that was under way when it was closed", async () => {
   const folder = await temporaryFolder();
-  const options = { port: 0, runsFolder: `${folder.path}/runs`, command: toyCommand, papers: toyPapers };
+  const options = { settings: testSettings(folder.path), command: toyCommand, papers: toyPapers };
   const site = await startSite(options);
   expect(site.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
   expect(await (await fetch(`${site.url}/healthz`)).json()).toEqual({ status: "ok" });
-  await expect(startSite({ ...options, port: Number(new URL(site.url).port) })).rejects.toThrow(
-    /Port \d+ .*is taken/,
-  );
+  await expect(
+    startSite({ ...options, settings: testSettings(folder.path, { port: Number(new URL(site.url).port) }) }),
+  ).rejects.toThrow(/Port \d+ .*is taken/);
 
   const answer = await fetch(`${site.url}/papers/clip-refine/runs`, {
     ...ownForm({ preset: "default", seeds: "1" }),
     redirect: "manual",
   });
   const id = answer.headers.get("location")!.split("/").at(-1)!;
-  const store = new RunStore(options.runsFolder);
+  const store = new RunStore(options.settings.data.runs);
   const half = await eventually(async () => {
     const run = await store.read(id);
     return run.results.length >= 2 && run;

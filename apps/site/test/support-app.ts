@@ -2,15 +2,17 @@ import { RunStore } from "@concord/papers";
 import type { Hono } from "hono";
 import { createApp } from "../src/app.ts";
 import { Catalogue, type PaperSource } from "../src/catalogue.ts";
+import { siteSettings } from "../src/config/settings.ts";
 import { buildAssets } from "../src/http/assets.ts";
 import { RunEvents } from "../src/runs/events.ts";
 import { Journals } from "../src/runs/journal.ts";
 import { RunQueue } from "../src/runs/queue.ts";
 import { RunIndex } from "../src/runs/run-index.ts";
+import type { SiteEnv } from "../src/site-env.ts";
 import { toyPapers } from "./support.ts";
 
 export interface TestApp {
-  readonly app: Hono;
+  readonly app: Hono<SiteEnv>;
   readonly store: RunStore;
   readonly queue: RunQueue;
 }
@@ -26,13 +28,14 @@ export async function testApp(
   const app = createApp({
     assets: await buildAssets(),
     catalogue: await Catalogue.load(options.papers ?? toyPapers),
-    store,
+    runStore: store,
     index,
     queue,
     events: new RunEvents({ store, pollMs: 20 }),
     journals: new Journals(),
-    host: options.host ?? "127.0.0.1",
-    hosts: options.hosts ?? [],
+    settings: siteSettings.parse({
+      server: { host: options.host ?? "127.0.0.1", allowHosts: options.hosts ?? [] },
+    }),
   });
   return { app, store, queue };
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { loadCatalogue } from "@concord/papers";
 import type { PaperSource } from "../src/catalogue.ts";
+import { type SiteSettings, siteSettings } from "../src/config/settings.ts";
 import { toyExperiment } from "./toy-experiment.ts";
 
 /** The real catalogue, in which one paper runs here: the toy. */
@@ -12,6 +13,15 @@ export const toyPapers: PaperSource = {
   runs: async (slug) => slug === toyExperiment.slug,
   experiment: async () => toyExperiment,
 };
+
+/** Settings of a site whose files all lie below a folder, on a free port. */
+export function testSettings(folder: string, server: Partial<SiteSettings["server"]> = {}): SiteSettings {
+  return siteSettings.parse({
+    server: { port: 0, ...server },
+    data: { folder: join(folder, "data"), runs: join(folder, "runs") },
+    log: { level: "error" },
+  });
+}
 
 /** Command that executes runs of the toy experiment. */
 export const toyCommand: readonly string[] = [

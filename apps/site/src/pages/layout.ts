@@ -1,6 +1,7 @@
 import { html } from "hono/html";
 import type { HtmlEscapedString } from "hono/utils/html";
 import type { AssetName, Assets } from "../http/assets.ts";
+import type { SiteContext } from "../site-env.ts";
 
 /** Escaped HTML, as `html` makes it. */
 export type Html = HtmlEscapedString | Promise<HtmlEscapedString>;
@@ -36,7 +37,7 @@ function mark(): Html {
 }
 
 /** The frame of every page: head, navigation, main part, footer, dialog of keyboard shortcuts. */
-export function layout(assets: Assets, page: Page): Html {
+export function layout(assets: Assets, _context: SiteContext, page: Page): Html {
   return html`<!doctype html>
 <html lang="en">
 <head>
