@@ -8,14 +8,15 @@ import {
   MAX_QUERY_LENGTH,
   newestFirst,
   type PaperRecord,
+  type PaperRecordInput,
   paperRecord,
   searchRecords,
 } from "./index.ts";
 
-function record(over: Partial<PaperRecord> & { id: string }): PaperRecord {
+function record(over: Partial<PaperRecordInput> & { id: string }): PaperRecord {
   return paperRecord.parse({
     title: "A title",
-    summary: "A summary.",
+    abstract: "An abstract.",
     authors: [],
     authorCount: 1,
     published: "2025-01-01",
@@ -36,10 +37,10 @@ describe("paperRecord", () => {
     ["a link that is no https", { links: { ...good.links, code: "javascript:alert(1)" } }],
     ["a slug that is a path", { slug: "../swav" }],
     ["a day that does not exist", { published: "2025-02-30" }],
-    ["more names than authors", { authors: ["A", "B"] }],
+    ["more names than authors", { authors: [{ name: "A" }, { name: "B" }] }],
     ["a title of white space", { title: "  " }],
     ["an unknown field", { votes: 3 }],
-    ["a summary without bound", { summary: "x".repeat(20_001) }],
+    ["an abstract without bound", { abstract: "x".repeat(20_001) }],
   ])("refuses %s", (_, wrong) => {
     expect(paperRecord.safeParse(good).success).toBe(true);
     expect(paperRecord.safeParse({ ...good, ...wrong }).success).toBe(false);
@@ -58,7 +59,7 @@ describe("fromCard", () => {
         id: card.arxivId,
         slug: card.slug,
         title: card.title,
-        authors: card.authors,
+        authors: card.authors.map((name) => ({ name })),
         published: card.published,
         topics: card.topics,
         runnable: true,
@@ -113,11 +114,11 @@ describe("searchRecords", () => {
     record({
       id: "2504.12717",
       title: "Post-pre-training for Modality Alignment",
-      summary: "Images and captions move together.",
-      authors: ["José Müller"],
+      abstract: "Images and captions move together.",
+      authors: [{ name: "José Müller" }],
       topics: ["image-text"],
     }),
-    record({ id: "2006.09882", title: "Contrasting Cluster Assignments", summary: "Clusters of images." }),
+    record({ id: "2006.09882", title: "Contrasting Cluster Assignments", abstract: "Clusters of images." }),
   ];
 
   it.each([

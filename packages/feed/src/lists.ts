@@ -1,4 +1,4 @@
-import type { PaperRecord } from "./record.ts";
+import { dayOf, type PaperRecord } from "./record.ts";
 
 /** The papers of one day. */
 export interface Day {
@@ -10,19 +10,19 @@ export interface Day {
 /** What a list may be narrowed to; a criterion that is absent excludes nothing. */
 export interface RecordFilter {
   readonly topic?: string | undefined;
-  /** Year of first submission, e.g. 2025. */
+  /** Year of the day under which it is listed, e.g. 2025. */
   readonly year?: number | undefined;
 }
 
-/** A sorted copy: newest first, and papers of one day by falling id, so that the order is always the same. */
+/** A sorted copy: newest first, undated last, papers of one day by falling id, so that the order is always the same. */
 export function newestFirst(records: readonly PaperRecord[]): PaperRecord[] {
-  return [...records].sort((a, b) => compare(b.published, a.published) || compare(b.id, a.id));
+  return [...records].sort((a, b) => compare(dayOf(b) ?? "", dayOf(a) ?? "") || compare(b.id, a.id));
 }
 
-/** Papers by day of first submission, newest day first; within a day in the order of `newestFirst`. */
+/** Dated papers by day, newest day first; within a day in the order of `newestFirst`. */
 export function groupByDay(records: readonly PaperRecord[]): Day[] {
-  const days = Map.groupBy(newestFirst(records), (record) => record.published);
-  return Array.from(days, ([day, ofDay]) => ({ day, records: ofDay }));
+  const days = Map.groupBy(newestFirst(records), dayOf);
+  return Array.from(days, ([day, ofDay]) => (day === null ? [] : [{ day, records: ofDay }])).flat();
 }
 
 /** The records that meet every criterion given, in their order. */
@@ -31,7 +31,7 @@ export function filterRecords(records: readonly PaperRecord[], filter: RecordFil
   return records.filter(
     (record) =>
       (topic === undefined || record.topics.includes(topic)) &&
-      (year === undefined || Number(record.published.slice(0, 4)) === year),
+      (year === undefined || Number(dayOf(record)?.slice(0, 4)) === year),
   );
 }
 

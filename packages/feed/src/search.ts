@@ -4,7 +4,7 @@ import type { PaperRecord } from "./record.ts";
 export const MAX_QUERY_LENGTH = 200;
 
 /**
- * Plain keyword search over title, summary, authors and topics.
+ * Plain keyword search over title, abstract, authors and topics.
  *
  * A record matches when it contains every word of the query, whatever the case and the accents. The last
  * word may be the beginning of a longer one, so that a list can be searched while the user types.
@@ -21,7 +21,12 @@ export function searchRecords(records: readonly PaperRecord[], query: string): P
   const last = words.pop();
   if (last === undefined) return [...records];
   return records.filter((record) => {
-    const text = [record.title, record.summary, ...record.authors, ...record.topics].join(" ");
+    const text = [
+      record.title,
+      record.abstract,
+      ...record.authors.map(({ name }) => name),
+      ...record.topics,
+    ].join(" ");
     const found = wordsOf(text);
     return words.every((word) => found.includes(word)) && found.some((word) => word.startsWith(last));
   });

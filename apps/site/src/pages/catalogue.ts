@@ -49,16 +49,16 @@ ${topics.map(
 }
 
 function paperCard(record: PaperRecord, venue: string | undefined): Html {
-  const page = record.slug ? `/papers/${record.slug}` : record.links.abstract;
+  const page = record.slug ? `/papers/${record.slug}` : (record.links.abstract ?? "/");
   return html`<article class="paper-card" data-card>
 <div>
 <h3 class="paper-title"><a href="${page}">${record.title}</a></h3>
-<p class="summary">${record.summary}</p>
+<p class="summary">${record.abstract}</p>
 </div>
 <div class="card-meta">
 ${record.runnable ? html`<a class="badge runs-here" href="${page}#run">Runs here<span class="visually-hidden">: ${record.title}</span></a>` : ""}
 ${venue ? html`<span>${venue}</span>` : ""}
-<span>${countText(record.authorCount, "author")}</span>
+${record.authorCount === null ? "" : html`<span>${countText(record.authorCount, "author")}</span>`}
 ${paperLinks(record)}
 ${topicLinks(record.topics)}
 </div>

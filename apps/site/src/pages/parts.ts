@@ -17,8 +17,8 @@ export function paperLinks({ id, title, links }: PaperRecord): Html {
   const rel = "external noopener";
   const of = html`<span class="visually-hidden"> of ${title}</span>`;
   return html`<ul class="links">
-<li><a href="${links.abstract}" rel="${rel}">arXiv<span class="visually-hidden"> ${id}</span></a></li>
-<li><a href="${links.pdf}" rel="${rel}">PDF${of}</a></li>
+${links.abstract ? html`<li><a href="${links.abstract}" rel="${rel}">arXiv<span class="visually-hidden"> ${id}</span></a></li>` : ""}
+${links.pdf ? html`<li><a href="${links.pdf}" rel="${rel}">PDF${of}</a></li>` : ""}
 ${links.code ? html`<li><a href="${links.code}" rel="${rel}">Code${of}</a></li>` : ""}
 </ul>`;
 }
