@@ -19,6 +19,7 @@ export { createTrainer } from "./core/trainer.ts";
 export * from "./core/tree.ts";
 export * from "./onnx/export.ts";
 export * from "./onnx/import/index.ts";
+export * from "./onnx/inference.ts";
 export * from "./ops/activations.ts";
 export * from "./ops/arithmetic.ts";
 export * from "./ops/batch-norm.ts";
@@ -63,4 +64,12 @@ export * from "./random/graph.ts";
 export * from "./random/host.ts";
 export { availableDevices, openRuntime, setDefaultRuntime } from "./runtime/default.ts";
 export * from "./runtime/device.ts";
-export type { DeviceStatus, LoadOptions, Runtime, RuntimeOptions, Session } from "./runtime/runtime.ts";
+export type {
+  DeviceStatus,
+  LoadOptions,
+  ModelSession,
+  ModelValue,
+  Runtime,
+  RuntimeOptions,
+  Session,
+} from "./runtime/runtime.ts";

@@ -29,7 +29,7 @@ function memoryHint(message: string, nodes: readonly GraphNode[]): string {
 }
 
 /** The part of an ONNX Runtime message that says why. */
-function reasonOf(message: string): string {
+export function reasonOf(message: string): string {
   const status = /Status Message: ([\s\S]*)$/.exec(message)?.[1] ?? message;
   return status
     .replace(/^.*?\/onnxruntime\/\S+:\d+\s+/, "")

@@ -5,7 +5,7 @@ import * as ort from "onnxruntime-node";
 import { blockedKernels } from "./blocked-kernels.ts";
 import { DEVICES, type Device, DeviceError, parseDevice } from "./device.ts";
 import { defaultDevice } from "./environment.ts";
-import { describeRuntime, loadSession } from "./node-session.ts";
+import { describeRuntime, loadSession, openSession } from "./node-session.ts";
 import type { DeviceStatus, Runtime, RuntimeOptions } from "./runtime.ts";
 import { tryRuntime } from "./trial.ts";
 
@@ -19,6 +19,7 @@ export const runtime: Runtime = {
   description: describeRuntime("cpu"),
   target: { contribOps: true, blockedConv: await blockedKernels(loadOnCpu) },
   load: loadOnCpu,
+  open: (model, options) => openSession("cpu", model, options),
 };
 
 /** A graph for a device that hands operators which it lacks to the CPU and back, so fused ones cost more than they save. */
@@ -27,6 +28,7 @@ function acceleratorRuntime(device: "webgpu" | "cuda"): Runtime {
     description: describeRuntime(device),
     target: { contribOps: false },
     load: (model, options) => loadSession(device, model, options),
+    open: (model, options) => openSession(device, model, options),
   };
 }
 

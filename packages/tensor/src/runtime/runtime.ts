@@ -22,12 +22,38 @@ export interface Session {
   release(): Promise<void>;
 }
 
+/** What a model states of one of its inputs or outputs. */
+export interface ModelValue {
+  readonly name: string;
+  /** Element type as ONNX Runtime calls it, e.g. "float32", "float16", "int64"; null for what is no tensor. */
+  readonly type: string | null;
+  /** Sizes; names, perhaps empty ones, stand for sizes that are open. Empty too when the model says nothing of them. */
+  readonly shape: readonly (number | string)[];
+}
+
+/** A model of unknown origin, loaded to be run: what it takes and gives, it says itself. */
+export interface ModelSession {
+  readonly inputs: readonly ModelValue[];
+  readonly outputs: readonly ModelValue[];
+  /**
+   * Some of the outputs, at the shapes that the feeds lead to. Feeds are converted to the types that the model states
+   * (floats to floats, integers to integers); 16-bit floats come out as float32, small integers as int32.
+   */
+  run(
+    feeds: Readonly<Record<string, NDArray>>,
+    outputs: readonly string[],
+  ): Promise<Readonly<Record<string, NDArray>>>;
+  release(): Promise<void>;
+}
+
 /** Something that executes ONNX graphs. */
 export interface Runtime {
   /** e.g. "onnxruntime-node 1.30.0 cpu" */
   readonly description: string;
   readonly target: GraphTarget;
   load(model: Uint8Array, options?: LoadOptions): Promise<Session>;
+  /** @param model  its bytes, or in Node the path of its file, beside which ONNX Runtime looks for external data */
+  open(model: Uint8Array | string, options?: LoadOptions): Promise<ModelSession>;
 }
 
 export interface RuntimeOptions {

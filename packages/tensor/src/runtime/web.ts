@@ -1,7 +1,8 @@
 import type * as Ort from "onnxruntime-web";
 import type { NDArray } from "../core/ndarray.ts";
 import { DEVICES, type Device, DeviceError, parseDevice } from "./device.ts";
-import type { DeviceStatus, LoadOptions, Runtime, RuntimeOptions, Session } from "./runtime.ts";
+import { fromModelValue, modelFeeds, modelValues, type RuntimeValue } from "./model-values.ts";
+import type { DeviceStatus, LoadOptions, ModelSession, Runtime, RuntimeOptions, Session } from "./runtime.ts";
 import { tryRuntime } from "./trial.ts";
 import { webgpuProvider } from "./webgpu.ts";
 
@@ -60,13 +61,13 @@ function wrapAll(ort: typeof Ort, arrays: Readonly<Record<string, NDArray>>): Re
   );
 }
 
-async function loadSession(
+function createSession(
   ort: typeof Ort,
   provider: "wasm" | "webgpu",
   model: Uint8Array,
-  options: LoadOptions = {},
-): Promise<Session> {
-  const session = await inTurn(() =>
+  options: LoadOptions,
+): Promise<Ort.InferenceSession> {
+  return inTurn(() =>
     ort.InferenceSession.create(model, {
       executionProviders: [provider === "webgpu" ? webgpuProvider(model) : provider],
       graphOptimizationLevel: options.optimisation === "none" ? "disabled" : (options.optimisation ?? "all"),
@@ -74,6 +75,44 @@ async function loadSession(
       logSeverityLevel: 3,
     }),
   );
+}
+
+async function openSession(
+  ort: typeof Ort,
+  provider: "wasm" | "webgpu",
+  model: Uint8Array | string,
+  options: LoadOptions = {},
+): Promise<ModelSession> {
+  if (typeof model === "string")
+    throw new Error("a browser opens no file by its path; fetch the bytes and give those");
+  const session = await createSession(ort, provider, model, options);
+  const inputs = modelValues(session.inputMetadata);
+  return {
+    inputs,
+    outputs: modelValues(session.outputMetadata),
+    async run(feeds, outputs) {
+      const values = Object.entries(modelFeeds(inputs, feeds)).map(([name, { type, data, dims }]) => [
+        name,
+        new ort.Tensor(type as "float32", data as Float32Array, dims),
+      ]);
+      const results = await inTurn(() => session.run(Object.fromEntries(values), [...outputs]));
+      return Object.fromEntries(
+        outputs.map((name) => [name, fromModelValue(name, results[name] as unknown as RuntimeValue)]),
+      );
+    },
+    async release() {
+      await inTurn(() => session.release());
+    },
+  };
+}
+
+async function loadSession(
+  ort: typeof Ort,
+  provider: "wasm" | "webgpu",
+  model: Uint8Array,
+  options: LoadOptions = {},
+): Promise<Session> {
+  const session = await createSession(ort, provider, model, options);
   return {
     async run(feeds, fetches) {
       const results = await inTurn(() => session.run(wrapAll(ort, feeds), Object.keys(fetches)));
@@ -99,6 +138,7 @@ async function start(device: "cpu" | "webgpu", threads: number, assets?: string)
     description: `onnxruntime-web ${ort.env.versions.web ?? ort.env.versions.common} ${provider}, ${threads} ${threads === 1 ? "thread" : "threads"}`,
     target: { contribOps: device === "cpu" },
     load: (model, options) => loadSession(ort, provider, model, options),
+    open: (model, options) => openSession(ort, provider, model, options),
   };
   await tryRuntime(runtime);
   return runtime;

@@ -17,6 +17,7 @@ export function trackedRuntime(): TrackedRuntime {
     target: runtime.target,
     sessions,
     runs,
+    open: (model, options) => runtime.open(model, { threads: 1, ...options }),
     async load(model, options) {
       const session = await runtime.load(model, { threads: 1, ...options });
       const observed: Session = {
