@@ -2,3 +2,4 @@ export * from "./lists.ts";
 export * from "./record.ts";
 export * from "./record-merge.ts";
 export * from "./search.ts";
+export * from "./store/ports.ts";
