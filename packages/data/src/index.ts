@@ -67,6 +67,23 @@ export {
 export { loadTokenizer, type TextTokenizer, type TokenBatch, textTokenizer } from "./text/tokenizer.ts";
 export { type BpeTokenizerOptions, trainBpeTokenizer } from "./text/train-bpe.ts";
 export { trainWordTokenizer, type WordTokenizerOptions } from "./text/train-words.ts";
+export { type OpenColumnOptions, openColumn } from "./vectors/open-column.ts";
+export { openVectors } from "./vectors/open-vectors.ts";
+export {
+  type FieldValue,
+  type OpenVectorsOptions,
+  type ReadBlocksOptions,
+  type VectorBlock,
+  VectorFileError,
+  type VectorSource,
+} from "./vectors/source.ts";
+export {
+  createVectorWriter,
+  type VectorWriter,
+  type VectorWriterOptions,
+  type WritableBlock,
+  type WritableFormat,
+} from "./vectors/vector-writer.ts";
 export {
   type AttributeName,
   type AttributeValue,

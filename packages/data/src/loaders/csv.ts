@@ -29,15 +29,13 @@ interface CsvRecord {
  * @throws Error when the file cannot be read, is empty, or lacks a column (the message lists those it has)
  */
 export function csvPairs(file: string, options: CsvOptions = {}): PairSource {
-  const tabs = /\.tsv(\.gz)?$/i.test(file);
-  const delimiter = options.delimiter ?? (tabs ? "\t" : ",");
-  const quote = options.quote === undefined ? (delimiter === "\t" ? null : '"') : options.quote;
+  const { delimiter, quote } = csvDialect(file, options);
   const names = columnNames(options);
   return {
     file,
     async *rows(report) {
       let header: readonly string[] | undefined;
-      for await (const { record, line } of records(file, delimiter, quote)) {
+      for await (const { record, line } of csvRecords(file, { delimiter, quote })) {
         if (header === undefined) {
           header = record.map((name) => name.trim());
           for (const name of [names.image, names.caption])
@@ -76,12 +74,28 @@ function parseCaptionList(text: string): readonly string[] | null {
   }
 }
 
-/** Rows with the line that they start at, from 1. */
-async function* records(
+/** The delimiter and the quoting of a file, as its name tells where the options do not. */
+export function csvDialect(
   file: string,
-  delimiter: string,
-  quote: string | null,
+  options: Pick<CsvOptions, "delimiter" | "quote"> = {},
+): { readonly delimiter: string; readonly quote: string | null } {
+  const delimiter = options.delimiter ?? (/\.tsv(\.gz)?$/i.test(file) ? "\t" : ",");
+  return {
+    delimiter,
+    quote: options.quote === undefined ? (delimiter === "\t" ? null : '"') : options.quote,
+  };
+}
+
+/**
+ * Rows, the heading included, with the line that they start at, from 1.
+ *
+ * @throws Error with file and line when a row does not end within the limit
+ */
+export async function* csvRecords(
+  file: string,
+  options: { readonly delimiter: string; readonly quote: string | null; readonly maxCharacters?: number },
 ): AsyncGenerator<{ readonly record: readonly string[]; readonly line: number }> {
+  const { delimiter, quote, maxCharacters = maxRowCharacters } = options;
   const parser = parse({
     delimiter,
     quote,
@@ -89,7 +103,7 @@ async function* records(
     relax_quotes: true,
     relax_column_count: true,
     skip_empty_lines: true,
-    max_record_size: maxRowCharacters,
+    max_record_size: maxCharacters,
     info: true,
     raw: true,
   });
