@@ -4,6 +4,7 @@ import { distance } from "fastest-levenshtein";
 import { z } from "zod";
 import type { PaperCard } from "./card.ts";
 import type { Experiment } from "./harness/contract.ts";
+import type { Recipe } from "./recipes/contract.ts";
 
 /** The topics that cards may carry. A small, shared vocabulary keeps filters useful. */
 export const TOPICS = [
@@ -122,6 +123,15 @@ export class NoExperimentError extends Error {
   }
 }
 
+/** Thrown for a paper of the catalogue that has no recipe for data of one's own yet. */
+export class NoRecipeError extends Error {
+  override readonly name = "NoRecipeError";
+
+  constructor(slug: string, available: readonly string[]) {
+    super(`Paper '${slug}' has no recipe yet. There are recipes of ${available.join(", ") || "no paper"}.`);
+  }
+}
+
 /**
  * Reads and checks the card of every paper folder.
  *
@@ -144,14 +154,37 @@ export async function loadCard(slug: string): Promise<PaperCard> {
 }
 
 /** Whether the paper can be run; false, too, for a slug that names no paper. */
-export async function hasExperiment(slug: string): Promise<boolean> {
-  if (!isSlug(slug)) return false;
-  try {
-    await access(moduleUrl(slug, "experiment"));
-    return true;
-  } catch {
-    return false;
+export function hasExperiment(slug: string): Promise<boolean> {
+  return hasModule(slug, "experiment");
+}
+
+/** Whether the paper's method can be used on data of one's own; false, too, for a slug that names no paper. */
+export function hasRecipe(slug: string): Promise<boolean> {
+  return hasModule(slug, "recipe");
+}
+
+/** The slugs of the papers that have a recipe, in their order. */
+export async function listRecipes(): Promise<string[]> {
+  const slugs = (await listSlugs()).sort();
+  const found = await Promise.all(slugs.map(hasRecipe));
+  return slugs.filter((_, i) => found[i]);
+}
+
+/**
+ * Imports a paper's recipe, and with it the engine, on demand.
+ *
+ * @throws UnknownPaperError, with the nearest slugs, when there is no such paper
+ * @throws NoRecipeError, with those there are, when the paper has none
+ */
+export async function loadRecipe(slug: string): Promise<Recipe> {
+  await requireKnown(slug);
+  if (!(await hasRecipe(slug))) throw new NoRecipeError(slug, await listRecipes());
+  const { recipe } = (await importModule(slug, "recipe")) as { readonly recipe?: Recipe };
+  if (recipe?.slug !== slug) {
+    const found = recipe === undefined ? "no such export" : `a recipe of '${recipe.slug}'`;
+    throw new Error(`catalogue/${slug}: recipe must export 'recipe' with slug '${slug}', found ${found}.`);
   }
+  return recipe;
 }
 
 /**
@@ -191,12 +224,24 @@ function isSlug(slug: string): boolean {
   return slug.length <= MAX_SLUG_LENGTH && SLUG.test(slug);
 }
 
+type PaperModule = "paper" | "experiment" | "recipe";
+
+async function hasModule(slug: string, module: PaperModule): Promise<boolean> {
+  if (!isSlug(slug)) return false;
+  try {
+    await access(moduleUrl(slug, module));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Only for checked slugs: the URL of a module in the paper's folder. */
-function moduleUrl(slug: string, module: "paper" | "experiment"): URL {
+function moduleUrl(slug: string, module: PaperModule): URL {
   return new URL(`${slug}/${module}${MODULE_ENDING}`, CATALOGUE);
 }
 
-function importModule(slug: string, module: "paper" | "experiment"): Promise<unknown> {
+function importModule(slug: string, module: PaperModule): Promise<unknown> {
   return import(/* @vite-ignore */ moduleUrl(slug, module).href);
 }
 

@@ -1,0 +1,3 @@
+export * from "./contract.ts";
+export * from "./heads.ts";
+export * from "./options.ts";
