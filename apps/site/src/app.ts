@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { filterRecords, groupByDay, MAX_QUERY_LENGTH, searchRecords } from "@concord/feed";
 import {
   BrokenRunError,
@@ -13,6 +14,7 @@ import { HTTPException } from "hono/http-exception";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { z } from "zod";
 import { sizesThatNeedFiles } from "./catalogue.ts";
+import { findClient } from "./http/client-address.ts";
 import { hostCheck, sameOriginOnly, securityHeaders } from "./http/security.ts";
 import { cataloguePage } from "./pages/catalogue.ts";
 import { layout } from "./pages/layout.ts";
@@ -64,10 +66,12 @@ export function createApp(parts: SiteParts): Hono<SiteEnv> {
   const app = new Hono<SiteEnv>();
 
   app.use(async (context, next) => {
+    context.set("requestId", randomUUID().slice(0, 8));
     context.set("viewer", null);
     context.set("csrf", "");
     await next();
   });
+  app.use(findClient(settings.server.trustedProxies));
   app.use(securityHeaders);
   app.use(hostCheck(settings.server.host, settings.server.allowHosts));
   app.use(sameOriginOnly);

@@ -18,6 +18,8 @@ export interface SiteEnv {
     csrf: string;
     /** Address of the client, behind proxies only as far as they are trusted. */
     client: string;
+    /** Whether the browser reached the site by HTTPS. */
+    secure: boolean;
     requestId: string;
   };
 }
