@@ -44,9 +44,13 @@ export async function readBody(body: Readable, limits: BodyLimits): Promise<Buff
     const decoder = Object.hasOwn(decoders, coding) ? decoders[coding]?.() : undefined;
     if (decoder === undefined) {
       body.destroy();
-      throw new FetchError("encoding", `expected ${ACCEPT_ENCODING} or no encoding, got ${JSON.stringify(coding)}`, {
-        url,
-      });
+      throw new FetchError(
+        "encoding",
+        `expected ${ACCEPT_ENCODING} or no encoding, got ${JSON.stringify(coding)}`,
+        {
+          url,
+        },
+      );
     }
     let wireBytes = 0;
     body.on("data", (chunk: Buffer) => {
@@ -101,5 +105,7 @@ function charsetOf(bytes: Uint8Array, contentType: string | undefined): string {
   const header = /;\s*charset\s*=\s*"?([\w.:-]{1,40})/i.exec(contentType ?? "")?.[1];
   if (header !== undefined) return header;
   const start = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(200, bytes.length)).toString("latin1");
-  return /^(?:\u00ef\u00bb\u00bf)?<\?xml[^>]*\bencoding\s*=\s*["']([\w.:-]{1,40})["']/.exec(start)?.[1] ?? "utf-8";
+  return (
+    /^(?:\u00ef\u00bb\u00bf)?<\?xml[^>]*\bencoding\s*=\s*["']([\w.:-]{1,40})["']/.exec(start)?.[1] ?? "utf-8"
+  );
 }

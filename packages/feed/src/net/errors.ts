@@ -49,7 +49,13 @@ export class FetchError extends Error {
   }
 }
 
-const TRANSIENT_FAILURES: ReadonlySet<FetchFailure> = new Set(["dns", "connect", "reset", "timeout", "truncated"]);
+const TRANSIENT_FAILURES: ReadonlySet<FetchFailure> = new Set([
+  "dns",
+  "connect",
+  "reset",
+  "timeout",
+  "truncated",
+]);
 const TRANSIENT_STATUSES: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
 
 /** Whether the same request may succeed a little later. */

@@ -27,7 +27,11 @@ export interface PolitenessGate {
    */
   take(
     rule: PolitenessRule,
-    options: { readonly holdMs: number; readonly maxPauseMs: number; readonly signal?: AbortSignal | undefined },
+    options: {
+      readonly holdMs: number;
+      readonly maxPauseMs: number;
+      readonly signal?: AbortSignal | undefined;
+    },
   ): Promise<Turn>;
 }
 
@@ -76,6 +80,7 @@ const FREE: GroupState = { nextAt: 0, holder: null, holdUntil: 0 };
 const POLL_MS = 50;
 /** A pause that was noted longer ahead than this comes from a clock that has since been set back. */
 const MAX_REMEMBERED_PAUSE_MS = 24 * 3_600_000;
+const MAX_REMEMBERED_HOLD_MS = 3_600_000;
 
 class Gate implements PolitenessGate {
   readonly #store: StateStore;
@@ -97,7 +102,8 @@ class Gate implements PolitenessGate {
       this.#store.update(group, (state) => {
         const pause = state.nextAt - now;
         const resting = pause > 0 && pause <= MAX_REMEMBERED_PAUSE_MS;
-        const taken = state.holder !== null && state.holdUntil > now && state.holdUntil - now <= holdMs * 2;
+        const held = state.holdUntil - now;
+        const taken = state.holder !== null && held > 0 && held <= MAX_REMEMBERED_HOLD_MS;
         if (resting || taken) {
           waitMs = Math.max(resting ? pause : 0, taken ? POLL_MS : 0);
           return state;
@@ -113,13 +119,12 @@ class Gate implements PolitenessGate {
   #release(group: string, holder: string, pauseMs: number): void {
     const until = this.#clock.now() + pauseMs;
     this.#store.update(group, (state) => ({
+      // Somebody else holds the group where this turn outlived its hold.
+      ...(state.holder === holder ? FREE : state),
       nextAt: Math.max(state.nextAt, pauseMs > 0 ? until : 0),
-      ...(state.holder === holder ? { holder: null, holdUntil: 0 } : state.holder === null ? FREE_HOLD : state),
     }));
   }
 }
-
-const FREE_HOLD = { holder: null, holdUntil: 0 };
 
 /** A gate for this process alone. */
 export function memoryGate(clock: Clock = systemClock): PolitenessGate {
