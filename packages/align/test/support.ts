@@ -69,7 +69,7 @@ export async function expectGradientOfDifferences(
     shape: array.shape,
     data: Float64Array.from(array.data as Float32Array),
   });
-  const others = rest.map(wide);
+  const others = rest.map((other) => (other.dtype === "float32" ? wide(other) : other));
   const value = compile(fn) as (...args: NDArray[]) => Promise<NDArray>;
   const slope = compile(grad(fn)) as (...args: NDArray[]) => Promise<NDArray>;
   const start = wide(x);

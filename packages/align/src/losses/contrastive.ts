@@ -1,7 +1,6 @@
 import {
   add,
   cast,
-  checkAxes,
   div,
   eye,
   greater,
@@ -17,43 +16,26 @@ import {
   type Tensor,
   transpose,
 } from "@concord/tensor";
+import { type PairOptions, type Relation, relationBetween } from "./relations.ts";
+import { checkSoftmaxOptions, type SoftmaxOptions, scaleOf, softmaxDirection } from "./softmax-rows.ts";
 
-export interface InfoNceOptions {
+export interface InfoNceOptions extends PairOptions, SoftmaxOptions {
   /** τ > 0: logits are a·b / τ. Default 0.07. */
   readonly temperature?: number;
   /** s > 0: logits are s · a·b. A number, or a scalar tensor when the scale is learned. Excludes `temperature`. */
   readonly logitScale?: number | Tensor;
   /**
-   * [B, B] non-negative weights when rows have other or several positives; default: the identity. Entry (i, j) pairs
-   * a_i with b_j. Each direction normalises its rows to sum 1; a row without positives is left out of the mean.
+   * [N, M] non-negative weights, or booleans, when rows have other or several positives; default: the identity. Entry
+   * (i, j) pairs a_i with b_j. Each direction normalises its rows to sum 1; a row without positives is left out of the
+   * mean.
    */
   readonly positives?: Tensor;
   /** Average of a → b and b → a; with false a → b only. Default true. */
   readonly symmetric?: boolean;
-  /**
-   * Rows of the similarity matrix in memory at a time, so that beside `positives` value and gradient need
-   * O(B · blockRows) memory; Infinity for all of them. Default: all up to B = 1024, above that as many as fill 2²⁰
-   * entries. Value and gradient do not depend on it but for rounding; second derivatives need the whole matrix.
-   */
-  readonly blockRows?: number;
 }
 
 /** Largest batch whose similarity matrix is held as a whole by default: 4 MiB each time it is written. */
 const WHOLE_ROWS = 1024;
-
-/** Scale on the products: `logitScale`, or 1 / temperature. */
-function scaleOf({ temperature, logitScale }: InfoNceOptions): number | Tensor {
-  if (logitScale !== undefined) {
-    if (temperature !== undefined)
-      throw new RangeError("infoNCE: give either temperature or logitScale, not both");
-    if (typeof logitScale === "number" && !(logitScale > 0))
-      throw new RangeError(`infoNCE: logitScale must be > 0, got ${logitScale}`);
-    return logitScale;
-  }
-  const tau = temperature ?? 0.07;
-  if (!(tau > 0)) throw new RangeError(`infoNCE: temperature must be > 0, got ${tau}`);
-  return 1 / tau;
-}
 
 /** Mean over rows of the cross-entropy against the normalised positives. */
 function oneDirection(logits: Tensor, positives: Tensor): Tensor {
@@ -83,30 +65,46 @@ function blockedInfoNce(
   return symmetric ? mul(add(forward, direction(pairs.columns, b, a, true)), 0.5) : forward;
 }
 
+/** What the products of whole sets of equal size with weighted positives cover, at the lowest cost. */
+function isPlain({ rows, columns }: Relation, options: InfoNceOptions): boolean {
+  const { positives, labels, mask, severalPositives, denominator, average } = options;
+  const others = [labels, mask].some((option) => option !== undefined);
+  const usual = severalPositives !== "inside" && (denominator ?? "all") === "all" && average !== "pairs";
+  return rows === columns && positives?.dtype !== "bool" && !others && usual;
+}
+
 /**
  * Cross-entropy over similarities in both directions (InfoNCE, as used by CLIP).
  *
  *   L = -1/(2B) Σ_i [ log softmax_j(a_i·b_j / τ)_i + log softmax_j(b_i·a_j / τ)_i ]
  *
- * @param a  [B, D] embeddings of the first view, unit norm unless raw products are wanted
- * @param b  [B, D] embeddings of the second view; row i is the positive of a's row i unless `positives` says otherwise
- * @returns scalar, nats
- * @throws ShapeError when a and b differ in B or D; RangeError when the scale is not positive or given twice, or
- *   when blockRows is not a whole number >= 1
- * @source Radford et al. 2021, section 2.3; several positives: Khosla et al. 2020, L_out
+ * The sets may differ in size: more rows in b than in a are further negatives, for instance of a memory queue (append
+ * them with `concat`, wrapped in `stopGradient`), and are not queries themselves. N-pair loss is one direction with
+ * temperature 1 on raw products.
+ *
+ * @param a  [N, D] embeddings of the first view, unit norm unless raw products are wanted
+ * @param b  [M, D] embeddings of the second view; row i is the positive of a's row i unless `positives` or `labels` say
+ *   otherwise
+ * @returns scalar, nats; 0 when no row has a positive
+ * @throws ShapeError when a and b differ in D, or the pairs do not fit them; RangeError when the scale is not positive
+ *   or given twice, for positives and labels at once, or when blockRows is not a whole number >= 1
+ * @source Radford et al. 2021, section 2.3; queues: He et al. 2020; several positives: Khosla et al. 2020, L_out and
+ *   L_in; denominator of negatives: Yeh et al. 2022
  */
 export function infoNCE(a: Tensor, b: Tensor, options: InfoNceOptions = {}): Tensor {
   const { positives, symmetric = true, blockRows } = options;
-  if (blockRows !== undefined && !(blockRows >= 1))
-    throw new RangeError(`infoNCE: blockRows must be >= 1, got ${blockRows}`);
-  const { B } = checkAxes("infoNCE", {
-    a: [a, "B D"],
-    b: [b, "B D"],
-    ...(positives && { positives: [positives, "B B"] as const }),
-  });
+  const relation = relationBetween("infoNCE", a, b, options);
+  checkSoftmaxOptions("infoNCE", options);
+  const scale = scaleOf("infoNCE", options, 0.07);
+  if (!isPlain(relation, options)) {
+    const forward = softmaxDirection(relation, scale, blockRows, options);
+    if (!symmetric) return forward;
+    return mul(add(forward, softmaxDirection(relation.transposed(), scale, blockRows, options)), 0.5);
+  }
+  const B = relation.rows;
   if (blockRows === undefined ? B > WHOLE_ROWS : blockRows < B)
-    return blockedInfoNce(mul(a, scaleOf(options)), b, options);
-  const logits = mul(matmul(a, b, { transposeB: true }), scaleOf(options));
+    return blockedInfoNce(mul(a, scale), b, options);
+  const logits = mul(matmul(a, b, { transposeB: true }), scale);
   const targets = positives ?? eye(B, a.dtype);
   const forward = oneDirection(logits, targets);
   return symmetric ? mul(add(forward, oneDirection(transpose(logits), transpose(targets))), 0.5) : forward;

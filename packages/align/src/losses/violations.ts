@@ -1,0 +1,121 @@
+import {
+  add,
+  argsort,
+  cast,
+  concat,
+  cumsum,
+  greater,
+  max,
+  min,
+  mul,
+  narrow,
+  relu,
+  sub,
+  sum,
+  type Tensor,
+  takeAlong,
+  where,
+  zerosLike,
+} from "@concord/tensor";
+import type { PairBlock } from "./relations.ts";
+
+/** Which negatives a positive is compared with. */
+export type Mining = "all" | "hard" | "semi-hard";
+
+/** Of each row of a block, [count]. */
+export interface Violations {
+  /** Σ max(0, d_p - d_n + margin) over its pairs of a positive and a negative, by the weights of the positives. */
+  readonly loss: Tensor;
+  /** How many of these terms are not 0. */
+  readonly active: Tensor;
+  /** How many positive pairs it has, by their weights; 0 without any negative. */
+  readonly mass: Tensor;
+}
+
+const FAR = 1e30;
+
+const rowSum = (x: Tensor): Tensor => sum(x, { axes: 1 });
+
+/**
+ * How many negatives of its row lie below each threshold, and the sum of their distances: [count, M] each. Thresholds
+ * and distances are sorted together, so that memory is that of a few rows of 2M entries rather than of all triples.
+ */
+function below(
+  thresholds: Tensor,
+  distances: Tensor,
+  negatives: Tensor,
+  strict: boolean,
+): { readonly count: Tensor; readonly total: Tensor } {
+  const columns = distances.shape[1] as number;
+  const values = where(negatives, distances, FAR);
+  // Equal entries keep their order: whichever comes second counts the other as below.
+  const order = argsort(concat(strict ? [thresholds, values] : [values, thresholds], 1), 1);
+  const nothing = zerosLike(distances);
+  const laid = (ofNegatives: Tensor): Tensor =>
+    takeAlong(concat(strict ? [nothing, ofNegatives] : [ofNegatives, nothing], 1), order, 1);
+  const places = narrow(argsort(order, 1), 1, strict ? 0 : columns, columns);
+  const upTo = (ofNegatives: Tensor): Tensor => takeAlong(cumsum(laid(ofNegatives), 1), places, 1);
+  return {
+    count: upTo(cast(negatives, distances.dtype)),
+    total: upTo(where(negatives, distances, 0)),
+  };
+}
+
+/** All pairs of a positive and a negative of each row, or the semi-hard ones: d_p < d_n < d_p + margin. */
+function sumOverAll(distances: Tensor, pairs: PairBlock, margin: number, semiHard: boolean): Violations {
+  const negatives = greater(pairs.negatives, 0);
+  const thresholds = add(distances, margin);
+  let { count, total } = below(thresholds, distances, negatives, true);
+  if (semiHard) {
+    const nearer = below(distances, distances, negatives, false);
+    count = sub(count, nearer.count);
+    total = sub(total, nearer.total);
+  }
+  const matched = cast(greater(pairs.positives, 0), distances.dtype);
+  return {
+    loss: rowSum(mul(pairs.positives, sub(mul(count, thresholds), total))),
+    active: rowSum(mul(matched, count)),
+    mass: massOf(pairs),
+  };
+}
+
+function massOf({ positives, negatives }: PairBlock): Tensor {
+  const opposed = greater(rowSum(negatives), 0);
+  return mul(rowSum(positives), cast(opposed, positives.dtype));
+}
+
+/** Distance of the nearest negative of each row, [count, 1]; FAR without any. */
+export function nearestNegative(distances: Tensor, { negatives }: PairBlock): Tensor {
+  return min(where(greater(negatives, 0), distances, FAR), { axes: 1, keepDims: true });
+}
+
+/** The farthest positive and the nearest negative of each row. */
+function hardest(distances: Tensor, pairs: PairBlock, margin: number): Violations {
+  const matched = greater(pairs.positives, 0);
+  const mass = cast(greater(massOf(pairs), 0), distances.dtype);
+  const farthest = max(where(matched, distances, -FAR), { axes: 1, keepDims: true });
+  const gaps = rowSum(sub(farthest, nearestNegative(distances, pairs)));
+  const loss = relu(add(where(greater(mass, 0), gaps, -FAR), margin));
+  return { loss, active: cast(greater(loss, 0), distances.dtype), mass };
+}
+
+/** Each positive against the nearest negative of its row. */
+export function againstNearest(distances: Tensor, pairs: PairBlock, margin: number): Violations {
+  const gaps = relu(add(sub(distances, nearestNegative(distances, pairs)), margin));
+  const active = greater(mul(gaps, pairs.positives), 0);
+  return {
+    loss: rowSum(where(active, mul(gaps, pairs.positives), 0)),
+    active: rowSum(cast(active, distances.dtype)),
+    mass: massOf(pairs),
+  };
+}
+
+export function violationsOf(
+  distances: Tensor,
+  pairs: PairBlock,
+  margin: number,
+  mining: Mining,
+): Violations {
+  if (mining === "hard") return hardest(distances, pairs, margin);
+  return sumOverAll(distances, pairs, margin, mining === "semi-hard");
+}
