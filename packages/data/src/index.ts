@@ -55,6 +55,7 @@ export {
 } from "./loaders/image-folder.ts";
 export { jsonlPairs } from "./loaders/jsonl.ts";
 export { karpathyPairs } from "./loaders/karpathy.ts";
+export { listColumns } from "./loaders/list-columns.ts";
 export { type OpenedPairs, type OpenPairsOptions, openPairs } from "./loaders/open-pairs.ts";
 export {
   describeProblem,
@@ -67,6 +68,8 @@ export {
 export { loadTokenizer, type TextTokenizer, type TokenBatch, textTokenizer } from "./text/tokenizer.ts";
 export { type BpeTokenizerOptions, trainBpeTokenizer } from "./text/train-bpe.ts";
 export { trainWordTokenizer, type WordTokenizerOptions } from "./text/train-words.ts";
+export { serveRequests } from "./threads/serve.ts";
+export { siblingModule, WorkerPool } from "./threads/worker-pool.ts";
 export { type OpenColumnOptions, openColumn } from "./vectors/open-column.ts";
 export { openVectors } from "./vectors/open-vectors.ts";
 export {

@@ -50,7 +50,7 @@ export interface Encoded {
 }
 
 /** How the tokens' vectors [B, T, D] of a sequence become one [B, D]; `none` where the model does it itself. */
-export const POOLINGS = ["none", "mean", "cls", "last", "max", "mean-sqrt"] as const;
+export const POOLINGS = ["none", "mean", "cls", "last", "max", "mean-sqrt", "weighted-mean"] as const;
 export type Pooling = (typeof POOLINGS)[number];
 
 /** The part of the model file that is used, for those who import it to train it further. */
@@ -85,6 +85,8 @@ export interface Encoder extends AsyncDisposable {
   /** D, the length of the vectors. */
   readonly width: number;
   readonly graph: EncoderGraph;
+  /** What had to be assumed because no file says it, in sentences for people. */
+  readonly notes: readonly string[];
   /**
    * The model's inputs for some items, as one batch: texts are padded to the longest of them, pictures brought to the
    * model's size. Items that cannot be read become `problems` and have no row.

@@ -1,0 +1,4 @@
+import { serveRequests } from "@concord/data";
+import { modelPixels } from "./image-pixels.ts";
+
+serveRequests(modelPixels);
