@@ -68,10 +68,10 @@ export {
 export { loadTokenizer, type TextTokenizer, type TokenBatch, textTokenizer } from "./text/tokenizer.ts";
 export { type BpeTokenizerOptions, trainBpeTokenizer } from "./text/train-bpe.ts";
 export { trainWordTokenizer, type WordTokenizerOptions } from "./text/train-words.ts";
-export { serveRequests } from "./threads/serve.ts";
 export { siblingModule, WorkerPool } from "./threads/worker-pool.ts";
 export { type OpenColumnOptions, openColumn } from "./vectors/open-column.ts";
 export { openVectors } from "./vectors/open-vectors.ts";
+export { type PairedBlock, pairedBlocks } from "./vectors/paired-blocks.ts";
 export {
   type FieldValue,
   type OpenVectorsOptions,

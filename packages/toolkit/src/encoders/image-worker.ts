@@ -1,4 +1,4 @@
-import { serveRequests } from "@concord/data";
+import { serveRequests } from "@concord/data/worker";
 import { modelPixels } from "./image-pixels.ts";
 
 serveRequests(modelPixels);
