@@ -1,0 +1,110 @@
+import { compile, matmul, type NDArray, type RandomStream, type Tensor } from "@concord/tensor";
+import type { Chunks } from "./nearest-centres.ts";
+
+const productsWithCandidates = compile(
+  (rows: Tensor, candidates: Tensor) => matmul(candidates, rows, { transposeB: true }),
+  { name: "k-means++" },
+);
+
+/** `many` different numbers below `count`, ascending. */
+function sampleIndices(stream: RandomStream, count: number, many: number): Uint32Array {
+  if (many === count) return Uint32Array.from({ length: count }, (_, i) => i);
+  const chosen = new Set<number>();
+  // Floyd's algorithm: memory of the sample only.
+  for (let top = count - many; top < count; top++) {
+    const index = stream.integer(top + 1);
+    chosen.add(chosen.has(index) ? top : index);
+  }
+  return Uint32Array.from(chosen).sort();
+}
+
+/** First place whose running sum exceeds the target. */
+function placeOf(sums: Float64Array, target: number): number {
+  let [low, high] = [0, sums.length - 1];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((sums[middle] as number) > target) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/**
+ * Starting centres by greedy k-means++ among `many` rows drawn without replacement: [K · D].
+ *
+ * @source Arthur, Vassilvitskii 2007; 2 + ⌊ln K⌋ candidates a centre as in scikit-learn
+ */
+export async function seedCentres(
+  chunks: Chunks,
+  clusters: number,
+  many: number,
+  stream: RandomStream,
+  signal: AbortSignal | undefined,
+): Promise<Float64Array> {
+  const { width } = chunks;
+  const data = new Float32Array(many * width);
+  for (const [i, row] of sampleIndices(stream, chunks.count, many).entries())
+    chunks.read(row, 1, data.subarray(i * width, (i + 1) * width));
+  const sample: NDArray<"float32"> = { dtype: "float32", shape: [many, width], data };
+  const squares = Float64Array.from({ length: many }, (_, i) => {
+    let total = 0;
+    for (let k = i * width; k < (i + 1) * width; k++) total += (data[k] as number) ** 2;
+    return total;
+  });
+  const trials = 2 + Math.floor(Math.log(clusters));
+  const rowOf = (index: number): Float32Array => data.subarray(index * width, (index + 1) * width);
+  const centres = new Float64Array(clusters * width);
+  let nearest: Float64Array = new Float64Array(many).fill(Number.POSITIVE_INFINITY);
+  const sums = new Float64Array(many);
+  for (let cluster = 0; cluster < clusters; cluster++) {
+    signal?.throwIfAborted();
+    let total = 0;
+    if (cluster > 0) for (let i = 0; i < many; i++) sums[i] = total += nearest[i] as number;
+    // The first centre, and those of a sample that is used up, are drawn evenly.
+    const candidates = Array.from({ length: trials }, () =>
+      total > 0 ? placeOf(sums, stream.uniform() * total) : stream.integer(many),
+    );
+    const block = new Float32Array(trials * width);
+    candidates.forEach((index, t) => {
+      block.set(rowOf(index), t * width);
+    });
+    const products = await productsWithCandidates(sample, {
+      dtype: "float32",
+      shape: [trials, width],
+      data: block,
+    });
+    const choice = bestCandidate(
+      candidates.slice(0, cluster === 0 ? 1 : trials),
+      squares,
+      products.data as Float32Array,
+      nearest,
+    );
+    nearest = choice.nearest;
+    centres.set(rowOf(choice.index), cluster * width);
+  }
+  return centres;
+}
+
+/** The candidate that leaves the smallest sum of squared distances, and those distances. */
+function bestCandidate(
+  candidates: readonly number[],
+  squares: Float64Array,
+  products: Float32Array,
+  nearest: Float64Array,
+): { readonly index: number; readonly nearest: Float64Array } {
+  const many = squares.length;
+  let best = { index: -1, total: Number.POSITIVE_INFINITY, nearest };
+  for (const [t, index] of candidates.entries()) {
+    const own = squares[index] as number;
+    const distances = new Float64Array(many);
+    let total = 0;
+    for (let i = 0; i < many; i++) {
+      const distance = own + (squares[i] as number) - 2 * (products[t * many + i] as number);
+      const least = Math.min(nearest[i] as number, i === index ? 0 : Math.max(0, distance));
+      distances[i] = least;
+      total += least;
+    }
+    if (total < best.total) best = { index, total, nearest: distances };
+  }
+  return best;
+}
