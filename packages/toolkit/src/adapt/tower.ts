@@ -1,0 +1,157 @@
+import { type AdaptedOnnx, adaptOnnx, type LoraParams } from "@concord/nn";
+import type { TrainMode } from "@concord/papers/recipes";
+import {
+  importOnnx,
+  isNDArray,
+  type Key,
+  type NDArray,
+  type OnnxLayer,
+  type Tensor,
+  type TensorLike,
+  type Traced,
+} from "@concord/tensor";
+import type { Encoder } from "../encoders/encoder.ts";
+import type { TowerData } from "./dataset.ts";
+import { AdaptRequestError } from "./errors.ts";
+import { tracedPooling } from "./traced-pooling.ts";
+
+/** Lengths of texts are rounded up to a multiple of this, so that few graphs are compiled. */
+const LENGTH_STEP = 16;
+
+/** Weights of an encoder by name: those that are trained. */
+export type EncoderParams = Readonly<Record<string, unknown>>;
+export type Feeds = Readonly<Record<string, NDArray>>;
+
+/** An encoder as a layer: traced, trained, exported. */
+export interface EncoderLayer {
+  readonly layer: OnnxLayer;
+  /** What is trained of it; empty for a frozen one. */
+  readonly params: EncoderParams;
+  /** [B, D] base features; the key switches the adapters' dropout on. */
+  apply(params: Traced<EncoderParams>, feeds: Readonly<Record<string, Tensor>>, key?: Tensor): Tensor;
+  /** All weights by name, what was trained in its place. */
+  merge(params: EncoderParams): Promise<Record<string, NDArray>>;
+  /** As `apply` with all weights given, for export. */
+  applyMerged(weights: Readonly<Record<string, TensorLike>>, feeds: Readonly<Record<string, Tensor>>): Tensor;
+}
+
+/** One side of the data with its encoder, if it has one. */
+export interface Tower {
+  readonly name: string;
+  readonly width: number;
+  readonly data: TowerData;
+  readonly encoder: Encoder | null;
+  /** [rows, D] by the untouched encoder. */
+  readonly features: NDArray<"float32">;
+  /** What a recipe may not change. */
+  readonly anchor: boolean;
+  /** The encoder as a layer; null for vectors computed before. */
+  readonly layer: EncoderLayer | null;
+  /** Whether its encoder's own weights or adapters are trained. */
+  readonly trained: boolean;
+}
+
+export interface LayerOptions {
+  readonly train: TrainMode;
+  readonly rank: number;
+  readonly alpha: number;
+  readonly dropout: number;
+}
+
+function poolingOf(encoder: Encoder, outputs: Readonly<Record<string, Tensor>>, feeds: Readonly<Record<string, Tensor>>): Tensor {
+  const { graph } = encoder;
+  const output = outputs[graph.output];
+  if (!output) throw new AdaptRequestError(`${encoder.name}: the model makes no '${graph.output}'`);
+  return tracedPooling(output, graph, graph.mask === null ? undefined : feeds[graph.mask]);
+}
+
+/**
+ * Imports an encoder as a layer in which as much is trained as `train` says.
+ *
+ * @throws AdaptRequestError that names the file when the model cannot be imported or has nothing to adapt
+ */
+export async function openLayer(key: Key, encoder: Encoder, options: LayerOptions): Promise<EncoderLayer> {
+  const { train, rank, alpha, dropout } = options;
+  const { file, output } = encoder.graph;
+  let layer: OnnxLayer;
+  try {
+    layer = await importOnnx(file, { trainable: train === "whole" ? "all" : "none", outputs: [output] });
+  } catch (error) {
+    throw new AdaptRequestError(`${file} cannot be taken apart, which folding the head into it needs: ${(error as Error).message}`, { cause: error });
+  }
+  // The mask is read by the pooling even where the model itself does without.
+  const pooled = (outputs: Record<string, Tensor>, feeds: Readonly<Record<string, Tensor>>): Tensor => poolingOf(encoder, outputs, feeds);
+  const taken = (feeds: Readonly<Record<string, Tensor>>) =>
+    Object.fromEntries(Object.entries(feeds).filter(([name]) => layer.inputs.some((input) => input.name === name)));
+  const applyMerged = (weights: Readonly<Record<string, TensorLike>>, feeds: Readonly<Record<string, Tensor>>): Tensor =>
+    pooled(layer.apply(weights, taken(feeds)), feeds);
+  if (train !== "adapters") {
+    return {
+      layer,
+      params: layer.params,
+      apply: (params, feeds) => applyMerged(params as Readonly<Record<string, Tensor>>, feeds),
+      merge: async (params) => ({ ...layer.frozen, ...layer.params, ...(params as Record<string, NDArray>) }),
+      applyMerged,
+    };
+  }
+  const fit = new Set(layer.linears.filter(({ inputs, outputs }) => Math.min(inputs, outputs) >= rank).map(({ name }) => name));
+  if (fit.size === 0)
+    throw new AdaptRequestError(
+      `${file} has no matrix of rank ${rank} or more that adapters could change (${layer.linears.length} matrices in all); try --train head or whole, or a smaller --rank`,
+    );
+  const adapted: AdaptedOnnx = adaptOnnx(key, layer, { rank, alpha, dropout, match: (name) => fit.has(name) });
+  return {
+    layer,
+    params: adapted.params,
+    apply: (params, feeds, stepKey) =>
+      pooled(adapted.apply(params as Traced<LoraParams>, taken(feeds), stepKey ? { key: stepKey } : {}), feeds),
+    merge: (params) => adapted.merge(params as LoraParams),
+    applyMerged,
+  };
+}
+
+/** Texts padded to a multiple of 16 tokens, where a mask says what is padding. */
+export function padFeeds(feeds: Feeds, mask: string | null): Feeds {
+  const length = mask === null ? undefined : feeds[mask]?.shape[1];
+  if (mask === null || length === undefined || length % LENGTH_STEP === 0) return feeds;
+  const wanted = Math.ceil(length / LENGTH_STEP) * LENGTH_STEP;
+  return Object.fromEntries(
+    Object.entries(feeds).map(([name, array]) => {
+      const [rows = 0, tokens] = array.shape;
+      if (array.shape.length !== 2 || tokens !== length) return [name, array];
+      const data = new (array.data.constructor as new (size: number) => NDArray["data"])(rows * wanted);
+      for (let row = 0; row < rows; row++)
+        (data as Float32Array).set((array.data as Float32Array).subarray(row * length, (row + 1) * length), row * wanted);
+      return [name, { ...array, shape: [rows, wanted], data } as NDArray];
+    }),
+  );
+}
+
+/** The model's inputs for some rows of a tower with an encoder. @throws AdaptRequestError when an item has become unreadable */
+export async function feedsOf(tower: Tower, rows: ArrayLike<number>, signal?: AbortSignal): Promise<Feeds> {
+  const { encoder, data } = tower;
+  if (!encoder || data.kind !== "items") throw new Error(`tower '${tower.name}' has no items`);
+  const items = Array.from(rows, (row) => data.items[row] as (typeof data.items)[number]);
+  const { feeds, problems } = await encoder.preprocess(items, signal ? { signal } : {});
+  const [problem] = problems;
+  if (problem) throw new AdaptRequestError(`An item of '${tower.name}' could be read before and cannot now: ${problem.reason}`);
+  return padFeeds(feeds, encoder.graph.mask);
+}
+
+/** Rows of a matrix, in the order of the indices. */
+export function gatherRows({ shape, data }: NDArray<"float32">, rows: ArrayLike<number>): NDArray<"float32"> {
+  const width = shape[1] as number;
+  const picked = new Float32Array(rows.length * width);
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i] as number;
+    picked.set(data.subarray(row * width, (row + 1) * width), i * width);
+  }
+  return { dtype: "float32", shape: [rows.length, width], data: picked };
+}
+
+/** Numbers in a tree of arrays. */
+export function countNumbers(tree: unknown): number {
+  if (isNDArray(tree)) return tree.data.length;
+  if (typeof tree !== "object" || tree === null) return 0;
+  return Object.values(tree).reduce((sum: number, child) => sum + countNumbers(child), 0);
+}
