@@ -1,4 +1,3 @@
-export * from "./diagnosis/index.ts";
 export type { AffineMap } from "./components/affine-map.ts";
 export { applyMap } from "./components/affine-map.ts";
 export * from "./components/codes.ts";
@@ -13,6 +12,7 @@ export * from "./components/ramps.ts";
 export * from "./components/sinkhorn.ts";
 export * from "./components/teacher.ts";
 export * from "./components/whitening.ts";
+export * from "./diagnosis/index.ts";
 export type { BlockOptions } from "./losses/blocks.ts";
 export * from "./losses/contrastive.ts";
 export type { PairDistance } from "./losses/distances.ts";

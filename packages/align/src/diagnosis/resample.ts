@@ -1,0 +1,139 @@
+import { type Key, RandomStream } from "@concord/tensor";
+import { bootstrapMean, intervalOfReplicates } from "../metrics/bootstrap.ts";
+import { mean } from "../metrics/checks.ts";
+import type { RowGroups } from "./collect.ts";
+import type { Estimate } from "./finding.ts";
+
+export const RESAMPLES = 500;
+
+/** How often each of `count` units is drawn in one resample. */
+export function drawWeights(stream: RandomStream, weights: Float64Array): void {
+  weights.fill(0);
+  for (let i = 0; i < weights.length; i++) {
+    const unit = stream.integer(weights.length);
+    weights[unit] = (weights[unit] as number) + 1;
+  }
+}
+
+/** Percentile interval of replicates around an estimate. */
+export function estimateOf(value: number, replicates: ArrayLike<number>): Estimate {
+  const { low, high } = intervalOfReplicates(value, replicates);
+  return { value, low: Math.min(low, value), high: Math.max(high, value) };
+}
+
+/** A number that was counted over all rows, not estimated. */
+export function exactly(value: number): Estimate {
+  return { value, low: value, high: value };
+}
+
+/**
+ * Mean of one value a row with its BCa bootstrap interval. Where every value is 0, or every one 1, resamples cannot
+ * vary; the interval then reaches as far as 3 / n, beyond which such a sample has a chance below 5 %.
+ */
+export function meanEstimate(values: ArrayLike<number>, key: Key): Estimate {
+  const value = mean(values);
+  const n = values.length;
+  const first = values[0] as number;
+  if (Array.prototype.every.call(values, (other: number) => other === first)) {
+    if (first !== 0 && first !== 1) return exactly(value);
+    return {
+      value,
+      low: first === 1 ? 1 - Math.min(1, 3 / n) : 0,
+      high: first === 0 ? Math.min(1, 3 / n) : 1,
+    };
+  }
+  const { low, high } = bootstrapMean(values, { key, resamples: RESAMPLES });
+  return { value, low, high };
+}
+
+/** Groups without the empty ones. */
+function filled(groups: RowGroups): { counts: Float64Array; sums: readonly Float64Array[] } {
+  const width = groups.sums.length / groups.counts.length;
+  const used = [...groups.counts.keys()].filter((g) => (groups.counts[g] as number) > 0);
+  return {
+    counts: Float64Array.from(used, (g) => groups.counts[g] as number),
+    sums: used.map((g) => groups.sums.subarray(g * width, (g + 1) * width)),
+  };
+}
+
+/** Inner products of all pairs of two lists of vectors: [G, H]. */
+function gram(a: readonly Float64Array[], b: readonly Float64Array[]): Float64Array {
+  const products = new Float64Array(a.length * b.length);
+  a.forEach((x, i) => {
+    b.forEach((y, j) => {
+      let sum = 0;
+      for (let k = 0; k < x.length; k++) sum += (x[k] as number) * (y[k] as number);
+      products[i * b.length + j] = sum;
+    });
+  });
+  return products;
+}
+
+/** wᵀ K v */
+function form(weights: Float64Array, products: Float64Array, others: Float64Array): number {
+  let total = 0;
+  for (let i = 0; i < weights.length; i++) {
+    const weight = weights[i] as number;
+    if (weight === 0) continue;
+    let sum = 0;
+    for (let j = 0; j < others.length; j++)
+      sum += (products[i * others.length + j] as number) * (others[j] as number);
+    total += weight * sum;
+  }
+  return total;
+}
+
+function weighted(weights: Float64Array, counts: Float64Array): number {
+  let total = 0;
+  for (let i = 0; i < weights.length; i++) total += (weights[i] as number) * (counts[i] as number);
+  return total;
+}
+
+/**
+ * Squared length of a mean, or of the difference of two means, without the part that is sampling noise.
+ *
+ *   ‖m‖² - ν,   ν = mean over resamples of ‖m*‖² - ‖m‖²
+ *
+ * ‖m‖² of n rows is too large by the variance of m on average: two samples of 100 rows of one cloud seem to lie apart.
+ * Resamples of the groups of rows give ν, and around ‖m*‖² - 2 ν the interval. May be below 0 where the true value is 0.
+ *
+ * @param a         groups of the rows of one set
+ * @param b         groups of a second one, to take the difference
+ * @param together  group g of both sets holds the two sides of the same pairs
+ */
+export function squaredMeanLength(a: RowGroups, b: RowGroups | null, together: boolean, key: Key): Estimate {
+  const left = filled(a);
+  const right = b && filled(b);
+  const stream = new RandomStream(key);
+  const own = gram(left.sums, left.sums);
+  const across = right && gram(left.sums, right.sums);
+  const other = right && gram(right.sums, right.sums);
+  const lengthOf = (u: Float64Array, v: Float64Array | null): number => {
+    const n = weighted(u, left.counts);
+    const squares = form(u, own, u) / n ** 2;
+    if (!right || !across || !other || !v) return squares;
+    const m = weighted(v, right.counts);
+    return squares - (2 * form(u, across, v)) / (n * m) + form(v, other, v) / m ** 2;
+  };
+  const u = new Float64Array(left.counts.length).fill(1);
+  const v = right && new Float64Array(right.counts.length).fill(1);
+  const plain = lengthOf(u, v);
+  const joint = together && v !== null && v.length === u.length;
+  const replicates = Float64Array.from({ length: RESAMPLES }, () => {
+    drawWeights(stream, u);
+    if (v && joint) v.set(u);
+    else if (v) drawWeights(stream, v);
+    return lengthOf(u, v);
+  });
+  const noise = Math.max(0, mean(replicates) - plain);
+  return estimateOf(
+    plain - noise,
+    replicates.map((value) => value - 2 * noise),
+  );
+}
+
+/** Square root of an estimate that sampling may have brought below 0. */
+export function rootOf({ value, low, high }: Estimate): Estimate {
+  const root = (x: number) => Math.sqrt(Math.max(0, x));
+  return { value: root(value), low: root(low), high: root(high) };
+}
