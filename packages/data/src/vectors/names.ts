@@ -31,16 +31,23 @@ function nearest(wanted: string, present: readonly string[]): string | undefined
   return best;
 }
 
-/** Insertions, deletions and replacements from one text to the other (Levenshtein 1966). */
+/** Insertions, deletions, replacements and swaps of neighbours (Damerau 1964, optimal string alignment). */
 function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
+  const at = (i: number, j: number): number => rows[i]?.[j] as number;
   for (let i = 1; i <= a.length; i++) {
-    const next = [i];
+    const row = [i];
+    rows.push(row);
     for (let j = 1; j <= b.length; j++) {
-      const replaced = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] as number) + 1, (next[j - 1] as number) + 1));
+      const replaced = at(i - 1, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      row[j] = Math.min(
+        replaced,
+        at(i - 1, j) + 1,
+        at(i, j - 1) + 1,
+        swapped ? at(i - 2, j - 2) + 1 : a.length + b.length,
+      );
     }
-    row = next;
   }
-  return row[b.length] as number;
+  return at(a.length, b.length);
 }

@@ -1,3 +1,4 @@
+import type { SchemaTree } from "hyparquet";
 import { isRecord } from "../json.ts";
 import { csvDialect, csvRecords } from "../loaders/csv.ts";
 import { readLines } from "../loaders/text-file.ts";
@@ -8,9 +9,9 @@ import { namedColumn } from "./named-arrays.ts";
 import { listNames, unknownName } from "./names.ts";
 import { npyLayout, plainBytes } from "./npy-file.ts";
 import { openNpz } from "./npz-file.ts";
-import { openParquet, parquetField, parquetRecords } from "./parquet-file.ts";
+import { onlyLeaf, openParquet, parquetField, parquetSlices } from "./parquet-file.ts";
 import { openSafetensors } from "./safetensors-file.ts";
-import { type FieldValue, VectorFileError } from "./source.ts";
+import { type FieldValue, fileError, VectorFileError } from "./source.ts";
 import { fieldValue } from "./text-rows.ts";
 import { readWholeColumn } from "./whole-array.ts";
 
@@ -37,10 +38,14 @@ const maxLineCharacters = 2 ** 22;
 export async function openColumn(path: string, options: OpenColumnOptions = {}): Promise<FieldValue[]> {
   const { maxRows = 1e8 } = options;
   const values: FieldValue[] = [];
-  for await (const value of columnValues(path, options)) {
-    if (values.length >= maxRows) throw new VectorFileError(path, `has more than ${maxRows} values`);
-    values.push(value);
-    if (values.length % 4096 === 0) options.signal?.throwIfAborted();
+  try {
+    for await (const value of columnValues(path, options)) {
+      if (values.length >= maxRows) throw new VectorFileError(path, `has more than ${maxRows} values`);
+      values.push(value);
+      if (values.length % 4096 === 0) options.signal?.throwIfAborted();
+    }
+  } catch (error) {
+    throw fileError(path, error);
   }
   return values;
 }
@@ -107,8 +112,10 @@ async function* parquetColumn(file: ByteFile, wanted: string | undefined): Async
     parquet.columns.map(({ element }) => element.name),
     wanted,
   );
-  for await (const records of parquetRecords(parquet, [name]))
-    for (const record of records) yield parquetField(record[name]);
+  const leaf = onlyLeaf(parquet, parquet.columns.find(({ element }) => element.name === name) as SchemaTree);
+  if (!leaf) throw new VectorFileError(file.path, `column ${JSON.stringify(name)} holds records`);
+  for await (const { columns } of parquetSlices(parquet, new Map([[name, leaf]])))
+    for (const value of columns[name] ?? []) yield parquetField(value);
 }
 
 async function* csvColumn(path: string, wanted: string | undefined): AsyncGenerator<FieldValue> {

@@ -10,7 +10,7 @@ import { openNpz } from "./npz-file.ts";
 import { parquetRows } from "./parquet-vectors.ts";
 import type { RawRows } from "./raw-rows.ts";
 import { openSafetensors } from "./safetensors-file.ts";
-import { type OpenVectorsOptions, VectorFileError, type VectorSource } from "./source.ts";
+import { fileError, type OpenVectorsOptions, VectorFileError, type VectorSource } from "./source.ts";
 
 /**
  * Opens a file of vectors: `.npy`, `.npz`, safetensors, Parquet, JSONL, CSV or TSV, told by its first bytes and, for
@@ -55,14 +55,33 @@ async function openRaw(path: string, options: OpenVectorsOptions): Promise<RawRo
         return raw;
       }
       case "jsonl":
-        return await jsonlRows(path, options, limits);
+        return await textFile(path, () => jsonlRows(path, options, limits));
       case "csv":
-        return await csvRows(path, options, limits);
+        return await textFile(path, () => csvRows(path, options, limits));
       default:
         throw new VectorFileError(path, "is text, but neither CSV nor JSONL; name it .csv, .tsv or .jsonl");
     }
   } finally {
     if (!kept) await file.close();
+  }
+}
+
+/** Errors of the text readers, e.g. bytes that are not UTF-8, as errors of the file. */
+async function textFile(path: string, open: () => Promise<RawRows>): Promise<RawRows> {
+  try {
+    const raw = await open();
+    return {
+      ...raw,
+      async *read(options) {
+        try {
+          yield* raw.read(options);
+        } catch (error) {
+          throw fileError(path, error);
+        }
+      },
+    };
+  } catch (error) {
+    throw fileError(path, error);
   }
 }
 

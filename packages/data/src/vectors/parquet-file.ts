@@ -1,47 +1,16 @@
-import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from "node:zlib";
 import {
-  type AsyncBuffer,
-  type Compressors,
+  type ColumnMetaData,
   type FileMetaData,
-  parquetMetadataAsync,
-  parquetReadObjects,
+  parquetMetadata,
   parquetSchema,
   type SchemaTree,
 } from "hyparquet";
-import { compressors as portable } from "hyparquet-compressors";
 import type { ByteFile } from "./byte-file.ts";
+import { type Leaf, leafRows } from "./parquet-pages.ts";
 import { type FieldValue, VectorFileError } from "./source.ts";
 
-/** Most bytes that one page may announce to hold after decompression. */
-const maxPageBytes = 2 ** 28;
-/** Most bytes of the wanted columns of one row group, which are decoded at once. */
-const maxGroupBytes = 2 ** 30;
-
-type Decompressor = (input: Uint8Array, outputLength: number) => Uint8Array;
-
-/** Refuses pages that announce too much, and those that hold another length than they announce. */
-function bounded(decompress: Decompressor): Decompressor {
-  return (input, outputLength) => {
-    if (outputLength > maxPageBytes)
-      throw new Error(`a page announces ${outputLength} bytes; at most ${maxPageBytes} are read`);
-    const output = decompress(input, outputLength);
-    if (output.length !== outputLength)
-      throw new Error(`a page holds ${output.length} bytes and announces ${outputLength}`);
-    return output;
-  };
-}
-
-const limit = (maxOutputLength: number) => ({ maxOutputLength: Math.max(1, maxOutputLength) });
-
-/** Native where the runtime has it. */
-export const decompressors: Compressors = {
-  SNAPPY: bounded(portable.SNAPPY as Decompressor),
-  GZIP: bounded((input, length) => gunzipSync(input, limit(length))),
-  BROTLI: bounded((input, length) => brotliDecompressSync(input, limit(length))),
-  ZSTD: bounded((input, length) => zstdDecompressSync(input, limit(length))),
-  LZ4: bounded(portable.LZ4 as Decompressor),
-  LZ4_RAW: bounded(portable.LZ4_RAW as Decompressor),
-};
+/** Longest footer that is read. A file of 10 000 row groups and 100 columns has one of about 100 MB. */
+const maxFooterBytes = 2 ** 27;
 
 /** A Parquet file whose footer has been read. */
 export interface ParquetFile {
@@ -49,30 +18,38 @@ export interface ParquetFile {
   readonly rows: number;
   readonly columns: readonly SchemaTree[];
   readonly metadata: FileMetaData;
-  readonly buffer: AsyncBuffer;
+  readonly source: ByteFile;
 }
 
-/** A row of some columns. */
-export type ParquetRecord = Readonly<Record<string, unknown>>;
+/** Some consecutive rows of the wanted columns. */
+export interface ParquetSlice {
+  readonly rows: number;
+  /** By the path of the column: names joined by dots. */
+  readonly columns: Readonly<Record<string, readonly unknown[]>>;
+}
 
 /** @throws VectorFileError when the footer is broken */
-export async function openParquet(file: ByteFile): Promise<ParquetFile> {
-  const buffer: AsyncBuffer = {
-    byteLength: file.size,
-    slice: async (start, end = file.size) => (await file.read(start, end - start)).buffer,
-  };
-  return explained(file.path, async () => {
-    const metadata = await parquetMetadataAsync(buffer);
+export async function openParquet(source: ByteFile): Promise<ParquetFile> {
+  const { path, size } = source;
+  const footer = size >= 12 ? await source.read(size - 8, 8) : new Uint8Array(8);
+  const length = new DataView(footer.buffer).getUint32(0, true);
+  if (Buffer.from(footer.subarray(4)).toString("latin1") !== "PAR1")
+    throw new VectorFileError(path, "is truncated or not a Parquet file: it does not end with PAR1");
+  if (length > maxFooterBytes || length > size - 12)
+    throw new VectorFileError(path, `announces a footer of ${length} bytes in a file of ${size}`);
+  const bytes = await source.read(size - 8 - length, length + 8);
+  return explained(path, async () => {
+    const metadata = parquetMetadata(bytes.buffer);
     const rows = Number(metadata.num_rows);
     const counted = metadata.row_groups.reduce((sum, group) => sum + Number(group.num_rows), 0);
     if (!(Number.isSafeInteger(rows) && rows >= 0 && counted === rows))
       throw new Error(`announces ${rows} rows, its row groups hold ${counted}`);
-    return { path: file.path, rows, columns: parquetSchema(metadata).children, metadata, buffer };
+    return { path, rows, columns: parquetSchema(metadata).children, metadata, source };
   });
 }
 
 /** Errors of the library as errors of the file. */
-export async function explained<T>(path: string, read: () => Promise<T>): Promise<T> {
+async function explained<T>(path: string, read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (error) {
@@ -83,40 +60,76 @@ export async function explained<T>(path: string, read: () => Promise<T>): Promis
   }
 }
 
-/** The rows of some columns, one row group after another. */
-export async function* parquetRecords(
+/** The only leaf below a column; null when there are several. */
+export function onlyLeaf(file: ParquetFile, column: SchemaTree): Leaf | null {
+  const path = [parquetSchema(file.metadata), column];
+  for (let node = column; node.children.length > 0; path.push(node)) {
+    if (node.children.length > 1) return null;
+    node = node.children[0] as SchemaTree;
+  }
+  return { path };
+}
+
+/** The leaf at a path of names, e.g. `["image", "bytes"]`. */
+export function leafAt(file: ParquetFile, names: readonly string[]): Leaf | null {
+  const path = [parquetSchema(file.metadata)];
+  for (const name of names) {
+    const child: SchemaTree | undefined = path.at(-1)?.children.find(({ element }) => element.name === name);
+    if (!child) return null;
+    path.push(child);
+  }
+  return path.at(-1)?.children.length === 0 ? { path } : null;
+}
+
+/**
+ * Rows of some columns in slices, as the pages of the file cut them. Memory holds a page of each column.
+ *
+ * @param leaves  by the name under which a column's values are wanted
+ * @param options.binary  columns whose byte arrays stay bytes; others become texts
+ */
+export async function* parquetSlices(
   file: ParquetFile,
-  columns: readonly string[],
-): AsyncGenerator<readonly ParquetRecord[]> {
-  let start = 0;
+  leaves: ReadonlyMap<string, Leaf>,
+  options: { readonly binary?: ReadonlySet<string> } = {},
+): AsyncGenerator<ParquetSlice> {
   for (const [index, group] of file.metadata.row_groups.entries()) {
     const rows = Number(group.num_rows);
-    let bytes = 0;
-    for (const { meta_data: chunk } of group.columns)
-      if (chunk && columns.includes(chunk.path_in_schema[0] ?? ""))
-        bytes += Number(chunk.total_uncompressed_size);
-    if (bytes > maxGroupBytes)
-      throw new VectorFileError(
-        file.path,
-        `row group ${index} holds ${bytes} bytes, over the limit of ${maxGroupBytes}; write smaller row groups ` +
-          "(row_group_size in pyarrow)",
-      );
-    const rowStart = start;
-    start += rows;
-    if (rows === 0) continue;
-    yield await explained(file.path, async () => {
-      const records: ParquetRecord[] = await parquetReadObjects({
-        file: file.buffer,
-        metadata: file.metadata,
-        columns: [...columns],
-        rowStart,
-        rowEnd: rowStart + rows,
-        compressors: decompressors,
-      });
-      if (records.length !== rows)
-        throw new Error(`row group ${index} has ${records.length} rows and announces ${rows}`);
-      return records;
+    const cursors = [...leaves].map(([name, leaf]) => {
+      const wanted = leaf.path
+        .slice(1)
+        .map(({ element }) => element.name)
+        .join("\0");
+      const chunk: ColumnMetaData | undefined = group.columns.find(
+        ({ meta_data }) => meta_data?.path_in_schema.join("\0") === wanted,
+      )?.meta_data;
+      if (!chunk)
+        throw new VectorFileError(file.path, `row group ${index} lacks the column ${JSON.stringify(name)}`);
+      const pages = leafRows(file.source, leaf, chunk, !options.binary?.has(name));
+      return { name, pages, held: [] as readonly unknown[], at: 0 };
     });
+    let done = 0;
+    try {
+      while (done < rows) {
+        for (const cursor of cursors)
+          while (cursor.at === cursor.held.length) {
+            const next = await explained(file.path, () => cursor.pages.next());
+            if (next.done)
+              throw new VectorFileError(
+                file.path,
+                `column ${JSON.stringify(cursor.name)} ends after ${done} of ${rows} rows of row group ${index}`,
+              );
+            cursor.held = next.value;
+            cursor.at = 0;
+          }
+        const count = Math.min(rows - done, ...cursors.map(({ held, at }) => held.length - at));
+        const columns = cursors.map(({ name, held, at }) => [name, held.slice(at, at + count)] as const);
+        for (const cursor of cursors) cursor.at += count;
+        done += count;
+        yield { rows: count, columns: Object.fromEntries(columns) };
+      }
+    } finally {
+      for (const { pages } of cursors) await pages.return(undefined);
+    }
   }
 }
 

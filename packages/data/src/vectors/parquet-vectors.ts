@@ -4,12 +4,14 @@ import { type ArrayLimits, checkLimits } from "./array-rows.ts";
 import type { ByteFile } from "./byte-file.ts";
 import { listNames, unknownName } from "./names.ts";
 import {
+  onlyLeaf,
   openParquet,
   type ParquetFile,
-  type ParquetRecord,
+  type ParquetSlice,
   parquetField,
-  parquetRecords,
+  parquetSlices,
 } from "./parquet-file.ts";
+import type { Leaf } from "./parquet-pages.ts";
 import type { RawBlock, RawRows } from "./raw-rows.ts";
 import { type FieldValue, type OpenVectorsOptions, VectorFileError } from "./source.ts";
 
@@ -21,22 +23,17 @@ const elementNames: ReadonlyMap<string, string> = new Map([
   ["INT64", "int64"],
 ]);
 
-/** The only leaf below a column, and how many lists lie around it. */
-function leafOf(column: SchemaTree): { readonly leaf: SchemaTree; readonly lists: number } | null {
-  let lists = 0;
-  for (let node = column; ; node = node.children[0] as SchemaTree) {
-    if (node.element.repetition_type === "REPEATED") lists++;
-    if (node.children.length === 0) return { leaf: node, lists };
-    if (node.children.length > 1) return null;
-  }
-}
-
-function elementType(column: SchemaTree): string | null {
-  const found = leafOf(column);
-  if (found?.lists !== 1) return null;
-  const { type = "", logical_type: logical } = found.leaf.element;
+/** Null unless the column holds lists of numbers. */
+function elementType(file: ParquetFile, column: SchemaTree): string | null {
+  const leaf = onlyLeaf(file, column);
+  if (!leaf || lists(leaf) !== 1) return null;
+  const { type = "", logical_type: logical } = (leaf.path.at(-1) as SchemaTree).element;
   if (logical?.type === "FLOAT16") return "float16";
   return elementNames.get(type) ?? null;
+}
+
+function lists({ path }: Leaf): number {
+  return path.filter(({ element }) => element.repetition_type === "REPEATED").length;
 }
 
 function vectorColumn(file: ParquetFile, wanted: string | undefined): SchemaTree {
@@ -44,30 +41,33 @@ function vectorColumn(file: ParquetFile, wanted: string | undefined): SchemaTree
   if (wanted !== undefined) {
     const column = file.columns.find(({ element }) => element.name === wanted);
     if (!column) throw new VectorFileError(file.path, unknownName("column", wanted, names));
-    if (elementType(column) === null)
+    if (elementType(file, column) === null)
       throw new VectorFileError(
         file.path,
-        `column ${JSON.stringify(wanted)} holds ${describe(column)}; lists of numbers are expected`,
+        `column ${JSON.stringify(wanted)} holds ${describe(file, column)}; lists of numbers are expected`,
       );
     return column;
   }
-  const fitting = file.columns.filter((column) => elementType(column) !== null);
+  const fitting = file.columns.filter((column) => elementType(file, column) !== null);
   const [found] = fitting;
   if (found && fitting.length === 1) return found;
   throw new VectorFileError(
     file.path,
     fitting.length > 1
       ? `several columns hold lists of numbers: ${listNames(fitting.map(({ element }) => element.name))}; name one with column`
-      : `no column holds lists of numbers; the columns are ${listNames(file.columns.map((column) => `${column.element.name}: ${describe(column)}`))}`,
+      : `no column holds lists of numbers; the columns are ${listNames(file.columns.map((column) => `${column.element.name}: ${describe(file, column)}`))}`,
   );
 }
 
-function describe(column: SchemaTree): string {
-  const found = leafOf(column);
-  if (!found) return "records";
-  const { type = "", logical_type: logical, converted_type: converted } = found.leaf.element;
-  const named = logical?.type ?? converted ?? type;
-  return `${"lists of ".repeat(found.lists)}${named.toLowerCase()}`;
+function describe(file: ParquetFile, column: SchemaTree): string {
+  const leaf = onlyLeaf(file, column);
+  if (!leaf) return "records";
+  const {
+    type = "",
+    logical_type: logical,
+    converted_type: converted,
+  } = (leaf.path.at(-1) as SchemaTree).element;
+  return `${"lists of ".repeat(lists(leaf))}${(logical?.type ?? converted ?? type).toLowerCase()}`;
 }
 
 /** Vectors from a column of lists. */
@@ -80,29 +80,22 @@ export async function parquetRows(
   const column = vectorColumn(file, options.column);
   const name = column.element.name;
   const fields = options.fields ?? [];
-  for (const field of fields)
-    if (!file.columns.some(({ element }) => element.name === field))
-      throw new VectorFileError(
-        file.path,
-        unknownName(
-          "column",
-          field,
-          file.columns.map(({ element }) => element.name),
-        ),
-      );
-  const width = await firstWidth(file, name);
+  const vectors = onlyLeaf(file, column) as Leaf;
+  const leaves = new Map([[vectorKey, vectors]]);
+  for (const field of fields) leaves.set(field, fieldLeaf(file, field));
+  const width = await firstWidth(file, name, vectors);
   checkLimits(file.path, file.rows, width, limits);
   return {
     rows: file.rows,
     width,
-    dtype: elementType(column) as string,
+    dtype: elementType(file, column) as string,
     async *read({ rowsPerBlock, signal }) {
       let first = 0;
-      for await (const records of parquetRecords(file, [...new Set([name, ...fields])])) {
-        for (let start = 0; start < records.length; start += rowsPerBlock) {
-          const part = records.slice(start, start + rowsPerBlock);
-          yield toBlock(part, first, name, width, fields);
-          first += part.length;
+      for await (const slice of parquetSlices(file, leaves)) {
+        for (let start = 0; start < slice.rows; start += rowsPerBlock) {
+          const end = Math.min(slice.rows, start + rowsPerBlock);
+          yield toBlock(slice, start, end, first, name, width, fields);
+          first += end - start;
           signal?.throwIfAborted();
         }
       }
@@ -111,47 +104,59 @@ export async function parquetRows(
   };
 }
 
+/** Where slices keep the vectors; no column has a name like this one. */
+const vectorKey = "\0vectors";
+
+function fieldLeaf(file: ParquetFile, field: string): Leaf {
+  const column = file.columns.find(({ element }) => element.name === field);
+  if (!column) {
+    const names = file.columns.map(({ element }) => element.name);
+    throw new VectorFileError(file.path, unknownName("column", field, names));
+  }
+  const leaf = onlyLeaf(file, column);
+  if (!leaf)
+    throw new VectorFileError(
+      file.path,
+      `column ${JSON.stringify(field)} holds records; plain values are expected`,
+    );
+  return leaf;
+}
+
 function toBlock(
-  records: readonly ParquetRecord[],
+  slice: ParquetSlice,
+  start: number,
+  end: number,
   first: number,
   name: string,
   width: number,
   fields: readonly string[],
 ): RawBlock {
-  const values = new Float32Array(records.length * width);
+  const rows = end - start;
+  const values = new Float32Array(rows * width);
   const unreadable = new Map<number, { readonly reason: string; readonly value: string }>();
-  records.forEach((record, row) => {
-    const list = numbersOf(record[name]);
-    if (list === null)
-      unreadable.set(row, {
-        reason: `"${name}" is not a list of numbers`,
-        value: shownValue(record[name] ?? null),
-      });
+  const vectors = slice.columns[vectorKey] as readonly unknown[];
+  for (let row = 0; row < rows; row++) {
+    const list = vectors[start + row];
+    if (!Array.isArray(list))
+      unreadable.set(row, { reason: `"${name}" is not a list of numbers`, value: shownValue(list ?? null) });
     else if (list.length !== width)
       unreadable.set(row, {
         reason: `row does not have the ${width} numbers of the first one`,
         value: `${list.length} numbers`,
       });
     else for (let i = 0; i < width; i++) values[row * width + i] = Number(list[i] ?? Number.NaN);
-  });
+  }
   const columns: [string, FieldValue[]][] = fields.map((field) => [
     field,
-    records.map((record) => parquetField(record[field])),
+    (slice.columns[field] as readonly unknown[]).slice(start, end).map(parquetField),
   ]);
-  return { first, rows: records.length, values, fields: Object.fromEntries(columns), unreadable };
-}
-
-function numbersOf(value: unknown): ArrayLike<number | bigint | null> | null {
-  if (Array.isArray(value)) return value as readonly (number | bigint | null)[];
-  return ArrayBuffer.isView(value) ? (value as Float32Array) : null;
+  return { first, rows, values, fields: Object.fromEntries(columns), unreadable };
 }
 
 /** Numbers in the first vector that is not empty. */
-async function firstWidth(file: ParquetFile, name: string): Promise<number> {
-  for await (const records of parquetRecords(file, [name]))
-    for (const record of records) {
-      const list = numbersOf(record[name]);
-      if (list && list.length > 0) return list.length;
-    }
+async function firstWidth(file: ParquetFile, name: string, leaf: Leaf): Promise<number> {
+  for await (const { columns } of parquetSlices(file, new Map([[vectorKey, leaf]])))
+    for (const list of columns[vectorKey] ?? [])
+      if (Array.isArray(list) && list.length > 0) return list.length;
   throw new VectorFileError(file.path, `column ${JSON.stringify(name)} holds no vector`);
 }

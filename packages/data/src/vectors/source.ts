@@ -74,3 +74,11 @@ export class VectorFileError extends Error {
     this.file = file;
   }
 }
+
+/** An error that a reader of text threw, as one of this class; what is no plain error stays as it is. */
+export function fileError(path: string, error: unknown): unknown {
+  if (!(error instanceof Error) || error.name !== "Error") return error;
+  const rest = error.message.startsWith(path) ? error.message.slice(path.length) : ` ${error.message}`;
+  const reason = rest.replace(/^:(\d+): /, "line $1: ").replace(/^:? /, "");
+  return new VectorFileError(path, reason, { cause: error });
+}
