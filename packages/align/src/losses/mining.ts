@@ -2,6 +2,9 @@ import {
   add,
   cast,
   checkAxes,
+  equal,
+  expandDims,
+  eye,
   greater,
   less,
   logicalAnd,
@@ -72,6 +75,25 @@ function best(operation: string, scores: Tensor, candidates: Tensor, k: number):
     1,
   );
   return logicalAnd(greater(chosen, 0), candidates);
+}
+
+/**
+ * Which rows and columns have equal labels: positives for miners. Rows of one set match themselves here: leave them out
+ * with `mask: otherRows(N)`.
+ *
+ * @param labels     [N] int32 or int64
+ * @param keyLabels  [M]. Default: `labels`
+ * @returns [N, M] bool
+ * @throws ShapeError when the labels are no vectors
+ */
+export function equalLabels(labels: Tensor, keyLabels: Tensor = labels): Tensor {
+  checkAxes("equalLabels", { labels: [labels, "N"], keyLabels: [keyLabels, "M"] });
+  return equal(expandDims(labels, 1), expandDims(keyLabels, 0));
+}
+
+/** All pairs of different rows of one set: [rows, rows] bool, false on the diagonal. */
+export function otherRows(rows: number): Tensor {
+  return less(eye(rows), 1);
 }
 
 /**
