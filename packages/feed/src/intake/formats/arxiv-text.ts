@@ -48,15 +48,17 @@ function monthOf(id: string): string {
   return `${century}${month.slice(0, 2)}-${month.slice(2)}`;
 }
 
+/** Months that a submission has been seen to wait for its announcement, at most. */
+const MAX_HELD_MONTHS = 12;
+
 /**
- * Whether a paper with this id can have been submitted on the day: the id names the month of submission, or the next one
- * for papers of a month's last days.
+ * Whether a paper with this id can have been submitted on the day: ids name the month of submission, or a later one
+ * where moderators held the paper.
  */
 export function submittedThen(id: string, day: string): boolean {
-  const month = monthOf(id);
-  const [year = 0, index = 1] = month.split("-").map(Number);
-  const before = index === 1 ? `${year - 1}-12` : `${year}-${String(index - 1).padStart(2, "0")}`;
-  return day.startsWith(month) || day.startsWith(before);
+  const months = (text: string) => Number(text.slice(0, 4)) * 12 + Number(text.slice(5, 7));
+  const held = months(monthOf(id)) - months(day);
+  return held >= 0 && held <= MAX_HELD_MONTHS;
 }
 
 /**

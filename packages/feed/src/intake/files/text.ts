@@ -1,0 +1,90 @@
+import { createReadStream } from "node:fs";
+import { pipeline, Readable } from "node:stream";
+import { createGunzip } from "node:zlib";
+import { FormatError } from "../formats/item.ts";
+
+const CHUNK_BYTES = 2 ** 16;
+const GZIP_MAGIC = [0x1f, 0x8b];
+/** Most characters of text read from one file, after decompression. */
+const MAX_CHARACTERS = 8 * 2 ** 30;
+
+/** A file, or a stream that was opened elsewhere. */
+export type TextInput = { readonly path: string } | { readonly stream: Readable };
+
+/**
+ * UTF-8 text in pieces, without a byte order mark; decompressed when the bytes are gzip, whatever the name.
+ *
+ * @throws FormatError when the bytes are not UTF-8, no whole gzip, or too many; errors of the file system as they are
+ */
+export async function* readText(input: TextInput): AsyncGenerator<string, void, undefined> {
+  const bytes = "path" in input ? createReadStream(input.path, { highWaterMark: CHUNK_BYTES }) : input.stream;
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  let characters = 0;
+  const decode = (chunk?: Uint8Array): string => {
+    let text: string;
+    try {
+      text = chunk === undefined ? decoder.decode() : decoder.decode(chunk, { stream: true });
+    } catch (cause) {
+      throw new FormatError("it is not UTF-8 text; save it as UTF-8 (not UTF-16 or Latin-1)", "", { cause });
+    }
+    characters += text.length;
+    if (characters > MAX_CHARACTERS) throw new FormatError(`it holds more than ${MAX_CHARACTERS} characters`);
+    return text;
+  };
+  for await (const chunk of unpacked(bytes)) {
+    const text = decode(chunk);
+    if (text !== "") yield text;
+  }
+  const rest = decode();
+  if (rest !== "") yield rest;
+}
+
+async function* unpacked(bytes: Readable): AsyncGenerator<Uint8Array, void, undefined> {
+  const iterator = chunksOf(bytes);
+  try {
+    const first = await iterator.next();
+    if (first.done) return;
+    const all = (async function* () {
+      yield first.value;
+      yield* iterator;
+    })();
+    if (!GZIP_MAGIC.every((byte, index) => first.value[index] === byte)) {
+      yield* all;
+      return;
+    }
+    const gunzip = createGunzip();
+    // Errors of either end arrive in the loop.
+    pipeline(Readable.from(all, { objectMode: false }), gunzip, () => {});
+    yield* gunzip as AsyncIterable<Buffer>;
+  } catch (error) {
+    const { code = "", message } = error as NodeJS.ErrnoException;
+    if (!code.startsWith("Z_")) throw error;
+    throw new FormatError(
+      code === "Z_BUF_ERROR" ? "the gzip data end before their end" : `gzip: ${message}`,
+      "",
+      {
+        cause: error,
+      },
+    );
+  } finally {
+    bytes.destroy();
+  }
+}
+
+async function* chunksOf(bytes: Readable): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const chunk of bytes as AsyncIterable<Buffer | string>) {
+    yield typeof chunk === "string" ? Buffer.from(chunk) : chunk;
+  }
+}
+
+/** All of a text, which may have so many characters at most. */
+export async function wholeText(pieces: AsyncIterable<string>, maxCharacters: number): Promise<string> {
+  const kept: string[] = [];
+  let characters = 0;
+  for await (const piece of pieces) {
+    characters += piece.length;
+    if (characters > maxCharacters) throw new FormatError(`expected at most ${maxCharacters} characters`);
+    kept.push(piece);
+  }
+  return kept.join("");
+}
