@@ -1,3 +1,12 @@
+import type { FindingId } from "@concord/align/findings";
+
+/** Something wrong with embeddings that a paper's method is made for. */
+export interface AddressedFinding {
+  readonly finding: FindingId;
+  /** How the method works against it: one sentence in plain words. */
+  readonly because: string;
+}
+
 /** One row of a table that a paper published. */
 export interface PublishedRow {
   readonly label: string;
@@ -42,5 +51,7 @@ export interface PaperCard {
   readonly topics: readonly string[];
   /** Modalities that it aligns, e.g. ["image", "text"]. */
   readonly modalities: readonly string[];
+  /** What the method truly works against, its main aim first; see `advise`. */
+  readonly addresses: readonly AddressedFinding[];
   readonly publishedResults: readonly PublishedTable[];
 }

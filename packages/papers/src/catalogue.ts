@@ -1,5 +1,6 @@
 import { access, readdir } from "node:fs/promises";
 import { extname } from "node:path";
+import { FINDING_IDS } from "@concord/align/findings";
 import { distance } from "fastest-levenshtein";
 import { z } from "zod";
 import type { PaperCard } from "./card.ts";
@@ -93,7 +94,12 @@ const cardSchema = z
     useFor: text,
     topics: z.array(z.enum(TOPICS)).min(1),
     modalities: z.array(z.enum(MODALITIES)).min(1),
+    addresses: z.array(z.strictObject({ finding: z.enum(FINDING_IDS), because: text })),
     publishedResults: z.array(publishedTable),
+  })
+  .refine(({ addresses }) => new Set(addresses.map(({ finding }) => finding)).size === addresses.length, {
+    path: ["addresses"],
+    message: "a finding is named twice",
   })
   .refine((card) => card.authors.length <= card.authorCount, {
     path: ["authors"],

@@ -15,6 +15,13 @@ export const card: PaperCard = {
   useFor: "I have many unlabelled CT scans and only a few with organ labels.",
   topics: ["medical-imaging", "3d", "self-supervised", "segmentation", "few-labels"],
   modalities: ["volume"],
+  addresses: [
+    {
+      finding: "weak-labels",
+      because:
+        "Crops of the same organ in two patients are trained to get similar features, so that anatomy, and not the patient, decides who is near whom.",
+    },
+  ],
   publishedResults: [
     {
       caption: "Gain in mean Dice over the previous best self-supervised method, in points",

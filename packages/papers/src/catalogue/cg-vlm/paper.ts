@@ -12,6 +12,17 @@ export const card: PaperCard = {
   useFor: "I am connecting an image encoder to a language model and have few instruction examples.",
   topics: ["image-text", "generation", "few-labels"],
   modalities: ["image", "text"],
+  addresses: [
+    {
+      finding: "misaligned-pairs",
+      because:
+        "A contrastive term pulls the pooled features of a picture towards the words of its own caption, and away from those of others.",
+    },
+    {
+      finding: "modality-gap",
+      because: "The adapter brings picture features into the space of the language model's own word vectors.",
+    },
+  ],
   publishedResults: [
     {
       caption:

@@ -17,6 +17,13 @@ export const card: PaperCard = {
     "I have images with captions but without boxes, and I want to classify objects inside a picture or build an open-vocabulary detector.",
   topics: ["image-text", "detection", "grounding"],
   modalities: ["image", "text"],
+  addresses: [
+    {
+      finding: "misaligned-pairs",
+      because:
+        "When vectors of regions do not find their texts: every tile of a mosaic is trained to match its own caption and none of the others.",
+    },
+  ],
   publishedResults: [
     {
       caption: "Open-vocabulary detection, Detic with CLIM",

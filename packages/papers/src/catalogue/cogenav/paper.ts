@@ -15,6 +15,13 @@ export const card: PaperCard = {
   useFor: "My speech recogniser fails in noise; I can add a camera, but I have little labelled data.",
   topics: ["audio", "video", "generation"],
   modalities: ["video", "audio", "text"],
+  addresses: [
+    {
+      finding: "misaligned-pairs",
+      because:
+        "Lips and voice of the same clip are trained to agree moment by moment, against mismatched ones.",
+    },
+  ],
   publishedResults: [
     {
       caption: "Speech recognition on LRS2: word error rate in %, lower is better",

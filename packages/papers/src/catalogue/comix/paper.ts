@@ -17,6 +17,13 @@ export const card: PaperCard = {
     "My action recogniser was trained on one kind of video and fails on another, for which I have only unlabelled clips.",
   topics: ["video", "domain-adaptation"],
   modalities: ["video"],
+  addresses: [
+    {
+      finding: "domain-shift",
+      because:
+        "Videos of both collections meet in one space: backgrounds are exchanged between them, and confident videos of one predicted class are drawn together without labels.",
+    },
+  ],
   publishedResults: [
     {
       caption: "Accuracy in % with I3D features",

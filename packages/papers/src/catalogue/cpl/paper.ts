@@ -37,6 +37,13 @@ export const card: PaperCard = {
     "I want to trace which generator made these fake images, including generators for which I have no label.",
   topics: ["clustering", "few-labels"],
   modalities: ["image"],
+  addresses: [
+    {
+      finding: "weak-labels",
+      because:
+        "Only a part of the classes is labelled: soft pseudo-labels and agreement of global and local similarity form groups for the rest.",
+    },
+  ],
   publishedResults: [
     {
       caption: "OW-DFA, protocol 1 (fakes only), in %",

@@ -15,6 +15,13 @@ export const card: PaperCard = {
     "My video question answering guesses from habit, and I want it to show the moment that proves the answer.",
   topics: ["video", "grounding"],
   modalities: ["video", "text"],
+  addresses: [
+    {
+      finding: "misaligned-pairs",
+      because:
+        "A contrastive loss ties the frames that were attended to the text of question and answer, without labelled spans.",
+    },
+  ],
   publishedResults: [
     {
       caption: "NExT-GQA test, Temp[CLIP] backbone, in %",

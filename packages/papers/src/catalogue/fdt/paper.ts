@@ -25,6 +25,18 @@ export const card: PaperCard = {
     "My captions say far less than my images show, and I want better retrieval and readable concepts from the same encoders.",
   topics: ["image-text", "retrieval"],
   modalities: ["image", "text"],
+  addresses: [
+    {
+      finding: "modality-gap",
+      because:
+        "Both sides become weighted sums of the same learned dictionary entries, so neither has a region of its own.",
+    },
+    {
+      finding: "misaligned-pairs",
+      because:
+        "Patches and words that mean the same must switch on the same entries, which mends pairs whose two sides differ in detail.",
+    },
+  ],
   publishedResults: [
     {
       caption: "Trained on CC3M, ViT-B/32, batch 1024, 32 epochs",

@@ -15,6 +15,18 @@ export const card: PaperCard = {
     "I want to find the moment that a sentence describes, and only a few moments of my training videos are annotated.",
   topics: ["video", "grounding", "retrieval"],
   modalities: ["video", "text"],
+  addresses: [
+    {
+      finding: "misaligned-pairs",
+      because:
+        "Moments that show the same thing count as weighted positives instead of being pushed away as false negatives.",
+    },
+    {
+      finding: "poor-uniformity",
+      because:
+        "The loss spreads moments over the sphere and exempts from it only those that truly belong together.",
+    },
+  ],
   publishedResults: [
     {
       caption: "Video grounding: recall at 1 in %, by the IoU that counts as found",

@@ -18,6 +18,13 @@ export const card: PaperCard = {
     "I have many scans of one anatomy but only five labelled ones, and I need segmentation or registration.",
   topics: ["medical-imaging", "self-supervised", "segmentation", "few-labels"],
   modalities: ["image", "volume"],
+  addresses: [
+    {
+      finding: "misaligned-pairs",
+      because:
+        "Wrong pairs of points are replaced: the correspondence between two scans is learned as a smooth, nearly invertible deformation.",
+    },
+  ],
   publishedResults: [
     {
       caption: "Segmentation from five labels: Dice in %",

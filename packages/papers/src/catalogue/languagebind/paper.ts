@@ -33,6 +33,18 @@ export const card: PaperCard = {
     "I want to add a new sensor to a CLIP-like search from captioned samples, without retraining everything.",
   topics: ["image-text", "video", "audio", "retrieval"],
   modalities: ["text", "image", "video", "audio", "depth", "infrared"],
+  addresses: [
+    {
+      finding: "misaligned-pairs",
+      because:
+        "A new encoder is tied to a frozen text encoder by contrast with captions, so that sets whose encoders never met become comparable.",
+    },
+    {
+      finding: "rotation-mismatch",
+      because:
+        "Encoders that write the same in different coordinates are brought into one frozen text space by training, where a rotation is not enough.",
+    },
+  ],
   publishedResults: [
     {
       caption: "Text-to-video retrieval, zero-shot: recall at 1 in %",

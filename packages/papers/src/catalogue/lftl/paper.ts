@@ -24,6 +24,13 @@ export const card: PaperCard = {
     "I have a trained model, images from a new domain and an hour for labelling: which images do I label, and how do I adapt?",
   topics: ["domain-adaptation", "few-labels"],
   modalities: ["image"],
+  addresses: [
+    {
+      finding: "domain-shift",
+      because:
+        "A trained model is adapted to images of a new domain without its old data, with labels for the few images that it picks itself.",
+    },
+  ],
   publishedResults: [
     {
       caption: "VisDA-C: accuracy in %",

@@ -29,6 +29,13 @@ export const card: PaperCard = {
     "I have fewer than a thousand X-rays with phrases and boxes, and I want findings located in new images.",
   topics: ["medical-imaging", "image-text", "grounding"],
   modalities: ["image", "text"],
+  addresses: [
+    {
+      finding: "misaligned-pairs",
+      because:
+        "The region that a phrase describes is contrasted with other regions of the same image, so that the phrase fits its own.",
+    },
+  ],
   publishedResults: [
     {
       caption: "MS-CXR: accuracy (IoU of at least 0.5) and mean IoU, in %",

@@ -21,5 +21,16 @@ export const card: PaperCard = {
   useFor: "I have many recordings of people speaking and only a few reliable emotion labels.",
   topics: ["audio", "video", "language", "self-supervised"],
   modalities: ["text", "audio", "video", "landmarks"],
+  addresses: [
+    {
+      finding: "misaligned-pairs",
+      because:
+        "Words, voice, face and landmarks of one utterance are trained to agree, pair by pair of modalities, without labels.",
+    },
+    {
+      finding: "weak-labels",
+      because: "The joined, frozen features let a small classifier work with few labels.",
+    },
+  ],
   publishedResults: [],
 };

@@ -16,6 +16,13 @@ export const card: PaperCard = {
   useFor: "I need oriented boxes in aerial images and have only a few hundred annotated images.",
   topics: ["detection", "self-supervised", "few-labels"],
   modalities: ["image"],
+  addresses: [
+    {
+      finding: "misaligned-pairs",
+      because:
+        "Features of the detector and embeddings of objects come from different networks; they refine each other before a contrastive loss aligns them.",
+    },
+  ],
   publishedResults: [
     {
       caption: "DIOR-R test, ARS-DETR with ResNet-50, in %",

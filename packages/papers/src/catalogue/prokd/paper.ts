@@ -14,6 +14,17 @@ export const card: PaperCard = {
   useFor: "I need a named-entity tagger for a language in which nobody has annotated data.",
   topics: ["language", "domain-adaptation", "distillation", "clustering"],
   modalities: ["text"],
+  addresses: [
+    {
+      finding: "domain-shift",
+      because:
+        "Class averages of a labelled and an unlabelled language are pulled together, so that labels carry over.",
+    },
+    {
+      finding: "weak-labels",
+      because: "Labels of the new language are corrected by the distance of each word to the class averages.",
+    },
+  ],
   publishedResults: [
     {
       caption: "CoNLL, English to the target language: entity F1 in %, earlier systems",

@@ -14,6 +14,12 @@ export const card: PaperCard = {
   useFor: "I have a large tagged photo collection and need compact, fast search from text to image and back.",
   topics: ["image-text", "retrieval"],
   modalities: ["image", "text"],
+  addresses: [
+    {
+      finding: "misaligned-pairs",
+      because: "Images and texts that share a tag are trained to agree, also as short binary codes.",
+    },
+  ],
   publishedResults: [
     {
       caption: "NUS-WIDE: gain in retrieval over earlier methods, in % (how it is averaged is not stated)",

@@ -29,6 +29,13 @@ export const card: PaperCard = {
   useFor: "I want 3D segmentation of driving scenes from one percent of the labels.",
   topics: ["3d", "self-supervised", "distillation", "segmentation", "few-labels"],
   modalities: ["image", "point-cloud"],
+  addresses: [
+    {
+      finding: "misaligned-pairs",
+      because:
+        "Groups of laser points are trained to match the features of the pixels that show the same thing.",
+    },
+  ],
   publishedResults: [
     {
       caption: "Semantic segmentation: mIoU in %, by share of labels (LP: linear probe)",

@@ -24,6 +24,17 @@ export const card: PaperCard = {
   useFor: "I have a folder of unlabelled images and want features for classification, clustering or search.",
   topics: ["self-supervised", "clustering"],
   modalities: ["image"],
+  addresses: [
+    {
+      finding: "dimensional-collapse",
+      because:
+        "The codes of a batch must use all prototypes equally, so that the vectors cannot fall into a few directions.",
+    },
+    {
+      finding: "weak-labels",
+      because: "Clusters form without labels, and classes become visible to nearest neighbours.",
+    },
+  ],
   publishedResults: [
     {
       caption: "ImageNet linear evaluation, ResNet-50: top-1 accuracy in %",

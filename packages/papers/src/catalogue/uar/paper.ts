@@ -14,6 +14,17 @@ export const card: PaperCard = {
     "I have chest X-rays with their reports and want draft reports for new images, or to match images with reports.",
   topics: ["medical-imaging", "image-text", "generation"],
   modalities: ["image", "text"],
+  addresses: [
+    {
+      finding: "modality-gap",
+      because:
+        "Image and text tokens pass through one shared network and are written in one common orthonormal basis.",
+    },
+    {
+      finding: "misaligned-pairs",
+      because: "A triplet loss pulls matching images and reports together.",
+    },
+  ],
   publishedResults: [
     {
       caption: "Report generation on IU-Xray",

@@ -15,6 +15,7 @@ export const card: PaperCard = {
     "I have recorded responses to pictures and want to know which encoder explains which unit, with a fair comparison of readouts.",
   topics: ["neuroscience", "image-text"],
   modalities: ["image", "text", "brain-activity"],
+  addresses: [],
   publishedResults: [
     {
       caption:

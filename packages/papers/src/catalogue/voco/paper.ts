@@ -14,5 +14,12 @@ export const card: PaperCard = {
   useFor: "I have unlabelled CT volumes and want an encoder that knows where in the body it is looking.",
   topics: ["medical-imaging", "3d", "self-supervised", "segmentation", "few-labels"],
   modalities: ["volume"],
+  addresses: [
+    {
+      finding: "weak-labels",
+      because:
+        "Crops are trained to know where in the body they lie, so that the same organ is near itself in every scan.",
+    },
+  ],
   publishedResults: [],
 };

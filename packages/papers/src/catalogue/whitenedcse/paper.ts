@@ -14,6 +14,21 @@ export const card: PaperCard = {
   useFor: "I have a text encoder and a list of plain sentences, and I need semantic search without labels.",
   topics: ["language", "self-supervised", "retrieval"],
   modalities: ["text"],
+  addresses: [
+    {
+      finding: "anisotropy",
+      because:
+        "Features are centred and decorrelated (whitened) in training, which opens the narrow cone that text encoders produce.",
+    },
+    {
+      finding: "poor-uniformity",
+      because: "Whitening spreads the vectors, and contrast with the rest of the batch keeps them apart.",
+    },
+    {
+      finding: "dimensional-collapse",
+      because: "Decorrelated groups of channels cannot all say the same.",
+    },
+  ],
   publishedResults: [
     {
       caption: "Semantic textual similarity: Spearman correlation × 100, setting 'all'",
