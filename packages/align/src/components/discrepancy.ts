@@ -19,6 +19,7 @@ import {
   ShapeError,
   sort,
   sqrt,
+  square,
   stopGradient,
   sub,
   sum,
@@ -96,11 +97,13 @@ export function maximumMeanDiscrepancy(x: Tensor, y: Tensor, options: MmdOptions
   const centre = stopGradient(mean(concat([x, y]), { axes: 0, keepDims: true }));
   const [a, b] = [sub(x, centre), sub(y, centre)];
   if (kernel === "linear") return linearDiscrepancy(a, b, unbiased);
-  const sigmas: readonly TensorLike[] =
-    bandwidths ?? BANDWIDTH_FACTORS.map((factor) => mul(medianBandwidth(a, b), factor));
+  const median = bandwidths ? undefined : medianBandwidth(a, b);
+  const spreads: readonly TensorLike[] =
+    bandwidths?.map((sigma) => -2 * sigma * sigma) ??
+    BANDWIDTH_FACTORS.map((factor) => mul(square(median as Tensor), -2 * factor * factor));
   const kernelOf = (left: Tensor, right: Tensor): Tensor => {
     const distances = squaredDistances(left, right);
-    const kernels = sigmas.map((sigma) => exp(div(distances, mul(mul(sigma, sigma), -2))));
+    const kernels = spreads.map((spread) => exp(div(distances, spread)));
     return div(kernels.reduce(add), kernels.length);
   };
   const within = (set: Tensor, count: number): Tensor => {
@@ -171,5 +174,5 @@ export function domainAdversarialLoss(
     throw new ShapeError(
       `${operation}: the classifier must return one logit a row, [${N}], got [${logits.shape.join(", ")}]`,
     );
-  return bceWithLogits(reshape(logits, [N]), domains);
+  return mean(bceWithLogits(reshape(logits, [N]), domains));
 }

@@ -1,5 +1,6 @@
 import {
   add,
+  cast,
   checkAxes,
   gather,
   type Key,
@@ -30,10 +31,12 @@ import {
 export function mix(x: Tensor, other: Tensor, weight: TensorLike): Tensor {
   if (typeof weight === "number" && !(weight >= 0 && weight <= 1))
     throw new RangeError(`mix: weight must lie in [0, 1], got ${weight}`);
-  const each = typeof weight === "object" && "rank" in weight && weight.rank === 1;
-  if (each) checkAxes("mix", { x: [{ shape: x.shape.slice(0, 1) }, "B"], weight: [weight, "B"] });
-  const w = each ? reshape(weight, [-1, ...x.shape.slice(1).map(() => 1)]) : weight;
-  return add(mul(x, sub(1, w)), mul(other, w));
+  if (typeof weight === "number") return add(mul(x, 1 - weight), mul(other, weight));
+  const share = cast(weight, x.dtype);
+  if (share.rank === 0) return add(mul(x, sub(1, share)), mul(other, share));
+  checkAxes("mix", { x: [{ shape: x.shape.slice(0, 1) }, "B"], weight: [share, "B"] });
+  const each = reshape(share, [-1, ...x.shape.slice(1).map(() => 1)]);
+  return add(mul(x, sub(1, each)), mul(other, each));
 }
 
 /** Γ(shape, 1) by rejection, with the boost of Marsaglia and Tsang for shapes below 1. */

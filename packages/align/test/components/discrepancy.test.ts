@@ -48,7 +48,8 @@ describe("maximumMeanDiscrepancy", () => {
   });
 
   it("has gradients for both sets", async () => {
-    const loss = (a: Tensor, b: Tensor) => maximumMeanDiscrepancy(a, b, { bandwidths: f.sigmas, unbiased: true });
+    const loss = (a: Tensor, b: Tensor) =>
+      maximumMeanDiscrepancy(a, b, { bandwidths: f.sigmas, unbiased: true });
     await expectGradientOfDifferences(loss, x, y);
     await expectGradientOfDifferences((b, a) => loss(a as Tensor, b), y, x);
     await expectGradientOfDifferences((a, b) => maximumMeanDiscrepancy(a, b as Tensor, { kernel: "linear" }), x, y); // biome-ignore format: one line
@@ -56,7 +57,9 @@ describe("maximumMeanDiscrepancy", () => {
 
   it("names wrong options", () => {
     const one = tensor([[1, 2]]);
-    expect(() => maximumMeanDiscrepancy(one, one, { unbiased: true })).toThrow(/two rows a side, got 1 and 1/);
+    expect(() => maximumMeanDiscrepancy(one, one, { unbiased: true })).toThrow(
+      /two rows a side, got 1 and 1/,
+    );
     expect(() => maximumMeanDiscrepancy(one, one, { bandwidths: [] })).toThrow(/bandwidths/);
     expect(() => maximumMeanDiscrepancy(one, one, { bandwidths: [-1] })).toThrow(/bandwidths/);
   });
@@ -79,7 +82,11 @@ describe("domainAdversarialLoss", () => {
   it("turns the features' gradient round and leaves the classifier's", async () => {
     const plain = Array.from((await gradientOf(loss(-1), x, weights, domains)).data, Number);
     const reversed = await gradientOf(loss(0.5), x, weights, domains);
-    expectClose(reversed, plain.map((value) => -0.5 * value), 1e-12);
+    expectClose(
+      reversed,
+      plain.map((value) => -0.5 * value),
+      1e-12,
+    );
     const byWeights = (w: Tensor, features: Tensor, d: Tensor) => loss(0.5)(features, w, d);
     await expectGradientOfDifferences(byWeights as never, weights, x, domains);
     const value = await run(loss(1), x, weights, domains);
@@ -92,7 +99,9 @@ describe("domainAdversarialLoss", () => {
 
   it("wants one logit a row", () => {
     const features = tensor([[1, 2]]);
-    expect(() => domainAdversarialLoss(features, tensor([1]), (z) => z)).toThrow(/one logit a row, \[1\], got \[1, 2\]/);
+    expect(() => domainAdversarialLoss(features, tensor([1]), (z) => z)).toThrow(
+      /one logit a row, \[1\], got \[1, 2\]/,
+    );
     expect(() => domainAdversarialLoss(features, tensor([1, 0]), (z) => reshape(z, [2]))).toThrow(/N is 2/);
   });
 });

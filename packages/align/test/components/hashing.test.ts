@@ -1,4 +1,4 @@
-import { ndarray, sum, tanh, type Tensor, tensor } from "@concord/tensor";
+import { ndarray, sum, type Tensor, tanh, tensor } from "@concord/tensor";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
@@ -42,7 +42,9 @@ describe("hashing losses", () => {
     expectClose(await run((x) => quantizationLoss(x, { distance: "cosine" }), h), [cosine], 1e-12);
     const columns = [0, 1, 2, 3].map((k) => rows.map((row) => row[k] as number));
     expectClose(await run(bitBalanceLoss, h), [average(columns.map((c) => average(c) ** 2))], 1e-12);
-    const products = columns.flatMap((a, i) => columns.map((b, j) => (dotProduct(a, b) / 5 - Number(i === j)) ** 2));
+    const products = columns.flatMap((a, i) =>
+      columns.map((b, j) => (dotProduct(a, b) / 5 - Number(i === j)) ** 2),
+    );
     expectClose(await run(bitIndependenceLoss, h), [average(products)], 1e-12);
   });
 

@@ -12,7 +12,11 @@ function blobs(seed: number, centres: number[][], count: number): NDArray<"float
   const values = noise.flatMap((row, i) =>
     row.map((value, k) => 0.1 * value + (centres[i % centres.length]?.[k] as number)),
   );
-  return { dtype: "float32", shape: [noise.length, noise[0]?.length as number], data: Float32Array.from(values) };
+  return {
+    dtype: "float32",
+    shape: [noise.length, noise[0]?.length as number],
+    data: Float32Array.from(values),
+  };
 }
 
 describe("kMeans", () => {
@@ -92,7 +96,9 @@ describe("kMeans", () => {
     const options = { clusters: 12, key: randomKey(9), restarts: 4 };
     const seen: KMeansProgress[] = [];
     const best = await kMeans(rows, { ...options, onProgress: (progress) => seen.push(progress) });
-    const ends = [0, 1, 2, 3].map((r) => seen.filter(({ restart }) => restart === r).at(-1)?.inertia as number);
+    const ends = [0, 1, 2, 3].map(
+      (r) => seen.filter(({ restart }) => restart === r).at(-1)?.inertia as number,
+    );
     expect(best.inertia).toBeLessThanOrEqual(Math.min(...ends) + 1e-6);
     expect(new Set(ends.map((value) => value.toFixed(3))).size).toBeGreaterThan(1);
     expect((await kMeans(rows, options)).labels).toEqual(best.labels);
@@ -107,10 +113,16 @@ describe("kMeans", () => {
 
   it("stops when aborted and names bad input", async () => {
     const rows = randomMatrix(6, 4, 2);
-    await expect(kMeans(rows, { clusters: 5 })).rejects.toThrow(/clusters must be an integer in \[1, 4\], got 5/);
+    await expect(kMeans(rows, { clusters: 5 })).rejects.toThrow(
+      /clusters must be an integer in \[1, 4\], got 5/,
+    );
     await expect(kMeans(rows, { clusters: 2, restarts: 0 })).rejects.toThrow(/restarts/);
-    await expect(kMeans(rows, { clusters: 2, init: randomMatrix(1, 2, 3) })).rejects.toThrow(/shape \[2, 2\]/);
-    await expect(kMeans(rows, { clusters: 2, init: rows, restarts: 2 })).rejects.toThrow(/restarts must be 1/);
+    await expect(kMeans(rows, { clusters: 2, init: randomMatrix(1, 2, 3) })).rejects.toThrow(
+      /shape \[2, 2\]/,
+    );
+    await expect(kMeans(rows, { clusters: 2, init: rows, restarts: 2 })).rejects.toThrow(
+      /restarts must be 1/,
+    );
     await expect(kMeans(wide([[1, 1], [0, 0]]), { clusters: 1, spherical: true })).rejects.toThrow(/row 1 of rows is zero/); // biome-ignore format: one line
     await expect(kMeans(wide([[Number.NaN]]), { clusters: 1 })).rejects.toThrow(/NaN in row 0/);
     const stopped = AbortSignal.abort(new Error("enough"));

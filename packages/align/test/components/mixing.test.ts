@@ -25,7 +25,11 @@ describe("mixup", () => {
     const mixed = (a: Tensor, partners: Tensor, weights: Tensor) => mixup(a, { partners, weights });
     const rest = [integers([2, 0, 1]), wide([0.5, 0.25, 0])] as const;
     expectClose(await run(mixed as never, x, ...rest), [1.5, 1, 0.25, 0.75, 2, 2], 1e-12);
-    const slope = await gradientOf(((a: Tensor, p: Tensor, w: Tensor) => sum(mixed(a, p, w))) as never, x, ...rest);
+    const slope = await gradientOf(
+      ((a: Tensor, p: Tensor, w: Tensor) => sum(mixed(a, p, w))) as never,
+      x,
+      ...rest,
+    );
     expectClose(slope, [0.75, 0.75, 0.75, 0.75, 1.5, 1.5], 1e-12);
   });
 
@@ -38,7 +42,11 @@ describe("mixup", () => {
     expect(Math.abs(average - 0.5)).toBeLessThan(0.02);
     expect(Math.abs(w.reduce((s, v) => s + (v - 0.5) ** 2, 0) / w.length - 0.1)).toBeLessThan(0.006);
     const major = drawMixup(randomKey(3), 4000).weights.data as Float32Array;
-    expectClose(Array.from(major), w.map((value) => Math.min(value, 1 - value)), 1e-7);
+    expectClose(
+      Array.from(major),
+      w.map((value) => Math.min(value, 1 - value)),
+      1e-7,
+    );
     expect(drawMixup(randomKey(4), 8).weights.data).not.toEqual(major.slice(0, 8));
     // Shapes near 0 give only 0 and 1, never NaN.
     const tiny = Array.from(drawMixup(randomKey(1), 200, { alpha: 1e-6, keepMajor: false }).weights.data as Float32Array); // biome-ignore format: one line

@@ -23,7 +23,9 @@ describe("classMeans", () => {
     const rows = toMatrix(features);
     const want = [0, 1, 2, 3].map((k) => {
       const own = rows.filter((_, i) => labels[i] === k);
-      return [0, 1, 2].map((d) => own.reduce((s, row) => s + (row[d] as number), 0) / Math.max(1, own.length));
+      return [0, 1, 2].map(
+        (d) => own.reduce((s, row) => s + (row[d] as number), 0) / Math.max(1, own.length),
+      );
     });
     expectClose(list(result, "means"), want, 1e-12);
     expect(list(result, "mass")).toEqual([1, 3, 0, 1]);
@@ -71,7 +73,8 @@ describe("updatePrototypes", () => {
       sum(updatePrototypes({ prototypes: old, seen }, { means, present }, { momentum: 0.75 }).prototypes);
     const rest = [wide([[1], [1], [1]]), flags([1, 0, 1]), flags([1, 1, 0])] as const;
     expectClose(await gradientOf(total, wide([[5], [5], [5]]), ...rest), [0.25, 1, 0], 1e-12);
-    const byOld = (old: Tensor, means: Tensor, seen: Tensor, present: Tensor) => total(means, old, seen, present);
+    const byOld = (old: Tensor, means: Tensor, seen: Tensor, present: Tensor) =>
+      total(means, old, seen, present);
     expectClose(await gradientOf(byOld, rest[0], wide([[5], [5], [5]]), rest[1], rest[2]), [0, 0, 0], 0);
   });
 
@@ -82,8 +85,13 @@ describe("updatePrototypes", () => {
         seen: flags([0, 0]),
       },
       step: (state: { prototypes: Tensor; seen: Tensor }, batch: { x: Tensor; y: Tensor }) => {
-        const next = updatePrototypes(state, classMeans(batch.x, batch.y, { classes: 2 }), { normalize: true });
-        return { state: { prototypes: next.prototypes, seen: next.seen }, metrics: { loss: sum(next.prototypes) } };
+        const next = updatePrototypes(state, classMeans(batch.x, batch.y, { classes: 2 }), {
+          normalize: true,
+        });
+        return {
+          state: { prototypes: next.prototypes, seen: next.seen },
+          metrics: { loss: sum(next.prototypes) },
+        };
       },
     });
     const x = { dtype: "float32" as const, shape: [3, 2], data: Float32Array.of(2, 0, 4, 0, 0, -3) };
@@ -96,7 +104,8 @@ describe("updatePrototypes", () => {
 describe("prototypeCrossEntropy", () => {
   const f = fixtures.prototypes;
   const args = [wide(f.features), wide(f.prototypes), integers(f.labels)] as const;
-  const loss = (x: Tensor, c: Tensor, y: Tensor) => prototypeCrossEntropy(x, c, y, { temperature: f.temperature });
+  const loss = (x: Tensor, c: Tensor, y: Tensor) =>
+    prototypeCrossEntropy(x, c, y, { temperature: f.temperature });
 
   it("equals PyTorch's cross-entropy, gradients too", async () => {
     expectClose(await run(loss, ...args), [f.loss], 1e-12);

@@ -56,7 +56,11 @@ describe("memory queue", () => {
         metrics: { sum: sum(readQueue(state.features).items) },
       }),
     });
-    const x = (v: number): NDArray => ({ dtype: "float32", shape: [2, 2], data: new Float32Array(4).fill(v) });
+    const x = (v: number): NDArray => ({
+      dtype: "float32",
+      shape: [2, 2],
+      data: new Float32Array(4).fill(v),
+    });
     for (const v of [1, 2]) await trainer.step({ x: x(v), id: integers([v, v]) });
     const { sum: total } = await trainer.step({ x: x(3), id: integers([3, 3]) });
     expect(total).toBe(1 * 2 + 2 * 4);
@@ -67,7 +71,9 @@ describe("memory queue", () => {
   });
 
   it("names items that do not fit, and sizes that are none", () => {
-    expect(() => enqueue(traced(), tensor([[1, 2]]))).toThrow(/shape \[2\] do not fit a queue of shape \[3, 1\]/);
+    expect(() => enqueue(traced(), tensor([[1, 2]]))).toThrow(
+      /shape \[2\] do not fit a queue of shape \[3, 1\]/,
+    );
     expect(() => emptyQueue(0, [4])).toThrow(/\[0, 4\]/);
     expect(() => emptyQueue(4, [-1])).toThrow(/integers >= 1/);
   });
@@ -100,7 +106,12 @@ describe("updateTeacher", () => {
     const update = (t: Tensor, s: Tensor, count: Tensor, m: Tensor) =>
       updateTeacher({ a: [t], count }, { a: [s], count }, m) as unknown as { a: Tensor[]; count: Tensor };
     const count = integers([7]);
-    const args = [wide([1, 2]), wide([3, 2]), count, { dtype: "float64", shape: [], data: Float64Array.of(0.75) }];
+    const args = [
+      wide([1, 2]),
+      wide([3, 2]),
+      count,
+      { dtype: "float64", shape: [], data: Float64Array.of(0.75) },
+    ];
     const moved = (await run(update, ...(args as NDArray[]))) as unknown as { a: NDArray[]; count: NDArray };
     expectClose(moved.a[0] as NDArray, [1.5, 2], 1e-12);
     expect(Array.from(moved.count.data, Number)).toEqual([7]);

@@ -4,14 +4,19 @@ import fixtures from "../fixtures/components.json" with { type: "json" };
 
 export { fixtures };
 
-type Nested = number | readonly Nested[];
+/** Numbers in lists of equal lengths, to any depth. */
+export type Nested = number | readonly Nested[];
+
+function flatten(values: Nested): number[] {
+  return typeof values === "number" ? [values] : values.flatMap(flatten);
+}
 
 /** Nested numbers as a float64 array, so that nothing is rounded on the way. */
 export function wide(values: Nested): NDArray<"float64"> {
   const shape: number[] = [];
   for (let level: Nested | undefined = values; typeof level === "object"; level = level[0])
     shape.push(level.length);
-  return { dtype: "float64", shape, data: Float64Array.from([values].flat(Infinity) as number[]) };
+  return { dtype: "float64", shape, data: Float64Array.from(flatten(values)) };
 }
 
 export function integers(values: readonly number[]): NDArray<"int32"> {
@@ -35,7 +40,7 @@ export async function gradientOf(fn: (...args: Tensor[]) => Tensor, ...args: NDA
 /** Every number within a tolerance, absolute below 1 and relative above. */
 export function expectClose(got: NDArray | readonly number[], want: Nested, tolerance: number): void {
   const values = "data" in got ? Array.from(got.data as ArrayLike<number>, Number) : got;
-  const expected = [want].flat(Infinity) as number[];
+  const expected = flatten(want);
   expect(values.length).toBe(expected.length);
   for (const [i, value] of values.entries()) {
     const target = expected[i] as number;
