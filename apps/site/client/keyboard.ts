@@ -1,6 +1,12 @@
 import { recall, remember } from "./storage.ts";
 
-const GO_TO: Readonly<Record<string, string>> = { p: "/", r: "/runs", a: "/about" };
+const GO_TO: Readonly<Record<string, string>> = {
+  p: "/",
+  t: "/trending",
+  c: "/catalogue",
+  r: "/runs",
+  a: "/about",
+};
 const GO_TO_PATIENCE_MS = 1500;
 
 /** Whether keys typed here are text. */
@@ -17,6 +23,11 @@ function moveCard(direction: 1 | -1): void {
   const next = current < 0 ? 0 : Math.min(Math.max(current + direction, 0), titles.length - 1);
   titles[next]?.focus();
   titles[next]?.closest("[data-card]")?.scrollIntoView({ block: "nearest" });
+}
+
+/** The card that has the focus, or the paper of a page that shows one. */
+function currentCard(): Element | null {
+  return document.activeElement?.closest("[data-card]") ?? document.querySelector("header[data-card]");
 }
 
 /** Single-key shortcuts; they can be switched off in the help dialog, for people who dictate their input. */
@@ -44,6 +55,9 @@ export function listenToKeys(actions: {
     else if (event.key === "g") goUntil = Date.now() + GO_TO_PATIENCE_MS;
     else if (event.key === "j") moveCard(1);
     else if (event.key === "k") moveCard(-1);
+    else if (event.key === "o") currentCard()?.querySelector<HTMLElement>("h3 a")?.click();
+    else if (event.key === "u") currentCard()?.querySelector<HTMLElement>(".vote")?.click();
+    else if (event.key === "e") currentCard()?.querySelector<HTMLElement>(".fold-button")?.click();
     else if (event.key === "t") actions.toggleTheme();
     else if (event.key === "?") actions.openHelp();
     else if (event.key === "/") {

@@ -1,4 +1,5 @@
 import { listenToKeys } from "./keyboard.ts";
+import { startLists } from "./lists.ts";
 import { remember } from "./storage.ts";
 
 const COPIED_MS = 1600;
@@ -37,3 +38,4 @@ document.addEventListener("click", (event) => {
 });
 
 listenToKeys({ toggleTheme, openHelp });
+startLists();

@@ -1,31 +1,23 @@
 import { randomUUID } from "node:crypto";
 import { filterRecords, groupByDay, MAX_QUERY_LENGTH, searchRecords } from "@concord/feed";
-import {
-  BrokenRunError,
-  type PresetName,
-  RunBusyError,
-  RunRequestError,
-  UnknownRunError,
-} from "@concord/papers";
+import { BrokenRunError, RunBusyError, RunRequestError, UnknownRunError } from "@concord/papers";
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { compress } from "hono/compress";
 import { HTTPException } from "hono/http-exception";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { z } from "zod";
-import { sizesThatNeedFiles } from "./catalogue.ts";
+import { dailyRoutes } from "./daily/routes.ts";
 import { findClient } from "./http/client-address.ts";
 import { hostCheck, sameOriginOnly, securityHeaders } from "./http/security.ts";
 import { cataloguePage } from "./pages/catalogue.ts";
 import { layout } from "./pages/layout.ts";
-import { paperPage } from "./pages/paper.ts";
 import { aboutPage, messagePage } from "./pages/plain.ts";
 import { runRoutes } from "./run-routes.ts";
 import type { SiteEnv } from "./site-env.ts";
-import { MAX_SEEDS, type Render, type SiteParts } from "./site-parts.ts";
+import type { Render, SiteParts } from "./site-parts.ts";
 
 const MAX_BODY_BYTES = 16 * 1024;
-const PAST_RUNS_SHOWN = 8;
 
 const catalogueQuery = z.object({
   q: z.string().trim().max(MAX_QUERY_LENGTH).default(""),
@@ -61,7 +53,7 @@ function describeFailure(error: Error): {
 
 /** All routes of the site. */
 export function createApp(parts: SiteParts): Hono<SiteEnv> {
-  const { assets, catalogue, index, settings } = parts;
+  const { assets, catalogue, settings } = parts;
   const render: Render = (context, page) => layout(assets, context, page);
   const app = new Hono<SiteEnv>();
 
@@ -107,7 +99,7 @@ export function createApp(parts: SiteParts): Hono<SiteEnv> {
     }),
   );
 
-  app.get("/", (context) => {
+  app.get("/catalogue", (context) => {
     const parsed = catalogueQuery.safeParse(context.req.query());
     if (!parsed.success) {
       throw new HTTPException(400, {
@@ -127,25 +119,14 @@ export function createApp(parts: SiteParts): Hono<SiteEnv> {
     });
     const description =
       "Papers on making embeddings agree, each with what it printed, and many to run in place.";
-    return context.html(render(context, { title: "Daily Papers", section: "papers", description, body }));
-  });
-
-  app.get("/papers/:slug", async (context) => {
-    const card = catalogue.card(context.req.param("slug"));
-    if (!card) throw new HTTPException(404, { message: "There is no such paper in the catalogue." });
-    const experiment = await catalogue.experiment(card.slug);
-    const needsFiles = experiment ? await sizesThatNeedFiles(experiment) : new Set<PresetName>();
-    const runs = (await index.list()).filter(({ paper }) => paper === card.slug).slice(0, PAST_RUNS_SHOWN);
-    const body = paperPage({ card, experiment, runs, maxSeeds: MAX_SEEDS, needsFiles });
-    return context.html(
-      render(context, { title: card.title, section: "papers", description: card.useFor, body }),
-    );
+    return context.html(render(context, { title: "Catalogue", section: "catalogue", description, body }));
   });
 
   app.get("/about", (context) =>
     context.html(render(context, { title: "About", section: "about", body: aboutPage() })),
   );
 
+  app.route("/", dailyRoutes(parts, render));
   app.route("/", runRoutes(parts, render));
 
   app.notFound(() => {

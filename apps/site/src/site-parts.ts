@@ -1,3 +1,4 @@
+import type { Store } from "@concord/feed";
 import type { RunStore } from "@concord/papers";
 import type { Catalogue } from "./catalogue.ts";
 import type { SiteSettings } from "./config/settings.ts";
@@ -13,6 +14,8 @@ import type { SiteContext } from "./site-env.ts";
 export interface SiteParts {
   readonly assets: Assets;
   readonly catalogue: Catalogue;
+  /** Papers, people, mail: everything but the runs. */
+  readonly store: Store;
   readonly runStore: RunStore;
   readonly index: RunIndex;
   readonly queue: RunQueue;

@@ -1,6 +1,5 @@
-import type { PaperCard, RunRecord } from "@concord/papers";
+import type { RunRecord } from "@concord/papers";
 import { describe, expect, it } from "vitest";
-import { bibtex } from "../src/bibtex.ts";
 import { doneShare, progressText } from "../src/runs/progress.ts";
 import { resultRows } from "../src/runs/summary.ts";
 import {
@@ -36,37 +35,6 @@ describe("texts", () => {
       "\u00a0ms",
       "",
     ]);
-  });
-});
-
-describe("bibtex", () => {
-  const card = {
-    slug: "x",
-    title: "A Study of 100% {Braces} & $Money_",
-    arxivId: "2501.00001",
-    published: "2025-01-01",
-    authorCount: 3,
-    authors: ["Zoë Müller", "A. Other"],
-    summary: "",
-    useFor: "",
-    topics: [],
-    modalities: [],
-    publishedResults: [],
-  } satisfies PaperCard;
-
-  it("escapes what TeX would take for its own, and names the missing authors as others", () => {
-    expect(bibtex(card)).toBe(
-      [
-        "@misc{muller2025study,",
-        "  title         = {{A Study of 100\\% \\{Braces\\} \\& \\$Money\\_}},",
-        "  author        = {Zoë Müller and A. Other and others},",
-        "  year          = {2025},",
-        "  eprint        = {2501.00001},",
-        "  archivePrefix = {arXiv},",
-        "  url           = {https://arxiv.org/abs/2501.00001}",
-        "}",
-      ].join("\n"),
-    );
   });
 });
 

@@ -25,7 +25,7 @@ export interface CatalogueView {
 }
 
 function filterForm({ query, topics }: CatalogueView): Html {
-  return html`<form class="filters" method="get" action="/" role="search" aria-label="Papers">
+  return html`<form class="filters" method="get" action="/catalogue" role="search" aria-label="Papers">
 <div class="field field-grow">
 <label for="q">Search</label>
 <input id="q" name="q" type="search" maxlength="${MAX_QUERY_LENGTH}" value="${query.q}" placeholder="modality gap, hashing, voice ..." autocomplete="off" spellcheck="false">
@@ -69,14 +69,14 @@ function resultLine({ query, found, total }: CatalogueView): Html {
   const filtered = query.q !== "" || query.topic !== "" || query.runs;
   if (!filtered)
     return html`<p class="result-count" role="status">${countText(total, "paper")}, newest first</p>`;
-  return html`<p class="result-count" role="status">${found} of ${countText(total, "paper")} <a href="/">Show all</a></p>`;
+  return html`<p class="result-count" role="status">${found} of ${countText(total, "paper")} <a href="/catalogue">Show all</a></p>`;
 }
 
 /** The front page: all papers as cards, grouped by the day of their first submission, newest first. */
 export function cataloguePage(view: CatalogueView): Html {
   return html`<div class="column">
 <div class="masthead">
-<h1>Daily Papers</h1>
+<h1>Catalogue</h1>
 <p class="lead">${countText(view.total, "paper")} on making embeddings agree. Where it says <em>Runs here</em>, press Run and watch
 the claim tested: baseline, method and ablations side by side, and a verdict with its uncertainty.</p>
 </div>
@@ -84,7 +84,7 @@ ${filterForm(view)}
 ${resultLine(view)}
 ${
   view.found === 0
-    ? html`<div class="empty"><h2>No paper matches</h2><p>Try fewer words, another topic, or <a href="/">show all ${view.total}</a>.</p></div>`
+    ? html`<div class="empty"><h2>No paper matches</h2><p>Try fewer words, another topic, or <a href="/catalogue">show all ${view.total}</a>.</p></div>`
     : ""
 }
 <div class="days">

@@ -11,7 +11,9 @@ export interface Page {
   readonly title: string;
   readonly description?: string;
   /** Which entry of the navigation is the current one. */
-  readonly section: "papers" | "runs" | "about" | "none";
+  readonly section: "papers" | "trending" | "catalogue" | "runs" | "about" | "none";
+  /** The list whose RSS, Atom and JSON feeds the page offers. */
+  readonly feed?: string;
   /** Scripts beyond those of every page. */
   readonly scripts?: readonly AssetName[];
   readonly body: Html;
@@ -19,6 +21,8 @@ export interface Page {
 
 const navigation = [
   { section: "papers", href: "/", label: "Papers" },
+  { section: "trending", href: "/trending", label: "Trending" },
+  { section: "catalogue", href: "/catalogue", label: "Catalogue" },
   { section: "runs", href: "/runs", label: "Runs" },
   { section: "about", href: "/about", label: "About" },
 ] as const;
@@ -26,8 +30,10 @@ const navigation = [
 const shortcuts = [
   { keys: ["/"], text: "Search the papers" },
   { keys: ["j", "k"], text: "Next, previous paper" },
-  { keys: ["Enter"], text: "Open the paper" },
-  { keys: ["g", "then p, r, a"], text: "Go to papers, runs, about" },
+  { keys: ["o"], text: "Open the paper" },
+  { keys: ["u"], text: "Vote for it, or take the vote back" },
+  { keys: ["e"], text: "Unfold the abstract" },
+  { keys: ["g", "then p, t, c, r, a"], text: "Go to papers, trending, catalogue, runs, about" },
   { keys: ["t"], text: "Light or dark" },
   { keys: ["?"], text: "This help" },
 ];

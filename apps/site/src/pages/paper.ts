@@ -1,17 +1,10 @@
-import {
-  arxivAbsUrl,
-  arxivPdfUrl,
-  type Claim,
-  type PaperCard,
-  type PresetName,
-  type RunRecord,
-} from "@concord/papers";
+import type { Claim, PaperCard, PresetName, RunRecord } from "@concord/papers";
 import { html } from "hono/html";
-import { bibtex } from "../bibtex.ts";
 import type { ExperimentInfo } from "../runs/summary.ts";
+import { csrfField, type SiteContext } from "../site-env.ts";
 import { countText, differenceUnit, numberText } from "../text.ts";
 import type { Html } from "./layout.ts";
-import { authorCount, dayElement, outcomeCounts, statusBadge, timeElement, topicLinks } from "./parts.ts";
+import { outcomeCounts, statusBadge, timeElement } from "./parts.ts";
 import { publishedTable, scrollingTable } from "./tables.ts";
 
 export interface PaperView {
@@ -26,24 +19,7 @@ export interface PaperView {
 
 const presetNames: readonly PresetName[] = ["smoke", "default", "paper"];
 
-function authorLine(card: PaperCard): Html {
-  const missing = card.authorCount - card.authors.length;
-  if (card.authors.length === 0) return html`<span>${authorCount(card)}</span>`;
-  return html`<span>${authorCount(card)}: ${card.authors.join(", ")}${missing > 0 ? ` and ${countText(missing, "other")}` : ""}</span>`;
-}
-
-function links({ card, experiment }: PaperView): Html {
-  const rel = "external noopener";
-  return html`<ul class="link-row">
-${experiment ? html`<li class="narrow-only"><a class="button button-primary" href="#run">Run</a></li>` : ""}
-<li><a class="button button-quiet" href="${arxivAbsUrl(card)}" rel="${rel}">arXiv ${card.arxivId}</a></li>
-<li><a class="button button-quiet" href="${arxivPdfUrl(card)}" rel="${rel}">PDF</a></li>
-${card.code ? html`<li><a class="button button-quiet" href="${card.code.url}" rel="${rel}">Official code</a></li>` : ""}
-</ul>
-${card.code ? html`<p class="quiet small">Licence of the official code: ${card.code.licence}.</p>` : ""}`;
-}
-
-function runPanel({ card, experiment, maxSeeds, needsFiles }: PaperView): Html {
+function runPanel(context: SiteContext, { card, experiment, maxSeeds, needsFiles }: PaperView): Html {
   if (!experiment) {
     return html`<section class="panel" aria-labelledby="run">
 <h2 id="run" class="panel-title">Run</h2>
@@ -56,7 +32,7 @@ function runPanel({ card, experiment, maxSeeds, needsFiles }: PaperView): Html {
     .map(({ name, placeholder }) => `--${name} ${placeholder ?? name.toUpperCase()}`);
   return html`<section class="panel" aria-labelledby="run">
 <h2 id="run" class="panel-title">Run</h2>
-<form method="post" action="/papers/${card.slug}/runs">
+<form method="post" action="/papers/${card.slug}/runs">${csrfField(context)}
 <fieldset class="presets">
 <legend>Size</legend>
 ${presetNames.map((name) => {
@@ -162,22 +138,14 @@ ${scrollingTable(
 </section>`;
 }
 
-/** A paper: what it says, what it printed, and, where it can be run, what a run tests and how to start one. */
-export function paperPage(view: PaperView): Html {
+/** What the catalogue adds to the page of a paper: our summary, claims, arms, metrics, what the paper printed. */
+export function catalogueSections(view: PaperView): Html {
   const { card, experiment } = view;
-  return html`<div class="column">
-<header class="paper-head">
-<h1>${card.title}</h1>
-<p class="byline">${dayElement(card.published)}${card.venue ? html`<span>${card.venue}</span>` : ""}${authorLine(card)}</p>
-${links(view)}
-${topicLinks(card.topics)}
-</header>
-<div class="with-aside">
-<div class="prose-column">
-<section aria-labelledby="summary">
-<h2 id="summary" class="visually-hidden">Summary</h2>
-<p class="paper-summary">${card.summary}</p>
+  return html`<section aria-labelledby="summary">
+<h2 id="summary">In our words</h2>
+<p>${card.summary}</p>
 <p class="use-for"><span class="use-for-label">Use it for</span> ${card.useFor}</p>
+${card.code ? html`<p class="quiet small">Licence of the official code: ${card.code.licence}.</p>` : ""}
 </section>
 ${experiment ? claimList(experiment) : ""}
 ${experiment ? armsAndMetrics(experiment) : ""}
@@ -188,17 +156,11 @@ ${
 ${card.publishedResults.map((table) => publishedTable(table))}
 </section>`
     : ""
+}`;
 }
-<section aria-labelledby="cite">
-<div class="section-head"><h2 id="cite">Cite</h2>
-<button type="button" class="button button-quiet needs-script" data-copy="bibtex">Copy</button></div>
-<pre tabindex="0" aria-labelledby="cite"><code id="bibtex">${bibtex(card)}</code></pre>
-</section>
-</div>
-<aside class="side" aria-label="Run this paper">
-${runPanel(view)}
-${pastRuns(view)}
-</aside>
-</div>
-</div>`;
+
+/** The way to test a paper's claims, and the runs so far. */
+export function runSections(context: SiteContext, view: PaperView): Html {
+  return html`${runPanel(context, view)}
+${pastRuns(view)}`;
 }

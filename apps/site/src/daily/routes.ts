@@ -1,0 +1,199 @@
+import type { PaperFilter, PaperOrder, Period, PeriodKind } from "@concord/feed";
+import { StoreError } from "@concord/feed";
+import type { PaperCard, PresetName } from "@concord/papers";
+import { Hono } from "hono";
+import { html } from "hono/html";
+import { HTTPException } from "hono/http-exception";
+import { sizesThatNeedFiles } from "../catalogue.ts";
+import { catalogueSections, type PaperView, runSections } from "../pages/paper.ts";
+import type { SiteContext, SiteEnv } from "../site-env.ts";
+import { MAX_SEEDS, type Render, type SiteParts } from "../site-parts.ts";
+import { voteForm } from "./card.ts";
+import { periodText } from "./dates.ts";
+import { listPage } from "./list-page.ts";
+import { paperPage } from "./paper-page.ts";
+import { type ListPlace, listAddress, listQuery, paperFilter, paperPath } from "./query.ts";
+import { rankingPage } from "./ranking-page.ts";
+import { shownPapers } from "./shown.ts";
+import { subscribeStrip } from "./subscribe-strip.ts";
+import { Summaries } from "./summary.ts";
+import { plainTex } from "./tex.ts";
+
+const PAGE = 24;
+const PAST_RUNS_SHOWN = 8;
+/** Slugs, arXiv ids of both kinds with or without version, local ids. */
+const PAPER_ID = "(?:[a-z][a-z-]*/\\d{7}(?:v\\d+)?|[^/]+)";
+
+function parseQuery(context: SiteContext) {
+  const parsed = listQuery.safeParse(context.req.query());
+  if (!parsed.success) {
+    const field = parsed.error.issues[0]?.path.join(".");
+    throw new HTTPException(400, {
+      message: `The address has a filter '${field}' that is none. Choose from the lists.`,
+    });
+  }
+  return parsed.data;
+}
+
+/** The lists of papers: newest, day, week, month, trending; and how trending is made. */
+export function dailyRoutes(parts: SiteParts, render: Render): Hono<SiteEnv> {
+  const { store, catalogue, index } = parts;
+  const app = new Hono<SiteEnv>();
+  const summaries = new Summaries(store);
+
+  async function catalogueView(card: PaperCard): Promise<PaperView> {
+    const experiment = await catalogue.experiment(card.slug);
+    const needsFiles = experiment ? await sizesThatNeedFiles(experiment) : new Set<PresetName>();
+    const runs = (await index.list()).filter(({ paper }) => paper === card.slug).slice(0, PAST_RUNS_SHOWN);
+    return { card, experiment, runs, maxSeeds: MAX_SEEDS, needsFiles };
+  }
+
+  async function showList(
+    context: SiteContext,
+    place: ListPlace,
+    options: {
+      readonly order: PaperOrder;
+      readonly period?: Period | null;
+      readonly asked?: string | null;
+      readonly title: string;
+      readonly description: string;
+    },
+  ): Promise<Response> {
+    const { after, ...query } = parseQuery(context);
+    const { period = null } = options;
+    const filter: PaperFilter = {
+      ...paperFilter(query),
+      ...(period && { from: period.from, to: period.to }),
+    };
+    const page = await store.papers
+      .list({ order: options.order, filter, cursor: after, limit: PAGE })
+      .catch((error: unknown) => {
+        if (error instanceof StoreError && error.code === "invalid") {
+          throw new HTTPException(400, { message: "This page of the list does not exist any more." });
+        }
+        throw error;
+      });
+    const [summary, total, papers] = await Promise.all([
+      summaries.summary(),
+      period ? period.papers : summaries.count(filter),
+      shownPapers(parts, context.var.viewer, page.items, { why: place.list === "trending" }),
+    ]);
+    const body = listPage(
+      context,
+      {
+        place,
+        query,
+        papers,
+        total,
+        next: page.next && listAddress(place, query, page.next),
+        later: after !== undefined,
+        period,
+        asked: options.asked ?? null,
+        ...summary,
+      },
+      after === undefined && place.list === "latest" ? subscribeStrip(context) : subscribeStrip(null),
+    );
+    return context.html(
+      render(context, {
+        title: options.title,
+        section: place.list === "trending" ? "trending" : "papers",
+        description: options.description,
+        feed: listAddress(place, query),
+        body,
+      }),
+    );
+  }
+
+  app.get("/", (context) =>
+    showList(
+      context,
+      { list: "latest" },
+      {
+        order: "newest",
+        title: "Daily Papers",
+        description: "New papers day by day, searched by meaning, and many to run in place.",
+      },
+    ),
+  );
+
+  app.get("/trending", (context) =>
+    showList(
+      context,
+      { list: "trending" },
+      {
+        order: "trending",
+        title: "Trending papers",
+        description:
+          "What readers vote for, keep, discuss and run, fading by half every two and a half days.",
+      },
+    ),
+  );
+
+  app.get("/:kind{day|week|month}/:at", async (context) => {
+    const kind = context.req.param("kind") as PeriodKind;
+    const at = context.req.param("at");
+    const { after: _, ...query } = parseQuery(context);
+    const period = await store.papers
+      .period(kind, { at, filter: paperFilter(query) })
+      .catch((error: unknown) => {
+        if (error instanceof StoreError && error.code === "invalid") {
+          throw new HTTPException(404, { message: `'${at}' is no ${kind}.` });
+        }
+        throw error;
+      });
+    // Each period has one address, so that links, caches and votes of a day stay together.
+    if (
+      period &&
+      period.key !== at &&
+      /^\d{4}-\d\d-\d\d$/.test(at) &&
+      kind !== "day" &&
+      at >= period.from &&
+      at <= period.to
+    ) {
+      return context.redirect(listAddress({ list: kind, at: period.key }, query), 302);
+    }
+    return showList(
+      context,
+      { list: kind, at: period?.key ?? at },
+      {
+        order: "top",
+        period,
+        asked: period && period.key !== at ? at : null,
+        title: period ? `Papers of ${periodText(period)}` : "Papers",
+        description: period
+          ? `Papers listed ${kind === "day" ? "on" : "in"} ${periodText(period)}, most votes first.`
+          : "",
+      },
+    );
+  });
+
+  app.get(`/papers/:id{${PAPER_ID}}`, async (context) => {
+    const asked = context.req.param("id");
+    const paper = (await store.papers.bySlug(asked)) ?? (await store.papers.get(asked.replace(/v\d+$/, "")));
+    if (!paper) throw new HTTPException(404, { message: "There is no such paper here." });
+    const path = paperPath(paper);
+    if (path !== `/papers/${asked}`) return context.redirect(path, 301);
+    const [shown] = await shownPapers(parts, context.var.viewer, [paper]);
+    const card = paper.slug === undefined ? null : catalogue.card(paper.slug);
+    const view = card && (await catalogueView(card));
+    const body = paperPage({
+      // Until the abstract comes in, the record has our summary, which the catalogue's part shows.
+      paper: card && paper.abstract === card.summary ? { ...paper, abstract: "" } : paper,
+      venue: card?.venue,
+      actions: voteForm(context, shown!),
+      catalogue: view ? catalogueSections(view) : html``,
+      runs: view ? runSections(context, view) : html``,
+      similar: html``,
+      comments: html``,
+    });
+    const title = plainTex(paper.title);
+    const description = card?.useFor ?? plainTex(paper.abstract).slice(0, 200);
+    return context.html(render(context, { title, section: "papers", description, body }));
+  });
+
+  app.get("/about/ranking", (context) =>
+    context.html(render(context, { title: "How trending works", section: "about", body: rankingPage() })),
+  );
+
+  return app;
+}
