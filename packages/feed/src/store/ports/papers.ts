@@ -3,7 +3,7 @@ import type { Millis, Page, PageRequest, UtcDay } from "./common.ts";
 
 /** A record with what the store knows beside it. */
 export interface StoredPaper extends PaperRecord {
-  /** UtcDay under which lists show it: `announced`, else `published`; null: undated, listed last. */
+  /** Day under which lists show it: `announced`, else `published`; null: undated, listed last. */
   readonly day: UtcDay | null;
   readonly upvotes: number;
   /** Visible comments. */

@@ -1,0 +1,214 @@
+import { type RawBuilder, sql } from "kysely";
+import type { PaperRecord } from "../../record.ts";
+import {
+  type AuthorMatch,
+  StoreError,
+  type TextHit,
+  type TextHits,
+  type TextIndex,
+  type TextQueryOptions,
+} from "../ports.ts";
+import type { Db, Gate } from "../sql/gate.ts";
+import { filterParts } from "../sql/paper-filter.ts";
+import { authorKey, type TextWriter } from "../sql/paper-rows.ts";
+import { pageLimit } from "../sql/values.ts";
+
+const MAX_QUERY = 200;
+const MAX_HITS = 200;
+/** Candidates that are ranked for one query. */
+const MAX_RANKED = 2000;
+/** With fewer papers that have all the words, papers with any of them follow. */
+const FEW_HITS = 20;
+/** Words in more of the papers than this say too little to look for one by one. */
+const FREQUENT_SHARE = 0.1;
+/** In a store of a few papers every word is in many of them. */
+const FREQUENT_LEAST = 50;
+const MAX_WORDS = 32;
+const MAX_AUTHORS = 50;
+const AUTHOR_CANDIDATES = 300;
+/** Title, authors, abstract. */
+const WEIGHTS = sql.raw("4.0, 2.0, 1.0");
+
+/** Keeps the full-text tables in step with the papers. */
+export const sqliteTextWriter: TextWriter = {
+  async put(db, papers) {
+    if (papers.length === 0) return;
+    const old = papers.filter(({ fresh }) => !fresh).map(({ num }) => num);
+    for (const num of old) await sql`delete from paper_text where rowid = ${num}`.execute(db);
+    for (const { num, record } of papers) {
+      await sql`insert into paper_text (rowid, title, authors, abstract)
+        values (${num}, ${fold(record.title)}, ${fold(authorText(record))}, ${fold(record.abstract)})`.execute(
+        db,
+      );
+    }
+  },
+  async remove(db, num) {
+    await sql`delete from paper_text where rowid = ${num}`.execute(db);
+  },
+  async putAuthors(db, authors) {
+    for (const { num, name } of authors) {
+      await sql`insert or replace into author_text (rowid, name) values (${num}, ${authorKey(name)})`.execute(
+        db,
+      );
+    }
+  },
+};
+
+const authorText = (record: PaperRecord) => record.authors.map(({ name }) => name).join(", ");
+
+const ASCII = /^[\0-\x7f]*$/;
+
+/** Text without accents and compatibility forms (ligatures, full width): what index and queries have in common. */
+function fold(text: string): string {
+  if (ASCII.test(text)) return text;
+  return text.normalize("NFKD").replace(/\p{M}/gu, "").normalize("NFC");
+}
+
+/** The words of a query as the index has them, at most MAX_WORDS. */
+export function queryWords(query: string): string[] {
+  const words = fold(query)
+    .toLowerCase()
+    .match(/[\p{L}\p{N}\p{Co}]+/gu);
+  return [...new Set(words ?? [])].slice(0, MAX_WORDS);
+}
+
+/** A word as a string of FTS5: never an operator, a column or a wildcard. */
+const quote = (word: string) => `"${word.replaceAll('"', '""')}"`;
+
+interface Hit {
+  readonly id: string;
+  readonly score: number;
+}
+
+/** Keyword search by FTS5. */
+export class SqliteTextIndex implements TextIndex {
+  readonly #gate: Gate;
+
+  constructor(gate: Gate) {
+    this.#gate = gate;
+  }
+
+  search(query: string, options: TextQueryOptions = {}): Promise<TextHits> {
+    if (query.length > MAX_QUERY) {
+      throw new StoreError(
+        "invalid",
+        `A query may have ${MAX_QUERY} characters; this one has ${query.length}.`,
+      );
+    }
+    const limit = options.limit === undefined ? MAX_HITS : pageLimit(options.limit, MAX_HITS);
+    const { mode = "auto", prefix = false } = options;
+    const words = queryWords(query);
+    const terms = words.map(
+      (word, index) => `${quote(word)}${prefix && index === words.length - 1 ? "*" : ""}`,
+    );
+    return this.#gate.read(async (db) => {
+      if (words.length === 0) return { hits: [], words, dropped: [] };
+      const all = mode === "any" ? [] : await this.#match(db, terms.join(" AND "), options, limit);
+      const hits: TextHit[] = all.map((hit) => ({ ...hit, all: true }));
+      const enough =
+        mode === "all" || (mode === "auto" && (all.length >= Math.min(FEW_HITS, limit) || words.length < 2));
+      if (enough) return { hits, words, dropped: [] };
+      const frequent = await this.#frequent(db, prefix ? words.slice(0, -1) : words);
+      const kept = terms.filter((_, index) => !frequent.has(words[index] as string));
+      const dropped = kept.length === 0 ? [] : words.filter((word) => frequent.has(word));
+      const any = await this.#match(db, (kept.length === 0 ? terms : kept).join(" OR "), options, limit);
+      const known = new Set(all.map(({ id }) => id));
+      hits.push(
+        ...any.filter(({ id }) => !known.has(id)).map((hit) => ({ ...hit, all: words.length === 1 })),
+      );
+      return { hits: hits.slice(0, limit), words, dropped };
+    });
+  }
+
+  async #match(db: Db, match: string, { filter = {} }: TextQueryOptions, limit: number): Promise<Hit[]> {
+    const narrowed = Object.values(filter).some((value) => value !== undefined);
+    const { from, where } = filterParts(filter);
+    const allowed: RawBuilder<unknown> = narrowed
+      ? sql`and paper_text.rowid in (select p.num from ${from} where ${where})`
+      : sql``;
+    // The inner query hands on the newest candidates without looking at others; only those are ranked.
+    const { rows } = await sql<Hit>`
+      select papers.id as id, -found.score as score from (
+        select rowid as num, bm25(paper_text, ${WEIGHTS}) as score from paper_text
+        where paper_text match ${match} ${allowed} order by rowid desc limit ${MAX_RANKED}
+      ) as found join papers on papers.num = found.num
+      order by found.score, papers.id desc limit ${limit}`.execute(db);
+    return rows;
+  }
+
+  /** The words that more than FREQUENT_SHARE of the papers have. */
+  async #frequent(db: Db, words: readonly string[]): Promise<Set<string>> {
+    const { rows } = await sql<{ n: number }>`select count(*) as n from papers`.execute(db);
+    const most = Math.max(FREQUENT_LEAST, Number(rows[0]?.n ?? 0) * FREQUENT_SHARE);
+    const frequent = new Set<string>();
+    for (const word of words) {
+      const found = await sql<{ doc: number }>`select doc from paper_words where term = ${word}`.execute(db);
+      if (Number(found.rows[0]?.doc ?? 0) > most) frequent.add(word);
+    }
+    return frequent;
+  }
+
+  authors(name: string, options: { readonly limit?: number } = {}): Promise<AuthorMatch[]> {
+    if (name.length > MAX_QUERY) {
+      throw new StoreError(
+        "invalid",
+        `A name may have ${MAX_QUERY} characters; this one has ${name.length}.`,
+      );
+    }
+    const limit = options.limit === undefined ? 10 : pageLimit(options.limit, MAX_AUTHORS);
+    const key = authorKey(name);
+    const wanted = trigrams(key);
+    return this.#gate.read(async (db) => {
+      // Shorter texts have no trigram in the index: those that begin so.
+      const candidates =
+        [...key].length < 3
+          ? await db
+              .selectFrom("authors")
+              .select(["key", "name", "papers"])
+              .where("key", ">=", key)
+              .where("key", "<", `${key}\u{10ffff}`)
+              .where("papers", ">", 0)
+              .orderBy("papers", "desc")
+              .limit(AUTHOR_CANDIDATES)
+              .execute()
+          : (
+              await sql<{ key: string; name: string; papers: number }>`
+                select authors.key, authors.name, authors.papers from (
+                  select rowid as num, rank from author_text where author_text match ${indexTrigrams(key).map(quote).join(" OR ")}
+                  order by rank limit ${AUTHOR_CANDIDATES}
+                ) as found join authors on authors.num = found.num where authors.papers > 0`.execute(db)
+            ).rows;
+      return candidates
+        .map((candidate) => ({
+          name: candidate.name,
+          papers: candidate.papers,
+          similarity: dice(wanted, trigrams(candidate.key)),
+        }))
+        .sort((a, b) => b.similarity - a.similarity || b.papers - a.papers || (a.name < b.name ? -1 : 1))
+        .slice(0, limit);
+    });
+  }
+}
+
+/** Trigrams as the index has them: of the text as it is. */
+function indexTrigrams(text: string): string[] {
+  const letters = [...text];
+  return [...new Set(letters.slice(2).map((_, index) => letters.slice(index, index + 3).join("")))];
+}
+
+/** Trigrams with the ends of words marked: "  a", " ab", ..., so that beginnings weigh more. */
+function trigrams(text: string): Set<string> {
+  const found = new Set<string>();
+  for (const word of text.split(" ")) {
+    const letters = [..."  ", ...word, " "];
+    for (let at = 0; at + 3 <= letters.length; at++) found.add(letters.slice(at, at + 3).join(""));
+  }
+  return found;
+}
+
+/** 2 |A ∩ B| / (|A| + |B|). */
+function dice(a: ReadonlySet<string>, b: ReadonlySet<string>): number {
+  let common = 0;
+  for (const item of a) if (b.has(item)) common++;
+  return a.size + b.size === 0 ? 0 : (2 * common) / (a.size + b.size);
+}
