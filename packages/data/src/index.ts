@@ -57,6 +57,7 @@ export { jsonlPairs } from "./loaders/jsonl.ts";
 export { karpathyPairs } from "./loaders/karpathy.ts";
 export { listColumns } from "./loaders/list-columns.ts";
 export { type OpenedPairs, type OpenPairsOptions, openPairs } from "./loaders/open-pairs.ts";
+export { parquetPairs } from "./loaders/parquet.ts";
 export {
   describeProblem,
   type PairRow,
@@ -65,6 +66,19 @@ export {
   type RowProblem,
   type RowProblems,
 } from "./loaders/rows.ts";
+export { expandShards } from "./streams/shards.ts";
+export { shuffleBuffer } from "./streams/shuffle-buffer.ts";
+export {
+  type SamplePart,
+  type WebdatasetOptions,
+  type WebdatasetSample,
+  webdatasetSamples,
+} from "./streams/webdataset.ts";
+export {
+  type IndexedPairs,
+  type WebdatasetPairsOptions,
+  webdatasetPairs,
+} from "./streams/webdataset-pairs.ts";
 export { loadTokenizer, type TextTokenizer, type TokenBatch, textTokenizer } from "./text/tokenizer.ts";
 export { type BpeTokenizerOptions, trainBpeTokenizer } from "./text/train-bpe.ts";
 export { trainWordTokenizer, type WordTokenizerOptions } from "./text/train-words.ts";

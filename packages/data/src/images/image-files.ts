@@ -40,11 +40,15 @@ const defaultMaxMembers = 5_000_000;
 
 /**
  * Opens a folder, a `.tar` or a `.tar.gz` / `.tgz` file. A tar file is read through once to find its members;
- * their bytes stay on disk. A compressed one cannot be read at random places, so its images are kept in memory.
+ * their bytes stay on disk; what is open already is given back. A compressed one cannot be read at random places, so its images are kept in memory.
  *
  * @throws Error when the path does not exist, the archive is broken or exceeds a limit
  */
-export async function openImageFiles(path: string, limits: ImageFilesLimits = {}): Promise<ImageFiles> {
+export async function openImageFiles(
+  path: string | ImageFiles,
+  limits: ImageFilesLimits = {},
+): Promise<ImageFiles> {
+  if (typeof path !== "string") return path;
   const info = await stat(path).catch((cause: unknown) => {
     throw new Error(`There is no folder or archive of images at ${path}.`, { cause });
   });

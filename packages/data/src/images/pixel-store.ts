@@ -1,5 +1,7 @@
 import { open } from "node:fs/promises";
 import type { NDArray } from "@concord/tensor";
+import type { ImageDecoder } from "./image-decoder.ts";
+import type { ImageFiles } from "./image-files.ts";
 
 /** Where the decoded images of a set are kept: N images of [3, S, S] bytes. */
 export interface PixelStore {
@@ -61,6 +63,42 @@ export function filePixels(paths: readonly string[], size: number): PixelStore {
         }
       };
       await Promise.all(Array.from({ length: Math.min(parallelReads, indices.length) }, reader));
+      return { dtype: "uint8", shape: [indices.length, 3, size, size], data: result };
+    },
+  };
+}
+
+/**
+ * Images that are decoded at each visit, in the decoder's threads.
+ *
+ * @param names  of the images, as `files` knows them
+ */
+export function decodedPixels(
+  names: readonly string[],
+  files: ImageFiles,
+  decoder: ImageDecoder,
+  size: number,
+): PixelStore {
+  const length = 3 * size * size;
+  return {
+    count: names.length,
+    size,
+    gather: async (indices) => {
+      const result = new Uint8Array(indices.length * length);
+      let next = 0;
+      const decodeNext = async (): Promise<void> => {
+        while (next < indices.length) {
+          const i = next++;
+          const name = names[checkedIndex(indices, i, names.length)] as string;
+          const reply = await decoder.decode(await files.locate(name), "pixels");
+          if (!reply.ok || !reply.pixels)
+            throw new Error(
+              `${name} in ${files.path} can no longer be decoded${reply.ok ? "" : `: ${reply.reason}`}; load the data set again.`,
+            );
+          result.set(reply.pixels, i * length);
+        }
+      };
+      await Promise.all(Array.from({ length: Math.min(decoder.parallel, indices.length) }, decodeNext));
       return { dtype: "uint8", shape: [indices.length, 3, size, size], data: result };
     },
   };

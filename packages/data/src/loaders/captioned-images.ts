@@ -7,7 +7,7 @@ import {
   openImageFiles,
 } from "../images/image-files.ts";
 import { type CaptionedImageSet, captionedImageSet, labelColumn } from "../images/image-set.ts";
-import { filePixels, memoryPixels, type PixelStore } from "../images/pixel-store.ts";
+import { decodedPixels, filePixels, memoryPixels, type PixelStore } from "../images/pixel-store.ts";
 import {
   describeProblem,
   type PairRow,
@@ -27,14 +27,17 @@ export interface LoadProgress {
 
 export interface LoadCaptionedImagesOptions {
   readonly pairs: PairSource;
-  /** Folder, `.tar` or `.tar.gz` that image paths are relative to. */
-  readonly images: string;
+  /** Folder, `.tar` or `.tar.gz` that image paths are relative to, or what finds images by name. */
+  readonly images: string | ImageFiles;
   /** Side S of the images: shorter side scaled to S, centre cut out. */
   readonly size: number;
   /** Throw at the first row that cannot be used, instead of skipping and counting. Default false. */
   readonly strict?: boolean;
-  /** Where decoded images are kept during training. `disk` needs a cacheDirectory. Default `memory`. */
-  readonly keep?: "memory" | "disk";
+  /**
+   * Where decoded images are kept during training. `disk` needs a cacheDirectory; `source` keeps none and decodes
+   * at each visit, in the decoding threads. Default `memory`.
+   */
+  readonly keep?: "memory" | "disk" | "source";
   /** Most bytes of decoded images in memory. Default 4 GiB. */
   readonly maxMemoryBytes?: number;
   /** Folder for decoded images, so that a later load need not decode again. */
@@ -54,10 +57,12 @@ export interface LoadCaptionedImagesOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface LoadedCaptionedImages {
+export interface LoadedCaptionedImages extends AsyncDisposable {
   readonly set: CaptionedImageSet;
   /** Rows that were skipped. */
   readonly problems: RowProblems;
+  /** Ends the decoding threads of `keep: source`; nothing to do otherwise. */
+  close(): Promise<void>;
 }
 
 /** An image with all rows that name it. */
@@ -78,35 +83,53 @@ interface Entry {
 export async function loadCaptionedImages(
   options: LoadCaptionedImagesOptions,
 ): Promise<LoadedCaptionedImages> {
-  const { pairs, size, keep = "memory", cacheDirectory, signal } = options;
+  const { pairs, size, keep = "memory", cacheDirectory } = options;
   if (keep === "disk" && cacheDirectory === undefined)
     throw new Error("loadCaptionedImages: keep: disk needs a cacheDirectory");
   const problems = new ProblemLog(options.strict ?? false);
   const files = await openImageFiles(options.images, options.limits);
   const entries = await groupByImage(pairs, problems, options);
   checkMemory(entries.length, options);
-  await using decoder = imageDecoder({
+  const decoder = imageDecoder({
     size,
     ...(options.maxPixels === undefined ? {} : { maxPixels: options.maxPixels }),
     ...(options.workers === undefined ? {} : { workers: options.workers }),
     ...(cacheDirectory === undefined ? {} : { cacheDirectory }),
   });
+  let set: CaptionedImageSet;
+  try {
+    set = await decodedSet(entries, files, decoder, problems, options);
+  } catch (error) {
+    await decoder.close();
+    throw error;
+  }
+  if (keep !== "source") await decoder.close();
+  const close = (): Promise<void> => decoder.close();
+  return { set, problems, close, [Symbol.asyncDispose]: close };
+}
+
+async function decodedSet(
+  entries: readonly Entry[],
+  files: ImageFiles,
+  decoder: ImageDecoder,
+  problems: ProblemLog,
+  options: LoadCaptionedImagesOptions,
+): Promise<CaptionedImageSet> {
   const { kept, store } = await decodeAll(entries, files, decoder, problems, options);
-  signal?.throwIfAborted();
+  options.signal?.throwIfAborted();
   if (kept.length === 0) {
     const first = problems.records[0];
     throw new Error(
-      `${pairs.file} has no usable row` +
+      `${options.pairs.file} has no usable row` +
         (first ? `; ${problems.count} were rejected, the first: ${describeProblem(first)}` : ""),
     );
   }
-  const set = captionedImageSet({
+  return captionedImageSet({
     names: kept.map((entry) => entry.name),
     captions: kept.map((entry) => entry.rows.map((row) => row.caption)),
     labels: collectLabels(kept),
     store,
   });
-  return { set, problems };
 }
 
 async function groupByImage(
@@ -182,7 +205,7 @@ async function decodeAll(
         failed++;
         // Images before this one are under way or done, so the first failure in the file's order is known.
         if (options.strict) next = entries.length;
-      } else if (outcome.pixels) pixels.set(outcome.pixels, index * length);
+      } else if (outcome.pixels && keep === "memory") pixels.set(outcome.pixels, index * length);
       outcomes[index] = "reason" in outcome ? outcome : { path: outcome.path };
       done++;
       const now = performance.now();
@@ -209,7 +232,14 @@ async function decodeAll(
   const store =
     keep === "memory"
       ? memoryPixels(pixels.subarray(0, kept.length * length), size)
-      : filePixels(paths, size);
+      : keep === "disk"
+        ? filePixels(paths, size)
+        : decodedPixels(
+            kept.map((entry) => entry.name),
+            files,
+            decoder,
+            size,
+          );
   return { kept, store };
 }
 
@@ -217,11 +247,11 @@ async function decodeOne(
   entry: Entry,
   files: ImageFiles,
   decoder: ImageDecoder,
-  keep: "memory" | "disk",
+  keep: "memory" | "disk" | "source",
 ): Promise<{ readonly path: string; readonly pixels?: Uint8Array } | { readonly reason: string }> {
   try {
     const location = await files.locate(entry.name);
-    const reply = await decoder.decode(location, keep === "memory" ? "pixels" : "cacheFile");
+    const reply = await decoder.decode(location, keep === "disk" ? "cacheFile" : "pixels");
     if (!reply.ok) return { reason: reply.reason };
     return { path: reply.cacheFile ?? "", ...(reply.pixels ? { pixels: reply.pixels } : {}) };
   } catch (error) {

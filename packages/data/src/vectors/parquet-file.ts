@@ -85,14 +85,16 @@ export function leafAt(file: ParquetFile, names: readonly string[]): Leaf | null
  * Rows of some columns in slices, as the pages of the file cut them. Memory holds a page of each column.
  *
  * @param leaves  by the name under which a column's values are wanted
+ * @param options.firstGroup  row group to begin with. Default 0
  * @param options.binary  columns whose byte arrays stay bytes; others become texts
  */
 export async function* parquetSlices(
   file: ParquetFile,
   leaves: ReadonlyMap<string, Leaf>,
-  options: { readonly binary?: ReadonlySet<string> } = {},
+  options: { readonly binary?: ReadonlySet<string>; readonly firstGroup?: number } = {},
 ): AsyncGenerator<ParquetSlice> {
   for (const [index, group] of file.metadata.row_groups.entries()) {
+    if (index < (options.firstGroup ?? 0)) continue;
     const rows = Number(group.num_rows);
     const cursors = [...leaves].map(([name, leaf]) => {
       const wanted = leaf.path
