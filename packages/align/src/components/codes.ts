@@ -114,11 +114,12 @@ function forEachQuery(
   const { width, words } = right;
   const distances = new Uint16Array(items.count);
   for (let q = 0; q < queries.count; q++) {
-    distances.fill(0);
-    for (let w = 0; w < width; w++) {
-      const own = left.words[q * width + w] as number;
-      for (let i = 0, place = w; i < distances.length; i++, place += width)
-        distances[i] = (distances[i] as number) + ones(own ^ (words[place] as number));
+    const own = left.words.subarray(q * width, (q + 1) * width);
+    for (let i = 0, place = 0; i < distances.length; i++) {
+      let distance = 0;
+      for (let w = 0; w < width; w++, place++)
+        distance += ones((own[w] as number) ^ (words[place] as number));
+      distances[i] = distance;
     }
     visit(q, distances);
   }
@@ -160,9 +161,13 @@ export function hammingNearest(queries: PackedCodes, items: PackedCodes, k: numb
   forEachQuery(operation, queries, items, (query, distances) => {
     // Counting sort: where each distance begins among the results.
     places.fill(0);
-    for (const distance of distances) places[distance + 1] = (places[distance + 1] as number) + 1;
+    for (let i = 0; i < distances.length; i++) {
+      const after = (distances[i] as number) + 1;
+      places[after] = (places[after] as number) + 1;
+    }
     for (let d = 1; d < places.length; d++) places[d] = (places[d] as number) + (places[d - 1] as number);
-    for (const [i, distance] of distances.entries()) {
+    for (let i = 0; i < distances.length; i++) {
+      const distance = distances[i] as number;
       const place = places[distance] as number;
       if (place >= k) continue;
       indices[query * k + place] = i;

@@ -20,7 +20,10 @@ import { describe, expect, it } from "vitest";
 import {
   classMeans,
   cosineRamp,
+  gumbelSoftmax,
+  informationMaximization,
   linearRamp,
+  meanPredictionEntropy,
   mix,
   mixup,
   prototypeAlignment,
@@ -38,6 +41,12 @@ const folder = new URL("../../../../../shared/golden/", import.meta.url);
 
 /** What the cases below read; the shape of each is its function's own. */
 type Names =
+  | "logits_unlabeled"
+  | "gumbel"
+  | "tau"
+  | "soft_label"
+  | "entropy"
+  | "grad_logits"
   | "Q"
   | "at_epochs"
   | "at_iters"
@@ -278,6 +287,24 @@ describe.skipIf(!present)(
         const labels = (y: Tensor, p: Tensor, w: Tensor) =>
           mixture(oneHot(cast(y, "int32"), inputs.n_class, "float64"), p, w);
         expectClose(await run(labels, wide(inputs.target), partners, weights), expected.y_mixed, tolerance);
+      }
+    });
+
+    it("LFTL and CPL: entropies of predictions, Gumbel targets", async () => {
+      for (const { inputs, expected, tolerance } of cases("lftl", "infomax_loss")) {
+        const loss = (x: Tensor) => informationMaximization(x, { epsilon: inputs.eps });
+        expectClose(await run(loss, wide(inputs.logits)), [expected.loss], tolerance);
+        expectClose(await gradientOf(loss, wide(inputs.logits)), expected.grad_logits, tolerance);
+      }
+      for (const { inputs, expected, tolerance } of cases("cpl", "entropy_reg")) {
+        const loss = (x: Tensor) => meanPredictionEntropy(x);
+        expectClose(await run(loss, wide(inputs.logits)), [expected.entropy], tolerance);
+        expectClose(await gradientOf(loss, wide(inputs.logits)), expected.grad_logits, tolerance);
+      }
+      for (const { inputs, expected, tolerance } of cases("cpl", "csp_loss")) {
+        const targets = (z: Tensor, g: Tensor) => gumbelSoftmax(z, g, inputs.tau);
+        const args = [wide(inputs.logits_unlabeled), wide(inputs.gumbel)] as const;
+        expectClose(await run(targets, ...args), expected.soft_label, tolerance);
       }
     });
 
