@@ -5,7 +5,6 @@ import {
   greater,
   l2Normalize,
   matmul,
-  narrow,
   neg,
   sqrt,
   square,
@@ -14,6 +13,7 @@ import {
   type Tensor,
   where,
 } from "@concord/tensor";
+import type { RowBlock } from "./blocks.ts";
 import type { Relation } from "./relations.ts";
 
 /**
@@ -29,18 +29,17 @@ export function distancesOf(
   operation: string,
   { queries, keys }: Relation,
   distance: PairDistance,
-): (start: number, count: number) => Tensor {
+): (rows: RowBlock) => Tensor {
   if (!NAMES.includes(distance))
     throw new RangeError(`${operation}: distance must be ${NAMES.join(", ")}; got ${distance}`);
   const unit = distance === "cosine";
   const [x, y] = unit ? [l2Normalize(queries), l2Normalize(keys)] : [queries, keys];
-  const block = (start: number, count: number): Tensor => narrow(x, 0, start, count);
   const products = (rows: Tensor): Tensor => matmul(rows, y, { transposeB: true });
-  if (distance === "dot") return (start, count) => neg(products(block(start, count)));
-  if (unit) return (start, count) => sub(1, products(block(start, count)));
+  if (distance === "dot") return ({ rowsOf }) => neg(products(rowsOf(x)));
+  if (unit) return ({ rowsOf }) => sub(1, products(rowsOf(x)));
   const lengths = expandDims(sum(square(y), { axes: 1 }), 0);
-  return (start, count) => {
-    const rows = block(start, count);
+  return ({ rowsOf }) => {
+    const rows = rowsOf(x);
     const norms = add(sum(square(rows), { axes: 1, keepDims: true }), lengths);
     const squares = clampMin(sub(norms, matmul(rows, y, { transposeB: true, scale: 2 })), 0);
     return distance === "squared" ? squares : rootOf(squares);

@@ -12,7 +12,6 @@ import {
   maximum,
   mean,
   mul,
-  narrow,
   smoothL1,
   square,
   stopGradient,
@@ -69,10 +68,9 @@ interface Direction {
 function divergenceOfRows({ relation, student, teacher, options }: Direction): Tensor {
   const { alpha = 0, divergence = "forward", blockRows } = options;
   const [teacherRows, teacherKeys] = teacher;
-  const rows = overRowBlocks(relation.rows, relation.columns, blockRows, (start, count) => {
-    const productsOf = (x: Tensor, y: Tensor): Tensor =>
-      matmul(narrow(x, 0, start, count), y, { transposeB: true });
-    const { positives, allowed } = relation.block(start, count);
+  const rows = overRowBlocks(relation.rows, relation.columns, blockRows, (at) => {
+    const productsOf = (x: Tensor, y: Tensor): Tensor => matmul(at.rowsOf(x), y, { transposeB: true });
+    const { positives, allowed } = relation.block(at);
     const kept = greater(allowed, 0);
     const soft = maskedSoftmax(productsOf(teacherRows, teacherKeys), kept);
     const mass = rowSum(positives, true);
@@ -98,8 +96,8 @@ function divergenceOfRows({ relation, student, teacher, options }: Direction): T
  *   L = T² / N Σ_i KL(q_i ‖ p_i),   p_i = softmax_j(s a_i·b_j / T),   q_i = α y_i + (1 - α) softmax_j(s' a'_i·b'_j / T')
  *
  * averaged with the same from b to a. y holds the true pairs, by default the identity, normalised to sum 1 in each row;
- * a row without any follows the teacher alone. In KL(p ‖ q) a target below 1e-30 counts as 1e-30. α = 1 is InfoNCE. Masked pairs are in neither softmax. No gradient flows
- * to the teacher.
+ * a row without any follows the teacher alone. α = 1 is InfoNCE. Masked pairs are in neither softmax. No gradient flows
+ * to the teacher. In KL(p ‖ q) a target below 1e-30 counts as 1e-30.
  *
  * @param student  a [N, D], b [M, D]
  * @param teacher  a [N, D'], b [M, D'], embeddings of the same items
@@ -171,11 +169,11 @@ export function similarityMatchingLoss(
   const relation = relationBetween("similarityMatchingLoss", student.a, student.b, options);
   const scaled = mul(student.a, logitScale);
   const [from, to] = [stopGradient(mul(teacher.a, teacherScale)), stopGradient(teacher.b)];
-  const rows = overRowBlocks(relation.rows, relation.columns, blockRows, (start, count) => {
-    const block = (x: Tensor): Tensor => narrow(x, 0, start, count);
+  const rows = overRowBlocks(relation.rows, relation.columns, blockRows, (at) => {
+    const block = (x: Tensor): Tensor => at.rowsOf(x);
     const found = matmul(block(scaled), student.b, { transposeB: true });
     const wanted = matmul(block(from), to, { transposeB: true });
-    const { allowed } = relation.block(start, count);
+    const { allowed } = relation.block(at);
     return { loss: rowSum(mul(allowed, square(sub(found, wanted)))), weight: rowSum(allowed) };
   });
   return overTotal(rows.loss, rows.weight);
@@ -214,11 +212,11 @@ export function relationalDistanceLoss(
   const fixed = stopGradient(teacher);
   const ofTeacher = distancesOf(operation, { ...relation, queries: fixed, keys: fixed }, "euclidean");
   const { columns, block } = relation;
-  const totals = overRowBlocks(N, columns, options.blockRows, (start, count) => {
-    const { allowed } = block(start, count);
+  const totals = overRowBlocks(N, columns, options.blockRows, (at) => {
+    const { allowed } = block(at);
     return {
-      own: rowSum(mul(allowed, ofStudent(start, count))),
-      other: rowSum(mul(allowed, ofTeacher(start, count))),
+      own: rowSum(mul(allowed, ofStudent(at))),
+      other: rowSum(mul(allowed, ofTeacher(at))),
       weight: rowSum(allowed),
     };
   });
@@ -227,10 +225,10 @@ export function relationalDistanceLoss(
     return div(1, where(greater(average, 0), average, 1));
   };
   const [own, other] = [scaleOfMean(totals.own), scaleOfMean(totals.other)];
-  const rows = overRowBlocks(N, columns, options.blockRows, (start, count) => {
-    const { allowed } = block(start, count);
-    const found = mul(ofStudent(start, count), own);
-    const wanted = mul(ofTeacher(start, count), other);
+  const rows = overRowBlocks(N, columns, options.blockRows, (at) => {
+    const { allowed } = block(at);
+    const found = mul(ofStudent(at), own);
+    const wanted = mul(ofTeacher(at), other);
     return { loss: rowSum(mul(allowed, smoothL1(found, wanted))) };
   });
   return overTotal(rows.loss, totals.weight);

@@ -71,9 +71,9 @@ export function tripletLoss(x: Tensor, options: TripletOptions): Tensor {
     );
   const relation = relationWithin("tripletLoss", x, options, "rows");
   const distances = distancesOf("tripletLoss", relation, distance);
-  const rows = overRowBlocks(relation.rows, relation.columns, blockRows, (start, count) => {
-    const pairs = relation.block(start, count);
-    const { loss, active, mass } = violationsOf(distances(start, count), pairs, margin, mining);
+  const rows = overRowBlocks(relation.rows, relation.columns, blockRows, (at) => {
+    const pairs = relation.block(at);
+    const { loss, active, mass } = violationsOf(distances(at), pairs, margin, mining);
     if (average === "active") return { loss, count: active };
     const opposed = rowSum(cast(greater(pairs.negatives, 0), x.dtype));
     const matched = rowSum(cast(greater(pairs.positives, 0), x.dtype));
@@ -112,12 +112,12 @@ export function hingeRankingLoss(a: Tensor, b: Tensor, options: HingeRankingOpti
   checkNumber("hingeRankingLoss", "margin", margin);
   const direction = (relation: Relation): Tensor => {
     const distances = distancesOf("hingeRankingLoss", relation, distance);
-    const rows = overRowBlocks(relation.rows, relation.columns, blockRows, (start, count) => {
-      const pairs = relation.block(start, count);
+    const rows = overRowBlocks(relation.rows, relation.columns, blockRows, (at) => {
+      const pairs = relation.block(at);
       const { loss, mass } =
         negatives === "hardest"
-          ? againstNearest(distances(start, count), pairs, margin)
-          : violationsOf(distances(start, count), pairs, margin, "all");
+          ? againstNearest(distances(at), pairs, margin)
+          : violationsOf(distances(at), pairs, margin, "all");
       return { loss, mass };
     });
     const total = sum(rows.mass);
@@ -165,9 +165,9 @@ export function contrastiveLoss(x: Tensor, options: ContrastiveOptions): Tensor 
   if (power !== 1 && power !== 2) throw new RangeError(`contrastiveLoss: power must be 1 or 2, got ${power}`);
   const relation = relationWithin("contrastiveLoss", x, options, "rows");
   const distances = distancesOf("contrastiveLoss", relation, distance);
-  const rows = overRowBlocks(relation.rows, relation.columns, blockRows, (start, count) => {
-    const { positives, negatives } = relation.block(start, count);
-    const d = distances(start, count);
+  const rows = overRowBlocks(relation.rows, relation.columns, blockRows, (at) => {
+    const { positives, negatives } = relation.block(at);
+    const d = distances(at);
     const part = (excess: Tensor, weights: Tensor): readonly [Tensor, Tensor] => {
       const over = relu(excess);
       const counted = average === "active" ? mul(weights, cast(greater(over, 0), x.dtype)) : weights;
@@ -215,9 +215,9 @@ export function multiSimilarityLoss(x: Tensor, options: MultiSimilarityOptions):
     if (!(value > 0)) throw new RangeError(`multiSimilarityLoss: ${name} must be > 0, got ${value}`);
   const relation = relationWithin("multiSimilarityLoss", x, options, "rows");
   const distances = distancesOf("multiSimilarityLoss", relation, "dot");
-  const rows = overRowBlocks(relation.rows, relation.columns, blockRows, (start, count) => {
-    const { positives, negatives } = relation.block(start, count);
-    const apart = add(distances(start, count), base);
+  const rows = overRowBlocks(relation.rows, relation.columns, blockRows, (at) => {
+    const { positives, negatives } = relation.block(at);
+    const apart = add(distances(at), base);
     const part = (exponents: Tensor, weights: Tensor, sharpness: number): Tensor => {
       const kept = greater(weights, 0);
       const shifted = add(mul(exponents, sharpness), log(where(kept, weights, 1)));

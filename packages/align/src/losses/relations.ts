@@ -17,7 +17,7 @@ import {
   type Tensor,
   transpose,
 } from "@concord/tensor";
-import { type BlockOptions, checkBlockRows } from "./blocks.ts";
+import { type BlockOptions, checkBlockRows, type RowBlock } from "./blocks.ts";
 
 /** Which pairs of rows match, and which count at all. Without any of it row i matches row i. */
 export interface PairOptions extends BlockOptions {
@@ -55,7 +55,7 @@ export interface Relation {
   readonly keys: Tensor;
   readonly rows: number;
   readonly columns: number;
-  readonly block: (start: number, count: number) => PairBlock;
+  readonly block: (rows: RowBlock) => PairBlock;
   /** The same pairs seen from the columns. */
   readonly transposed: () => Relation;
 }
@@ -86,22 +86,22 @@ function rowsOfMatrix(matrix: Tensor, { views, turned }: Pairing, start: number,
   return views === 1 ? rows : repeat(rows, views, 1);
 }
 
-function blockOf(pairing: Pairing, start: number, count: number): PairBlock {
+function blockOf(pairing: Pairing, { start, count, inTurn, rowsOf }: RowBlock): PairBlock {
   const { queries, keys, positives, labels, keyLabels, mask, own, views } = pairing;
   const { dtype } = queries;
   const columns = keys.shape[0] as number;
   const column = arange(columns, "int32");
-  const row = expandDims(add(arange(count, "int32"), start), 1);
+  const row = inTurn(expandDims(add(arange(count, "int32"), start), 1));
   let matches: Tensor;
-  if (positives) matches = rowsOfMatrix(positives, pairing, start, count);
-  else if (labels) matches = equal(expandDims(narrow(labels, 0, start, count), 1), keyLabels ?? labels);
+  if (positives) matches = inTurn(rowsOfMatrix(positives, pairing, start, count));
+  else if (labels) matches = equal(expandDims(rowsOf(labels), 1), keyLabels ?? labels);
   else if (views === 1) matches = equal(row, column);
   else {
     const items = arange(columns / views, "int32");
-    matches = equal(expandDims(repeatedRows(items, views, start, count), 1), repeat(items, views));
+    matches = equal(inTurn(expandDims(repeatedRows(items, views, start, count), 1)), repeat(items, views));
   }
   const others = own ? notEqual(row, column) : undefined;
-  const given = mask && rowsOfMatrix(mask, pairing, start, count);
+  const given = mask && inTurn(rowsOfMatrix(mask, pairing, start, count));
   const weighted = given !== undefined && given.dtype !== "bool";
   const weightOf = (chosen: Tensor): Tensor => {
     const kept = others ? logicalAnd(chosen, others) : chosen;
@@ -126,7 +126,7 @@ function relationOf(pairing: Pairing): Relation {
     keys,
     rows: queries.shape[0] as number,
     columns: keys.shape[0] as number,
-    block: (start, count) => blockOf(pairing, start, count),
+    block: (rows) => blockOf(pairing, rows),
     transposed: () =>
       relationOf({
         ...pairing,

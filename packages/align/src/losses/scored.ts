@@ -10,7 +10,6 @@ import {
   maskedMean,
   mean,
   mul,
-  narrow,
   relu,
   softplus,
   square,
@@ -113,14 +112,11 @@ export function coSentLoss(
   checkBlockRows("coSentLoss", blockRows);
   const scaled = mul(cosinesOf("coSentLoss", a, b, ["scores", scores], mask), scale);
   const N = scaled.shape[0] as number;
-  const columns = (x: Tensor, start: number, count: number): Tensor =>
-    expandDims(narrow(x, 0, start, count), 1);
-  const rows = overRowBlocks(N, N, blockRows, (start, count) => {
-    const better = less(expandDims(scores, 0), columns(scores, start, count));
-    const kept = mask
-      ? logicalAnd(better, logicalAnd(expandDims(mask, 0), columns(mask, start, count)))
-      : better;
-    const gaps = sub(expandDims(scaled, 0), columns(scaled, start, count));
+  const rows = overRowBlocks(N, N, blockRows, (at) => {
+    const column = (x: Tensor): Tensor => expandDims(at.rowsOf(x), 1);
+    const better = less(expandDims(scores, 0), column(scores));
+    const kept = mask ? logicalAnd(better, logicalAnd(expandDims(mask, 0), column(mask))) : better;
+    const gaps = sub(expandDims(scaled, 0), column(scaled));
     return {
       total: maskedLogSumExp(gaps, kept, { axes: 1 }),
       compared: sum(cast(kept, scaled.dtype), { axes: 1 }),

@@ -5,7 +5,6 @@ import {
   greater,
   matmul,
   mul,
-  narrow,
   softplus,
   sub,
   sum,
@@ -48,10 +47,10 @@ export function sigmoidLoss(a: Tensor, b: Tensor, options: SigmoidOptions = {}):
   if (typeof bias !== "number") checkAxes("sigmoidLoss", { bias: [bias, ""] });
   const relation = relationBetween("sigmoidLoss", a, b, options);
   const scaled = mul(a, scale);
-  const rows = overRowBlocks(relation.rows, relation.columns, blockRows, (start, count) => {
-    const products = matmul(narrow(scaled, 0, start, count), b, { transposeB: true });
+  const rows = overRowBlocks(relation.rows, relation.columns, blockRows, (at) => {
+    const products = matmul(at.rowsOf(scaled), b, { transposeB: true });
     const logits = add(products, bias);
-    const { positives, allowed } = relation.block(start, count);
+    const { positives, allowed } = relation.block(at);
     const terms = sub(mul(allowed, softplus(logits)), mul(positives, logits));
     return { loss: sum(terms, { axes: 1 }), weight: sum(allowed, { axes: 1 }) };
   });

@@ -7,7 +7,6 @@ import {
   maskedLogSumExp,
   matmul,
   mul,
-  narrow,
   softplus,
   sub,
   sum,
@@ -104,9 +103,9 @@ export function softmaxDirection(
   options: SoftmaxOptions,
 ): Tensor {
   const scaled = mul(queries, scale);
-  const { loss, mass } = overRowBlocks(rows, columns, blockRows, (start, count) => {
-    const logits = matmul(narrow(scaled, 0, start, count), keys, { transposeB: true });
-    const found = rowLosses(logits, block(start, count), options);
+  const { loss, mass } = overRowBlocks(rows, columns, blockRows, (at) => {
+    const logits = matmul(at.rowsOf(scaled), keys, { transposeB: true });
+    const found = rowLosses(logits, block(at), options);
     return { loss: sum(found.loss, { axes: 1 }), mass: sum(found.mass, { axes: 1 }) };
   });
   const counted = cast(present(mass), mass.dtype);

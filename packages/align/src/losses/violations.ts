@@ -1,15 +1,19 @@
 import {
   add,
-  argsort,
   cast,
+  clampMax,
   concat,
   cumsum,
   greater,
+  less,
+  lessOrEqual,
+  logicalAnd,
   max,
   min,
   mul,
   narrow,
   relu,
+  sort,
   sub,
   sum,
   type Tensor,
@@ -36,38 +40,45 @@ const FAR = 1e30;
 
 const rowSum = (x: Tensor): Tensor => sum(x, { axes: 1 });
 
+/** Negatives of each row by their distance, [count, M], and the sums of the first 0 to M of them, [count, M + 1]. */
+interface Sorted {
+  readonly distances: Tensor;
+  readonly totals: Tensor;
+}
+
+function sortedNegatives(distances: Tensor, negatives: Tensor): Sorted {
+  const inOrder = sort(where(negatives, distances, FAR), 1);
+  const totals = cumsum(where(less(inOrder, FAR), inOrder, 0), 1);
+  return { distances: inOrder, totals: concat([narrow(zerosLike(totals), 1, 0, 1), totals], 1) };
+}
+
 /**
- * How many negatives of its row lie below each threshold, and the sum of their distances: [count, M] each. Thresholds
- * and distances are sorted together, so that memory is that of a few rows of 2M entries rather than of all triples.
+ * How many negatives of its row lie below each threshold, or not above it, and the sum of their distances: [count, M]
+ * each. By bisection in the sorted negatives, so that memory is that of some rows of pairs rather than of all triples.
  */
 function below(
   thresholds: Tensor,
-  distances: Tensor,
-  negatives: Tensor,
-  strict: boolean,
+  { distances, totals }: Sorted,
+  side: "below" | "not above",
 ): { readonly count: Tensor; readonly total: Tensor } {
   const columns = distances.shape[1] as number;
-  const values = where(negatives, distances, FAR);
-  // Equal entries keep their order: whichever comes second counts the other as below.
-  const order = argsort(concat(strict ? [thresholds, values] : [values, thresholds], 1), 1);
-  const nothing = zerosLike(distances);
-  const laid = (ofNegatives: Tensor): Tensor =>
-    takeAlong(concat(strict ? [nothing, ofNegatives] : [ofNegatives, nothing], 1), order, 1);
-  const places = narrow(argsort(order, 1), 1, strict ? 0 : columns, columns);
-  const upTo = (ofNegatives: Tensor): Tensor => takeAlong(cumsum(laid(ofNegatives), 1), places, 1);
-  return {
-    count: upTo(cast(negatives, distances.dtype)),
-    total: upTo(where(negatives, distances, 0)),
-  };
+  let found = zerosLike({ shape: thresholds.shape, dtype: "int32" });
+  for (let step = 2 ** Math.floor(Math.log2(columns)); step >= 1; step /= 2) {
+    const next = add(found, step);
+    const last = takeAlong(distances, clampMax(sub(next, 1), columns - 1), 1);
+    const before = side === "below" ? less(last, thresholds) : lessOrEqual(last, thresholds);
+    found = where(logicalAnd(before, lessOrEqual(next, columns)), next, found);
+  }
+  return { count: cast(found, distances.dtype), total: takeAlong(totals, found, 1) };
 }
 
 /** All pairs of a positive and a negative of each row, or the semi-hard ones: d_p < d_n < d_p + margin. */
 function sumOverAll(distances: Tensor, pairs: PairBlock, margin: number, semiHard: boolean): Violations {
-  const negatives = greater(pairs.negatives, 0);
+  const negatives = sortedNegatives(distances, greater(pairs.negatives, 0));
   const thresholds = add(distances, margin);
-  let { count, total } = below(thresholds, distances, negatives, true);
+  let { count, total } = below(thresholds, negatives, "below");
   if (semiHard) {
-    const nearer = below(distances, distances, negatives, false);
+    const nearer = below(distances, negatives, "not above");
     count = sub(count, nearer.count);
     total = sub(total, nearer.total);
   }
