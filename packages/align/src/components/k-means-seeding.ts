@@ -32,6 +32,7 @@ function placeOf(sums: Float64Array, target: number): number {
 /**
  * Starting centres by greedy k-means++ among `many` rows drawn without replacement: [K · D].
  *
+ * @param report  gets the number of centres drawn so far; may throw
  * @source Arthur, Vassilvitskii 2007; 2 + ⌊ln K⌋ candidates a centre as in scikit-learn
  */
 export async function seedCentres(
@@ -39,7 +40,7 @@ export async function seedCentres(
   clusters: number,
   many: number,
   stream: RandomStream,
-  signal: AbortSignal | undefined,
+  report: (drawn: number) => void,
 ): Promise<Float64Array> {
   const { width } = chunks;
   const data = new Float32Array(many * width);
@@ -57,7 +58,7 @@ export async function seedCentres(
   let nearest: Float64Array = new Float64Array(many).fill(Number.POSITIVE_INFINITY);
   const sums = new Float64Array(many);
   for (let cluster = 0; cluster < clusters; cluster++) {
-    signal?.throwIfAborted();
+    report(cluster);
     let total = 0;
     if (cluster > 0) for (let i = 0; i < many; i++) sums[i] = total += nearest[i] as number;
     // The first centre, and those of a sample that is used up, are drawn evenly.

@@ -9,6 +9,8 @@ export interface KMeansProgress {
   readonly restart: number;
   /** Passes done; 0 while centres are being drawn. */
   readonly iteration: number;
+  /** Starting centres that are drawn. */
+  readonly seeded: number;
   /** Σ of squared distances before this pass's update; undefined while centres are being drawn. */
   readonly inertia?: number;
 }
@@ -207,15 +209,17 @@ export async function kMeans(rows: NDArray, options: KMeansOptions): Promise<KMe
   checkCount(operation, "seedRows", seedRows, K);
   let best: Run | undefined;
   for (const [restart, runKey] of splitKey(key, restarts).entries()) {
-    onProgress?.({ restart, iteration: 0 });
     const start = init
       ? chunks.prepare(init)
-      : await seedCentres(chunks, K, Math.min(seedRows, N), new RandomStream(runKey), signal);
+      : await seedCentres(chunks, K, Math.min(seedRows, N), new RandomStream(runKey), (seeded) => {
+          signal?.throwIfAborted();
+          onProgress?.({ restart, iteration: 0, seeded });
+        });
     const run = await lloyd(
       chunks,
       start,
       { most: iterations, least: tolerance * chunks.variance, spherical, ...(signal && { signal }) },
-      (iteration, inertia) => onProgress?.({ restart, iteration, inertia }),
+      (iteration, inertia) => onProgress?.({ restart, iteration, seeded: K, inertia }),
     );
     if (!best || run.inertia < best.inertia) best = run;
   }

@@ -56,9 +56,10 @@ export async function crossCovariance(
     const width = mean.length;
     const source = rows.data as Float64Array;
     const data = new Float64Array(chunk * width);
-    const end = Math.min((n - first) * width, data.length);
-    for (let i = 0; i < end; i++)
-      data[i] = (source[first * width + i] as number) - (mean[i % width] as number);
+    const count = Math.min(chunk, n - first);
+    for (let i = 0; i < count; i++)
+      for (let k = 0; k < width; k++)
+        data[i * width + k] = (source[(first + i) * width + k] as number) - (mean[k] as number);
     return { dtype: "float64", shape: [chunk, width], data };
   };
   for (let first = 0; first < n; first += chunk) {

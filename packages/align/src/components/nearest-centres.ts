@@ -35,8 +35,8 @@ export function prepareRows(operation: string, rows: NDArray, spherical: boolean
   const data = rows.data as Float64Array;
   const shift = new Float64Array(width);
   if (!spherical) {
-    for (let i = 0; i < data.length; i++)
-      shift[i % width] = (shift[i % width] as number) + (data[i] as number) / count;
+    for (let first = 0; first < data.length; first += width)
+      for (let k = 0; k < width; k++) shift[k] = (shift[k] as number) + (data[first + k] as number) / count;
   }
   const lengthOf = (source: Float64Array, index: number, name: string): number => {
     let squares = 0;

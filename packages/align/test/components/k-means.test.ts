@@ -99,6 +99,7 @@ describe("kMeans", () => {
     const ends = [0, 1, 2, 3].map(
       (r) => seen.filter(({ restart }) => restart === r).at(-1)?.inertia as number,
     );
+    expect(seen.filter(({ iteration }) => iteration === 0).map(({ seeded }) => seeded).slice(0, 12)).toEqual([...Array(12).keys()]); // biome-ignore format: one line
     expect(best.inertia).toBeLessThanOrEqual(Math.min(...ends) + 1e-6);
     expect(new Set(ends.map((value) => value.toFixed(3))).size).toBeGreaterThan(1);
     expect((await kMeans(rows, options)).labels).toEqual(best.labels);

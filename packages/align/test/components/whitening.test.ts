@@ -205,6 +205,13 @@ describe("maps between two sets", () => {
     );
   });
 
+  it("are orthogonal with fewer pairs than dimensions", async () => {
+    const pair = (seed: number) => wide(toMatrix(randomMatrix(seed, 3, 6)));
+    const map = await fitProcrustes(pair(50), pair(51));
+    const products = await run((r) => matmul(r as Tensor, r as Tensor, { transposeA: true }), map.matrix);
+    expectClose(products, identity(6), 1e-12);
+  });
+
   it("refuse sets that are no pairs", async () => {
     await expect(fitProcrustes(wide([[1, 2]]), wide([[1, 2], [3, 4]]))).rejects.toThrow(/do not form pairs/); // biome-ignore format: one line
     await expect(fitProcrustes(wide([[1], [1]]), wide([[1], [2]]), { scale: true })).rejects.toThrow(/nothing to scale/); // biome-ignore format: one line
