@@ -10,6 +10,8 @@ import { z } from "zod";
 import { dailyRoutes } from "./daily/routes.ts";
 import { findClient } from "./http/client-address.ts";
 import { hostCheck, sameOriginOnly, securityHeaders } from "./http/security.ts";
+import { requestLog } from "./ops/log.ts";
+import { metricsPage } from "./ops/metrics.ts";
 import { cataloguePage } from "./pages/catalogue.ts";
 import { layout } from "./pages/layout.ts";
 import { aboutPage, messagePage } from "./pages/plain.ts";
@@ -40,7 +42,6 @@ function describeFailure(error: Error): {
   }
   if (error instanceof RunBusyError) return { status: 409, title: "Not possible", message: error.message };
   if (error instanceof RunRequestError) return { status: 400, title: "Not possible", message: error.message };
-  console.error(error);
   const broken = error instanceof BrokenRunError;
   return {
     status: 500,
@@ -53,7 +54,7 @@ function describeFailure(error: Error): {
 
 /** All routes of the site. */
 export function createApp(parts: SiteParts): Hono<SiteEnv> {
-  const { assets, catalogue, settings } = parts;
+  const { assets, catalogue, settings, store, log, metrics } = parts;
   const render: Render = (context, page) => layout(assets, context, page);
   const app = new Hono<SiteEnv>();
 
@@ -64,6 +65,8 @@ export function createApp(parts: SiteParts): Hono<SiteEnv> {
     await next();
   });
   app.use(findClient(settings.server.trustedProxies));
+  app.use(requestLog(log));
+  app.use(metrics.middleware);
   app.use(securityHeaders);
   app.use(hostCheck(settings.server.host, settings.server.allowHosts));
   app.use(sameOriginOnly);
@@ -81,7 +84,11 @@ export function createApp(parts: SiteParts): Hono<SiteEnv> {
     if (!context.res.headers.has("cache-control")) context.header("Cache-Control", "no-cache");
   });
 
-  app.get("/healthz", (context) => context.json({ status: "ok" }));
+  app.get("/healthz", async (context) => {
+    const { ok, problem } = await store.health();
+    return ok ? context.json({ status: "ok" }) : context.json({ status: "failing", problem }, 503);
+  });
+  app.get("/metrics", (context) => metricsPage(metrics, context, settings.metrics.token));
 
   app.get("/assets/:file", (context) => {
     const asset = assets.file(context.req.param("file"));
@@ -134,6 +141,7 @@ export function createApp(parts: SiteParts): Hono<SiteEnv> {
   });
   app.onError((error, context) => {
     const { status, title, message } = describeFailure(error);
+    if (status >= 500) log.error({ err: error, request: context.var.requestId }, "a request failed");
     return context.html(
       render(context, { title, section: "none", body: messagePage(title, message) }),
       status,

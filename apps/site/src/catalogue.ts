@@ -1,4 +1,4 @@
-import { fromCard, type PaperRecord } from "@concord/feed";
+import { type CatalogueEntry, fromCard, type PaperRecord } from "@concord/feed";
 import {
   type Experiment,
   hasExperiment,
@@ -23,6 +23,12 @@ export const builtInPapers: PaperSource = {
   runs: hasExperiment,
   experiment: loadExperiment,
 };
+
+/** The cards with whether each runs here, as the store takes them. */
+export async function catalogueEntries(source: PaperSource): Promise<CatalogueEntry[]> {
+  const cards = await source.cards();
+  return Promise.all(cards.map(async (card) => ({ card, runnable: await source.runs(card.slug) })));
+}
 
 /** The papers as the pages use them: read once at the start, experiments when they are first asked for. */
 export class Catalogue {

@@ -1,18 +1,27 @@
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { openSqliteStore, syncCatalogue } from "@concord/feed";
 import { RunStore } from "@concord/papers";
 import { serve } from "@hono/node-server";
 import { createApp } from "./app.ts";
-import { builtInPapers, Catalogue, type PaperSource } from "./catalogue.ts";
+import { builtInPapers, Catalogue, catalogueEntries, type PaperSource } from "./catalogue.ts";
 import type { SiteSettings } from "./config/settings.ts";
 import { buildAssets } from "./http/assets.ts";
+import { createLog } from "./ops/log.ts";
+import { maintenance } from "./ops/maintenance.ts";
+import { Metrics } from "./ops/metrics.ts";
 import { RunEvents } from "./runs/events.ts";
 import { Journals } from "./runs/journal.ts";
 import { RunQueue } from "./runs/queue.ts";
 import { RunIndex } from "./runs/run-index.ts";
+import type { Service, SiteParts } from "./site-parts.ts";
 
 export type { PaperSource } from "./catalogue.ts";
 export { loadSettings, SettingsError, type SettingsSources } from "./config/load.ts";
 export { type SiteSettings, siteSettings } from "./config/settings.ts";
+
+/** Name of the store within the data folder. */
+export const STORE_FILE = "concord.sqlite";
 
 export interface SiteOptions {
   readonly settings: SiteSettings;
@@ -31,32 +40,76 @@ export interface Site {
   close(): Promise<void>;
 }
 
+/** Requests under way may take this long after the site was asked to stop. */
+const GRACE_MS = 5000;
+
 /**
  * Starts the site and begins to work off the queue of runs.
  *
- * @throws Error when the port is taken or the catalogue is malformed
+ * @throws Error when the port is taken, the catalogue is malformed or the store cannot be opened
  */
 export async function startSite(options: SiteOptions): Promise<Site> {
   const { settings } = options;
   const { host, port } = settings.server;
-  const store = new RunStore(settings.data.runs);
-  const index = new RunIndex(store);
-  const queue = new RunQueue({ store, index, command: options.command });
-  const events = new RunEvents({ store });
-  const [assets, catalogue] = await Promise.all([
-    buildAssets(),
-    Catalogue.load(options.papers ?? builtInPapers),
-  ]);
-  const app = createApp({
-    assets,
-    catalogue,
-    runStore: store,
-    index,
-    queue,
-    events,
-    journals: new Journals(),
-    settings,
-  });
+  const log = createLog({ level: settings.log.level, output: process.stderr });
+  const store = openSqliteStore(join(settings.data.folder, STORE_FILE));
+  const started: Service[] = [];
+  const stopServices = async () => {
+    for (const service of started.reverse()) await service.stop();
+    await store.close();
+  };
+  try {
+    const runStore = new RunStore(settings.data.runs);
+    const index = new RunIndex(runStore);
+    const queue = new RunQueue({ store: runStore, index, command: options.command });
+    const events = new RunEvents({ store: runStore });
+    const source = options.papers ?? builtInPapers;
+    const [assets, catalogue] = await Promise.all([buildAssets(), Catalogue.load(source)]);
+    await syncCatalogue(store, await catalogueEntries(source));
+    let address = settings.server.publicUrl?.replace(/\/+$/, "") ?? `http://${host}:${port}`;
+    const parts: SiteParts = {
+      assets,
+      catalogue,
+      store,
+      runStore,
+      index,
+      queue,
+      events,
+      journals: new Journals(),
+      settings,
+      log,
+      metrics: new Metrics(store),
+      publicUrl: () => address,
+    };
+    const { server, url } = await listen(createApp(parts), host, port);
+    if (settings.server.publicUrl === undefined) address = url;
+    for (const service of [maintenance(store, log), queueService(queue, events)]) {
+      await service.start();
+      started.push(service);
+    }
+    return {
+      url,
+      async close() {
+        const closed = new Promise<void>((resolve) => {
+          server.close(() => resolve());
+        });
+        // What streams to browsers ends here; the queue hands runs under way back.
+        await stopServices();
+        const grace = setTimeout(() => {
+          if ("closeAllConnections" in server) server.closeAllConnections();
+        }, GRACE_MS);
+        if ("closeIdleConnections" in server) server.closeIdleConnections();
+        await closed;
+        clearTimeout(grace);
+      },
+    };
+  } catch (error) {
+    await stopServices();
+    throw error;
+  }
+}
+
+async function listen(app: ReturnType<typeof createApp>, host: string, port: number) {
   const { server, address } = await new Promise<{ server: ReturnType<typeof serve>; address: AddressInfo }>(
     (resolve, reject) => {
       const listening = serve({ fetch: app.fetch, port, hostname: host }, (info) =>
@@ -68,18 +121,16 @@ export async function startSite(options: SiteOptions): Promise<Site> {
       });
     },
   );
-  await queue.start();
   const name = address.family === "IPv6" ? `[${address.address}]` : address.address;
+  return { server, url: `http://${name}:${address.port}` };
+}
+
+function queueService(queue: RunQueue, events: RunEvents): Service {
   return {
-    url: `http://${name}:${address.port}`,
-    async close() {
+    start: () => queue.start(),
+    async stop() {
       events.close();
       await queue.close();
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        // Browsers keep idle connections open.
-        if ("closeAllConnections" in server) server.closeAllConnections();
-      });
     },
   };
 }

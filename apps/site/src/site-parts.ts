@@ -3,6 +3,8 @@ import type { RunStore } from "@concord/papers";
 import type { Catalogue } from "./catalogue.ts";
 import type { SiteSettings } from "./config/settings.ts";
 import type { Assets } from "./http/assets.ts";
+import type { Log } from "./ops/log.ts";
+import type { Metrics } from "./ops/metrics.ts";
 import type { Html, Page } from "./pages/layout.ts";
 import type { RunEvents } from "./runs/events.ts";
 import type { Journals } from "./runs/journal.ts";
@@ -22,6 +24,17 @@ export interface SiteParts {
   readonly journals: Journals;
   readonly events: RunEvents;
   readonly settings: SiteSettings;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Where readers reach the site, without a slash at the end: for mails, feeds and whatever leaves the site. */
+  readonly publicUrl: () => string;
+}
+
+/** Something that works in the background while the site runs. */
+export interface Service {
+  start(): void | Promise<void>;
+  /** Returns when nothing of it runs any more. */
+  stop(): Promise<void>;
 }
 
 /** Writes a page in its frame. */

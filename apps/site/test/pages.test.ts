@@ -1,6 +1,6 @@
 import { appendFile, mkdir, writeFile } from "node:fs/promises";
 import { createRun, executeRun, type PaperCard, type RunRecord } from "@concord/papers";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { temporaryFolder, toyPapers } from "./support.ts";
 import { ownForm, type TestApp, testApp } from "./support-app.ts";
 import { toyExperiment } from "./toy-experiment.ts";
@@ -25,7 +25,7 @@ async function page(path: string): Promise<string> {
 
 describe("catalogue", () => {
   it("lists every paper under its day, newest first", async () => {
-    const text = await page("/");
+    const text = await page("/catalogue");
     expect(text.match(/<article /g)).toHaveLength(24);
     expect(text).toContain("24 papers, newest first");
     const days = [...text.matchAll(/id="day-([\d-]+)"/g)].map(([, day]) => day!);
@@ -33,35 +33,25 @@ describe("catalogue", () => {
   });
 
   it("narrows by words, topic and whether a paper runs here, and says how many are left", async () => {
-    expect(await page("/?q=modality+gap")).toMatch(/<p class="result-count"[^>]*>\d+ of 24 papers/);
-    const hashing = await page("/?q=prompthash&topic=retrieval");
+    expect(await page("/catalogue?q=modality+gap")).toMatch(/<p class="result-count"[^>]*>\d+ of 24 papers/);
+    const hashing = await page("/catalogue?q=prompthash&topic=retrieval");
     expect(hashing).toContain("1 of 24 papers");
     expect(hashing).toContain('href="/papers/prompthash"');
     expect(hashing).toContain('<option value="retrieval" selected>');
-    const runnable = await page("/?runs=1");
+    const runnable = await page("/catalogue?runs=1");
     expect(runnable).toContain("1 of 24 papers");
     expect(runnable).toContain('href="/papers/clip-refine#run"');
   });
 
   it("says so when nothing matches, and shows what was typed only escaped", async () => {
-    const text = await page(`/?q=${encodeURIComponent('"><script>alert(1)</script>')}`);
+    const text = await page(`/catalogue?q=${encodeURIComponent('"><script>alert(1)</script>')}`);
     expect(text).toContain("No paper matches");
     expect(text).not.toContain("<script>alert");
     expect(text).toContain("&lt;script&gt;alert(1)");
   });
 
   it("refuses a query of more than 200 characters", async () => {
-    expect((await site.app.request(`/?q=${"a".repeat(201)}`)).status).toBe(400);
-  });
-
-  it("takes less than 15 ms when warm", async () => {
-    const times: number[] = [];
-    for (let round = 0; round < 40; round++) {
-      const start = performance.now();
-      await (await site.app.request("/")).text();
-      times.push(performance.now() - start);
-    }
-    expect(times.sort((a, b) => a - b)[20]).toBeLessThan(15);
+    expect((await site.app.request(`/catalogue?q=${"a".repeat(201)}`)).status).toBe(400);
   });
 });
 
@@ -184,12 +174,10 @@ describe("run", () => {
     const id = `${done.id.slice(0, -6)}000000`;
     await mkdir(site.store.path(id));
     await writeFile(site.store.path(id, "run.json"), "{");
-    const log = vi.spyOn(console, "error").mockImplementation(() => {});
     const answer = await site.app.request(`/runs/${id}`);
     expect(answer.status).toBe(500);
     expect(await answer.text()).not.toContain(folder.path);
-    expect(String(log.mock.calls[0]?.[0])).toContain("is not JSON");
-    log.mockRestore();
+    expect(site.logged.join("")).toContain("is not JSON");
     await site.store.delete(id);
   });
 

@@ -1,4 +1,4 @@
-import type { PaperFilter, PeriodKind } from "@concord/feed";
+import type { PaperFilter, Papers, PeriodKind, StoredPaper } from "@concord/feed";
 import { z } from "zod";
 
 /** What a list is narrowed to, as addresses say it. */
@@ -65,4 +65,23 @@ export function listAddress(place: ListPlace, query: FilterQuery = {}, after?: s
 /** The page of a paper: by its folder in the catalogue, else by its id. */
 export function paperPath(paper: { readonly id: string; readonly slug?: string | undefined }): string {
   return `/papers/${paper.slug ?? paper.id}`;
+}
+
+/** Old arXiv ids have a slash (math/0611800), which a route takes for a border. */
+const OLD_ID = "/papers/:archive/:number{[0-9]+(?:v[0-9]+)?}";
+
+/** The routes of a paper's page, or of what hangs on it: `paperRoutes("/vote")`. */
+export function paperRoutes(suffix = ""): string[] {
+  return [`/papers/:id${suffix}`, `${OLD_ID}${suffix}`];
+}
+
+/** What the route of a paper was asked for: a slug, or an id with or without its version. */
+export function askedPaper(context: { readonly req: { param(name: string): string | undefined } }): string {
+  const { req } = context;
+  return req.param("id") ?? `${req.param("archive")}/${req.param("number")}`;
+}
+
+/** The paper of a slug or an id. */
+export async function findPaper(papers: Papers, asked: string): Promise<StoredPaper | null> {
+  return (await papers.bySlug(asked)) ?? (await papers.get(asked.replace(/v\d+$/, "")));
 }

@@ -12,7 +12,16 @@ import { voteForm } from "./card.ts";
 import { periodText } from "./dates.ts";
 import { listPage } from "./list-page.ts";
 import { paperPage } from "./paper-page.ts";
-import { type ListPlace, listAddress, listQuery, paperFilter, paperPath } from "./query.ts";
+import {
+  askedPaper,
+  findPaper,
+  type ListPlace,
+  listAddress,
+  listQuery,
+  paperFilter,
+  paperPath,
+  paperRoutes,
+} from "./query.ts";
 import { rankingPage } from "./ranking-page.ts";
 import { shownPapers } from "./shown.ts";
 import { subscribeStrip } from "./subscribe-strip.ts";
@@ -21,8 +30,6 @@ import { plainTex } from "./tex.ts";
 
 const PAGE = 24;
 const PAST_RUNS_SHOWN = 8;
-/** Slugs, arXiv ids of both kinds with or without version, local ids. */
-const PAPER_ID = "(?:[a-z][a-z-]*/\\d{7}(?:v\\d+)?|[^/]+)";
 
 function parseQuery(context: SiteContext) {
   const parsed = listQuery.safeParse(context.req.query());
@@ -167,9 +174,9 @@ export function dailyRoutes(parts: SiteParts, render: Render): Hono<SiteEnv> {
     );
   });
 
-  app.get(`/papers/:id{${PAPER_ID}}`, async (context) => {
-    const asked = context.req.param("id");
-    const paper = (await store.papers.bySlug(asked)) ?? (await store.papers.get(asked.replace(/v\d+$/, "")));
+  app.on("GET", paperRoutes(), async (context) => {
+    const asked = askedPaper(context);
+    const paper = await findPaper(store.papers, asked);
     if (!paper) throw new HTTPException(404, { message: "There is no such paper here." });
     const path = paperPath(paper);
     if (path !== `/papers/${asked}`) return context.redirect(path, 301);
