@@ -102,6 +102,8 @@ export interface TrainingSettings {
   readonly learningRate: number;
   readonly batchSize: number;
   readonly epochs: number;
+  /** Steps at least, however few rows there are, unless the user says how long. Default 1. */
+  readonly minimumSteps?: number;
   /** Decoupled, of matrices only. Default 0. */
   readonly weightDecay?: number;
   /** Share of the steps in which the rate rises from 0. Default 0. */

@@ -62,7 +62,21 @@ export interface Dataset {
 /** Names that columns of a kind usually have, most usual first. */
 const usualColumns: Readonly<Record<Modality, readonly string[]>> = {
   text: ["text", "caption", "sentence", "sentence1", "title", "name", "description", "label"],
-  image: ["image", "image_path", "path", "file", "filename", "filepath", "img", "picture", "photo", "png", "jpg", "jpeg", "webp"],
+  image: [
+    "image",
+    "image_path",
+    "path",
+    "file",
+    "filename",
+    "filepath",
+    "img",
+    "picture",
+    "photo",
+    "png",
+    "jpg",
+    "jpeg",
+    "webp",
+  ],
   audio: ["audio", "audio_path", "path", "file", "filename", "sound", "wav", "flac"],
   vector: ["vector", "embedding", "features"],
 };
@@ -74,14 +88,20 @@ function shown(names: readonly string[]): string {
 
 function requireColumn(file: string, columns: readonly string[], wanted: string, flag: string): string {
   if (columns.includes(wanted)) return wanted;
-  throw new AdaptDataError(`${file}: there is no column ${JSON.stringify(wanted)} (${flag}); the columns are ${shown(columns)}`);
+  throw new AdaptDataError(
+    `${file}: there is no column ${JSON.stringify(wanted)} (${flag}); the columns are ${shown(columns)}`,
+  );
 }
 
 /** The column of each tower: the one named, else its own name, else a usual one that no other tower has. */
 export function chooseColumns(
   file: string,
   columns: readonly string[],
-  towers: readonly { readonly name: string; readonly modality: Modality; readonly column?: string | undefined }[],
+  towers: readonly {
+    readonly name: string;
+    readonly modality: Modality;
+    readonly column?: string | undefined;
+  }[],
 ): Readonly<Record<string, string>> {
   const chosen = new Map<string, string>();
   for (const { name, column } of towers) {
@@ -91,7 +111,9 @@ export function chooseColumns(
   for (const { name, modality } of towers) {
     if (chosen.has(name)) continue;
     const taken = new Set(chosen.values());
-    const lower = new Map(columns.filter((column) => !taken.has(column)).map((column) => [column.toLowerCase(), column]));
+    const lower = new Map(
+      columns.filter((column) => !taken.has(column)).map((column) => [column.toLowerCase(), column]),
+    );
     const usual = usualColumns[modality].find((candidate) => lower.has(candidate));
     if (usual === undefined)
       throw new AdaptDataError(
@@ -113,7 +135,14 @@ export function parseLabels(text: string): RowLabels {
       // A label may begin with a bracket.
     }
   }
-  return [...new Set(trimmed.split(/[|;]/).map((label) => label.trim()).filter(Boolean))];
+  return [
+    ...new Set(
+      trimmed
+        .split(/[|;]/)
+        .map((label) => label.trim())
+        .filter(Boolean),
+    ),
+  ];
 }
 
 async function bytesOf(path: string, offset: number, length: number): Promise<Uint8Array> {
@@ -140,7 +169,8 @@ class ItemMaker {
   /** The item, or the reason why there is none. */
   async make(modality: Modality, cell: string | undefined): Promise<EncoderItem | string> {
     if (cell === undefined || cell.trim() === "") return "an empty cell";
-    if (modality === "text") return cell.length <= MAX_TEXT_CHARACTERS ? { text: cell } : "a text that is too long";
+    if (modality === "text")
+      return cell.length <= MAX_TEXT_CHARACTERS ? { text: cell } : "a text that is too long";
     if (modality === "vector") {
       const vector = parseVector(cell);
       return vector ? { vector } : "not a list of finite numbers";
@@ -151,10 +181,13 @@ class ItemMaker {
       if (place.kind === "file" && place.offset === 0) {
         if ((await stat(place.path)).size === place.length) return { path: place.path };
       }
-      const bytes = place.kind === "bytes" ? place.bytes : await bytesOf(place.path, place.offset, place.length);
+      const bytes =
+        place.kind === "bytes" ? place.bytes : await bytesOf(place.path, place.offset, place.length);
       if (place.kind === "file") this.#held += bytes.length;
       if (this.#held > MAX_HELD_BYTES)
-        throw new AdaptDataError(`${this.#files.path}: more than ${MAX_HELD_BYTES} bytes of files; extract the archive first`);
+        throw new AdaptDataError(
+          `${this.#files.path}: more than ${MAX_HELD_BYTES} bytes of files; extract the archive first`,
+        );
       return { bytes };
     } catch (error) {
       if (error instanceof ImageFileError) return error.message;
@@ -166,7 +199,8 @@ class ItemMaker {
 function parseVector(cell: string): Float32Array | null {
   try {
     const list: unknown = JSON.parse(cell);
-    if (!Array.isArray(list) || !list.every((value) => typeof value === "number" && Number.isFinite(value))) return null;
+    if (!Array.isArray(list) || !list.every((value) => typeof value === "number" && Number.isFinite(value)))
+      return null;
     return Float32Array.from(list as number[]);
   } catch {
     return null;
@@ -186,7 +220,9 @@ const at = Symbol("where");
 async function* tableRows(file: string, wanted: readonly string[], skipped: SkipLog): AsyncGenerator<Row> {
   const [first, second = first] = wanted as readonly [string, ...string[]];
   const { pairs } = await openPairs(file, { image: first, caption: second });
-  const rows: AsyncIterable<PairRow> = pairs.rows(({ line, reason }) => skipped.add(reason, `${file}:${line}`));
+  const rows: AsyncIterable<PairRow> = pairs.rows(({ line, reason }) =>
+    skipped.add(reason, `${file}:${line}`),
+  );
   for await (const row of rows) {
     const cells = Object.fromEntries(wanted.map((name) => [name, row.labels.get(name)]));
     yield { ...cells, [second]: row.caption, [first]: row.image, [at]: `${row.file}:${row.line}` };
@@ -197,7 +233,12 @@ async function* tableRows(file: string, wanted: readonly string[], skipped: Skip
 async function* pairRows(file: string, skipped: SkipLog): AsyncGenerator<Row> {
   const { pairs } = await openPairs(file);
   for await (const row of pairs.rows(({ line, reason }) => skipped.add(reason, `${file}:${line}`)))
-    yield { ...Object.fromEntries(row.labels), image: row.image, caption: row.caption, [at]: `${row.file}:${row.line}` };
+    yield {
+      ...Object.fromEntries(row.labels),
+      image: row.image,
+      caption: row.caption,
+      [at]: `${row.file}:${row.line}`,
+    };
 }
 
 async function* textLines(file: string): AsyncGenerator<Row> {
@@ -220,7 +261,11 @@ export async function readPairs(
   const described = towers.map(({ name, encoder, column }) => ({ name, modality: encoder.modality, column }));
   const isText = /\.txt$/i.test(file);
   const columns = isText ? ["text"] : await listColumns(file);
-  const known = columns ?? ["image", "caption", ...[labelColumn, groupColumn].filter((name) => name !== undefined)];
+  const known = columns ?? [
+    "image",
+    "caption",
+    ...[labelColumn, groupColumn].filter((name) => name !== undefined),
+  ];
   const chosen = chooseColumns(file, known, described);
   const extra: readonly (readonly [string | undefined, string])[] = [
     [labelColumn, "--label-column"],
@@ -230,9 +275,15 @@ export async function readPairs(
   ];
   for (const [name, flag] of extra) if (name !== undefined) requireColumn(file, known, name, flag);
   const wanted = [...new Set([...Object.values(chosen), ...extra.flatMap(([name]) => name ?? [])])];
-  const rows = isText ? textLines(file) : columns ? tableRows(file, wanted, skipped) : pairRows(file, skipped);
+  const rows = isText
+    ? textLines(file)
+    : columns
+      ? tableRows(file, wanted, skipped)
+      : pairRows(file, skipped);
   const needsFiles = described.some(({ modality }) => modality === "image" || modality === "audio");
-  const opened = needsFiles ? (request.images ?? (isText ? undefined : (await openPairs(file)).images)) : undefined;
+  const opened = needsFiles
+    ? (request.images ?? (isText ? undefined : (await openPairs(file)).images))
+    : undefined;
   const maker = new ItemMaker(opened === undefined ? null : await openImageFiles(opened));
 
   const items = towers.map((): EncoderItem[] => []);
@@ -248,7 +299,8 @@ export async function readPairs(
     const made = await Promise.all(
       described.map(({ name, modality }) => maker.make(modality, row[chosen[name] as string])),
     );
-    const other = compareColumn === undefined ? null : await maker.make(first?.modality ?? "text", row[compareColumn]);
+    const other =
+      compareColumn === undefined ? null : await maker.make(first?.modality ?? "text", row[compareColumn]);
     const wrong = [...made, other].find((item) => typeof item === "string");
     const score = scoreColumn === undefined ? 0 : Number.parseFloat(row[scoreColumn] ?? "");
     if (wrong !== undefined || !Number.isFinite(score)) {
@@ -264,7 +316,9 @@ export async function readPairs(
   const kept = items[0]?.length ?? 0;
   if (kept === 0) {
     const [example] = skipped.examples;
-    throw new AdaptDataError(`${file} has no usable row${example ? `; ${skipped.count} were skipped, e.g. ${example}` : ""}`);
+    throw new AdaptDataError(
+      `${file} has no usable row${example ? `; ${skipped.count} were skipped, e.g. ${example}` : ""}`,
+    );
   }
   return {
     count: kept,
@@ -337,9 +391,13 @@ export async function readEmbeddings(request: AdaptRequest): Promise<Dataset> {
   const skipped = new SkipLog();
   const read: (ReadVectors & { readonly tower: string })[] = [];
   for (const [tower, given] of Object.entries(request.towers)) {
-    if (!("vectors" in given)) throw new AdaptDataError(`'${tower}' is an encoder; give pairs for it, or vectors for all towers`);
+    if (!("vectors" in given))
+      throw new AdaptDataError(`'${tower}' is an encoder; give pairs for it, or vectors for all towers`);
     const { vectors, column } = given;
-    const one = typeof vectors === "string" ? await readVectors(vectors, column, skipped) : givenVectors(tower, vectors, skipped);
+    const one =
+      typeof vectors === "string"
+        ? await readVectors(vectors, column, skipped)
+        : givenVectors(tower, vectors, skipped);
     read.push({ ...one, tower });
   }
   const [first, ...others] = read as [(typeof read)[number], ...typeof read];
@@ -351,13 +409,17 @@ export async function readEmbeddings(request: AdaptRequest): Promise<Dataset> {
   }
   const given = request.labels;
   const labels =
-    typeof given === "string" ? (await openColumn(given)).map((value) => parseLabels(String(value ?? ""))) : given;
+    typeof given === "string"
+      ? (await openColumn(given)).map((value) => parseLabels(String(value ?? "")))
+      : given;
   if (labels && labels.length !== first.total)
     throw new AdaptDataError(`There are ${labels.length} labels for ${first.total} rows of ${first.name}`);
   const kept = [...first.places.keys()].filter((row) => others.every(({ places }) => places.has(row)));
   if (kept.length === 0) {
     const [example] = skipped.examples;
-    throw new AdaptDataError(`${read.map(({ name }) => name).join(" and ")} have no usable row in common${example ? `; e.g. ${example}` : ""}`);
+    throw new AdaptDataError(
+      `${read.map(({ name }) => name).join(" and ")} have no usable row in common${example ? `; e.g. ${example}` : ""}`,
+    );
   }
   const towers = read.map(({ tower, width, places, values }): [string, TowerData] => {
     const data = new Float32Array(kept.length * width);

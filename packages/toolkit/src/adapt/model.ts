@@ -77,7 +77,8 @@ export function makeEmbedder(recipe: Recipe, context: RecipeContext, key: Key): 
   if (output.kind === "float") {
     const unit = towers.every(({ statistics }) => statistics.unit);
     return {
-      embed: (head, features, tower) => (unit ? l2Normalize(traced(head, features, tower)) : traced(head, features, tower)),
+      embed: (head, features, tower) =>
+        unit ? l2Normalize(traced(head, features, tower)) : traced(head, features, tower),
       base: sameWidth ? (features) => features : null,
       bits: null,
     };
@@ -87,9 +88,7 @@ export function makeEmbedder(recipe: Recipe, context: RecipeContext, key: Key): 
   const planes = normalArray(key, [width, bits]);
   return {
     embed: (head, features, tower) => signs(traced(head, features, tower)),
-    base: sameWidth
-      ? (features, tower) => signs(matmul(sub(features, tower.statistics.mean), planes))
-      : null,
+    base: sameWidth ? (features, tower) => signs(matmul(sub(features, tower.statistics.mean), planes)) : null,
     bits,
   };
 }
@@ -101,8 +100,6 @@ export type Vectors = Readonly<Record<string, NDArray<"float32">>>;
 export interface Measurer {
   /** By the base, or by what is trained. */
   vectors(rows: Uint32Array, trainable: Trainable | null, signal?: AbortSignal): Promise<Vectors>;
-  /** Of features that belong to one tower but to none of its rows. */
-  vectorsOf(features: NDArray<"float32">, tower: Tower, trainable: Trainable | null): Promise<NDArray<"float32">>;
   close(): Promise<void>;
 }
 
@@ -110,7 +107,7 @@ export function makeMeasurer(towers: readonly Tower[], context: RecipeContext, e
   const facts = new Map(context.towers.map((tower) => [tower.name, tower]));
   const perTower = new Map(
     towers.map((tower) => {
-      const own = facts.get(tower.name) as RecipeTower;
+      const own = facts.get(tower.twinOf ?? tower.name) as RecipeTower;
       const fromBase = compile((features: Tensor) => embedder.base?.(features, own) ?? features);
       const fromFeatures = compile((head: unknown, features: Tensor) => embedder.embed(head, features, own));
       const fromFeeds = compile(
@@ -127,7 +124,6 @@ export function makeMeasurer(towers: readonly Tower[], context: RecipeContext, e
     return made as NDArray<"float32">;
   };
   return {
-    vectorsOf,
     async vectors(rows, trainable, signal) {
       const all: [string, NDArray<"float32">][] = [];
       for (const tower of towers) {
@@ -140,8 +136,14 @@ export function makeMeasurer(towers: readonly Tower[], context: RecipeContext, e
         for (let start = 0; start < rows.length; start += MEASURED_TOGETHER) {
           signal?.throwIfAborted();
           const feeds = await feedsOf(tower, rows.subarray(start, start + MEASURED_TOGETHER), signal);
-          const params = trainable.encoders[tower.name];
-          parts.push((await graphsOf(tower).fromFeeds(trainable.head as never, params as never, feeds)) as NDArray<"float32">);
+          const params = trainable.encoders[tower.twinOf ?? tower.name];
+          parts.push(
+            (await graphsOf(tower).fromFeeds(
+              trainable.head as never,
+              params as never,
+              feeds,
+            )) as NDArray<"float32">,
+          );
         }
         all.push([tower.name, joinRows(parts)]);
       }
@@ -166,13 +168,21 @@ function joinRows(parts: readonly NDArray<"float32">[]): NDArray<"float32"> {
 }
 
 /** What is trained at the start: the recipe's parts, in closed form where it has one, and the encoders' adapters or weights. */
-export async function startOf(recipe: Recipe, context: RecipeContext, towers: readonly Tower[], train: Uint32Array, key: Key): Promise<Trainable> {
+export async function startOf(
+  recipe: Recipe,
+  context: RecipeContext,
+  towers: readonly Tower[],
+  train: Uint32Array,
+  key: Key,
+): Promise<Trainable> {
   const initial = recipe.init(foldIn(key, 0), context);
   const features: ByTower<NDArray<"float32">> = recipe.fit
     ? Object.fromEntries(towers.map((tower) => [tower.name, gatherRows(tower.features, train)]))
     : {};
   const head = recipe.fit ? await recipe.fit(initial, features, context) : initial;
-  const encoders = towers.filter(({ trained }) => trained).map(({ name, layer }) => [name, layer?.params ?? {}] as const);
+  const encoders = towers
+    .filter(({ trained }) => trained)
+    .map(({ name, layer }) => [name, layer?.params ?? {}] as const);
   return { head, encoders: Object.fromEntries(encoders) };
 }
 

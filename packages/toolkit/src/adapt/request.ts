@@ -66,7 +66,7 @@ export interface AdaptRequest {
   readonly metric?: string;
   /** Steps between looks at the validation rows. Default: about 30 looks in all. */
   readonly evaluateEvery?: number;
-  /** Looks without a better one before training ends. Default 8. */
+  /** Looks without a better one before training ends. Default 10. */
   readonly patience?: number;
   /** Folder of features that are kept between runs. Default: the user's cache folder. */
   readonly cache?: string;

@@ -1,7 +1,7 @@
 import { compile, foldIn, type Key, matmul, type NDArray, permutation, type Tensor } from "@concord/tensor";
 import { AdaptDataError } from "./errors.ts";
 
-/** Cosine from which two items count as nearly the same. */
+/** Cosine of centred vectors from which two items count as nearly the same. */
 export const NEAR_DUPLICATE = 0.999;
 /** Above so many rows near-duplicates are not looked for: it takes the product of all pairs. */
 export const MAX_COMPARED_ROWS = 20_000;
@@ -71,18 +71,26 @@ export interface Groups {
   readonly notes: readonly string[];
 }
 
-/** Pairs of rows whose cosine is at least `NEAR_DUPLICATE`. */
+/** Pairs of rows whose cosine is at least `NEAR_DUPLICATE`, measured from the mean, so that a narrow cone is no crowd of twins. */
 async function nearDuplicates(
   vectors: NDArray<"float32">,
   visit: (i: number, j: number) => void,
 ): Promise<void> {
   const [count, width] = vectors.shape as [number, number];
   const unit = new Float32Array(Math.ceil(count / TILE) * TILE * width);
+  const centre = new Float64Array(width);
+  vectors.data.forEach((value, at) => {
+    centre[at % width] = (centre[at % width] as number) + value / count;
+  });
   for (let i = 0; i < count; i++) {
+    const row = unit.subarray(i * width, (i + 1) * width);
     let squares = 0;
-    for (let k = 0; k < width; k++) squares += (vectors.data[i * width + k] as number) ** 2;
+    for (let k = 0; k < width; k++) {
+      row[k] = (vectors.data[i * width + k] as number) - (centre[k] as number);
+      squares += (row[k] as number) ** 2;
+    }
     const factor = squares > 0 ? 1 / Math.sqrt(squares) : 0;
-    for (let k = 0; k < width; k++) unit[i * width + k] = (vectors.data[i * width + k] as number) * factor;
+    for (let k = 0; k < width; k++) row[k] = (row[k] as number) * factor;
   }
   const tile = (start: number): NDArray<"float32"> => ({
     dtype: "float32",

@@ -1,4 +1,11 @@
-import type { Recipe, RecipeBatch, RecipeContext, RecipeLoss, RecipeTower, TrainingSettings } from "@concord/papers/recipes";
+import type {
+  Recipe,
+  RecipeBatch,
+  RecipeContext,
+  RecipeLoss,
+  RecipeTower,
+  TrainingSettings,
+} from "@concord/papers/recipes";
 import {
   adamw,
   add,
@@ -49,17 +56,34 @@ type TracedBatch = Traced<StepBatch>;
 type TracedState = Traced<StepState>;
 
 /** Steps of the settings as they are used: the recipe's, changed by the request. */
-export type Settings = Required<Pick<TrainingSettings, "learningRate" | "batchSize" | "epochs">> & TrainingSettings;
+export type Settings = Required<Pick<TrainingSettings, "learningRate" | "batchSize" | "epochs">> &
+  TrainingSettings;
 
 /** AdamW with warm-up and a schedule; only matrices decay. */
 function usualOptimiser(settings: Settings, { steps }: RecipeContext, start: Trainable): Optimiser {
-  const { learningRate, weightDecay = 0, warmup = 0, schedule = "cosine", beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = settings;
+  const {
+    learningRate,
+    weightDecay = 0,
+    warmup = 0,
+    schedule = "cosine",
+    beta1 = 0.9,
+    beta2 = 0.999,
+    epsilon = 1e-8,
+  } = settings;
   const matrices = new Set(
     treeEntries(start).flatMap(([path, leaf]) => (isNDArray(leaf) && leaf.shape.length > 1 ? [path] : [])),
   );
   const rising = Math.min(Math.floor(warmup * steps), steps - 1);
-  const rate = schedule === "cosine" ? cosineSchedule({ peak: learningRate, steps, warmup: rising }) : learningRate;
-  return adamw({ learningRate: rate, weightDecay, beta1, beta2, epsilon, decays: (path) => matrices.has(path) });
+  const rate =
+    schedule === "cosine" ? cosineSchedule({ peak: learningRate, steps, warmup: rising }) : learningRate;
+  return adamw({
+    learningRate: rate,
+    weightDecay,
+    beta1,
+    beta2,
+    epsilon,
+    decays: (path) => matrices.has(path),
+  });
 }
 
 /**
@@ -82,12 +106,23 @@ export function makeTrainer(
   const momentum = typeof teacher === "object" ? teacher.momentum : null;
 
   /** Base features of all towers, by weights that are trained or by the untouched ones. */
-  const featuresBy = (encoders: Traced<Trainable>["encoders"], batch: TracedBatch, copyKey?: Tensor): Record<string, Tensor> =>
+  const featuresBy = (
+    encoders: Traced<Trainable>["encoders"],
+    batch: TracedBatch,
+    copyKey?: Tensor,
+  ): Record<string, Tensor> =>
     Object.fromEntries(
       towers.map((tower, i) => {
         if (!tower.trained || !tower.layer) return [tower.name, batch.base[tower.name] as Tensor];
         const own = copyKey && foldInTensor(copyKey, i);
-        return [tower.name, tower.layer.apply(encoders[tower.name] as never, batch.feeds[tower.name] as Record<string, Tensor>, own)];
+        return [
+          tower.name,
+          tower.layer.apply(
+            encoders[tower.name] as never,
+            batch.feeds[tower.name] as Record<string, Tensor>,
+            own,
+          ),
+        ];
       }),
     );
   const embedBy = (head: unknown, features: Readonly<Record<string, Tensor>>): Record<string, Tensor> =>
@@ -124,7 +159,9 @@ export function makeTrainer(
         const [features = {}] = passes;
         const seen: RecipeBatch = {
           features,
-          copies: Object.fromEntries(towers.map(({ name }) => [name, passes.map((pass) => pass[name] as Tensor)])),
+          copies: Object.fromEntries(
+            towers.map(({ name }) => [name, passes.map((pass) => pass[name] as Tensor)]),
+          ),
           teacher: teacherOf(state, batch),
           views: {},
           targets: {},
@@ -140,7 +177,9 @@ export function makeTrainer(
         };
       })(before);
       const next = optimiser.update(before, gradients, state.optimiser);
-      const head = recipe.update ? recipe.update(next.params.head, before.head, step, context) : next.params.head;
+      const head = recipe.update
+        ? recipe.update(next.params.head, before.head, step, context)
+        : next.params.head;
       const params = { head, encoders: next.params.encoders };
       const average =
         momentum === null

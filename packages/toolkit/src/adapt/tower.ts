@@ -49,6 +49,8 @@ export interface Tower {
   readonly layer: EncoderLayer | null;
   /** Whether its encoder's own weights or adapters are trained. */
   readonly trained: boolean;
+  /** For a second list of items of one encoder: the name of the tower that it belongs to. */
+  readonly twinOf?: string;
 }
 
 export interface LayerOptions {
@@ -58,7 +60,11 @@ export interface LayerOptions {
   readonly dropout: number;
 }
 
-function poolingOf(encoder: Encoder, outputs: Readonly<Record<string, Tensor>>, feeds: Readonly<Record<string, Tensor>>): Tensor {
+function poolingOf(
+  encoder: Encoder,
+  outputs: Readonly<Record<string, Tensor>>,
+  feeds: Readonly<Record<string, Tensor>>,
+): Tensor {
   const { graph } = encoder;
   const output = outputs[graph.output];
   if (!output) throw new AdaptRequestError(`${encoder.name}: the model makes no '${graph.output}'`);
@@ -77,14 +83,22 @@ export async function openLayer(key: Key, encoder: Encoder, options: LayerOption
   try {
     layer = await importOnnx(file, { trainable: train === "whole" ? "all" : "none", outputs: [output] });
   } catch (error) {
-    throw new AdaptRequestError(`${file} cannot be taken apart, which folding the head into it needs: ${(error as Error).message}`, { cause: error });
+    throw new AdaptRequestError(
+      `${file} cannot be taken apart, which folding the head into it needs: ${(error as Error).message}`,
+      { cause: error },
+    );
   }
   // The mask is read by the pooling even where the model itself does without.
-  const pooled = (outputs: Record<string, Tensor>, feeds: Readonly<Record<string, Tensor>>): Tensor => poolingOf(encoder, outputs, feeds);
+  const pooled = (outputs: Record<string, Tensor>, feeds: Readonly<Record<string, Tensor>>): Tensor =>
+    poolingOf(encoder, outputs, feeds);
   const taken = (feeds: Readonly<Record<string, Tensor>>) =>
-    Object.fromEntries(Object.entries(feeds).filter(([name]) => layer.inputs.some((input) => input.name === name)));
-  const applyMerged = (weights: Readonly<Record<string, TensorLike>>, feeds: Readonly<Record<string, Tensor>>): Tensor =>
-    pooled(layer.apply(weights, taken(feeds)), feeds);
+    Object.fromEntries(
+      Object.entries(feeds).filter(([name]) => layer.inputs.some((input) => input.name === name)),
+    );
+  const applyMerged = (
+    weights: Readonly<Record<string, TensorLike>>,
+    feeds: Readonly<Record<string, Tensor>>,
+  ): Tensor => pooled(layer.apply(weights, taken(feeds)), feeds);
   if (train !== "adapters") {
     return {
       layer,
@@ -94,17 +108,27 @@ export async function openLayer(key: Key, encoder: Encoder, options: LayerOption
       applyMerged,
     };
   }
-  const fit = new Set(layer.linears.filter(({ inputs, outputs }) => Math.min(inputs, outputs) >= rank).map(({ name }) => name));
+  const fit = new Set(
+    layer.linears.filter(({ inputs, outputs }) => Math.min(inputs, outputs) >= rank).map(({ name }) => name),
+  );
   if (fit.size === 0)
     throw new AdaptRequestError(
       `${file} has no matrix of rank ${rank} or more that adapters could change (${layer.linears.length} matrices in all); try --train head or whole, or a smaller --rank`,
     );
-  const adapted: AdaptedOnnx = adaptOnnx(key, layer, { rank, alpha, dropout, match: (name) => fit.has(name) });
+  const adapted: AdaptedOnnx = adaptOnnx(key, layer, {
+    rank,
+    alpha,
+    dropout,
+    match: (name) => fit.has(name),
+  });
   return {
     layer,
     params: adapted.params,
     apply: (params, feeds, stepKey) =>
-      pooled(adapted.apply(params as Traced<LoraParams>, taken(feeds), stepKey ? { key: stepKey } : {}), feeds),
+      pooled(
+        adapted.apply(params as Traced<LoraParams>, taken(feeds), stepKey ? { key: stepKey } : {}),
+        feeds,
+      ),
     merge: (params) => adapted.merge(params as LoraParams),
     applyMerged,
   };
@@ -121,7 +145,10 @@ export function padFeeds(feeds: Feeds, mask: string | null): Feeds {
       if (array.shape.length !== 2 || tokens !== length) return [name, array];
       const data = new (array.data.constructor as new (size: number) => NDArray["data"])(rows * wanted);
       for (let row = 0; row < rows; row++)
-        (data as Float32Array).set((array.data as Float32Array).subarray(row * length, (row + 1) * length), row * wanted);
+        (data as Float32Array).set(
+          (array.data as Float32Array).subarray(row * length, (row + 1) * length),
+          row * wanted,
+        );
       return [name, { ...array, shape: [rows, wanted], data } as NDArray];
     }),
   );
@@ -134,7 +161,10 @@ export async function feedsOf(tower: Tower, rows: ArrayLike<number>, signal?: Ab
   const items = Array.from(rows, (row) => data.items[row] as (typeof data.items)[number]);
   const { feeds, problems } = await encoder.preprocess(items, signal ? { signal } : {});
   const [problem] = problems;
-  if (problem) throw new AdaptRequestError(`An item of '${tower.name}' could be read before and cannot now: ${problem.reason}`);
+  if (problem)
+    throw new AdaptRequestError(
+      `An item of '${tower.name}' could be read before and cannot now: ${problem.reason}`,
+    );
   return padFeeds(feeds, encoder.graph.mask);
 }
 

@@ -1,4 +1,21 @@
-import { cast, cumsum, div, equal, expandDims, l2Normalize, max, maximum, mean, mul, narrow, reshape, sqrt, sub, sum, type Tensor } from "@concord/tensor";
+import {
+  cast,
+  cumsum,
+  div,
+  equal,
+  expandDims,
+  l2Normalize,
+  max,
+  maximum,
+  mean,
+  mul,
+  narrow,
+  reshape,
+  sqrt,
+  sub,
+  sum,
+  type Tensor,
+} from "@concord/tensor";
 import type { EncoderGraph, Pooling } from "../encoders/encoder.ts";
 import { AdaptRequestError } from "./errors.ts";
 
@@ -9,7 +26,8 @@ const NEVER = 1e30;
 function tokenWeights(mask: Tensor, pooling: Exclude<Pooling, "none" | "max">): Tensor {
   const place = cumsum(mask, 1);
   if (pooling === "cls") return mul(mask, cast(equal(place, 1), "float32"));
-  if (pooling === "last") return mul(mask, cast(equal(place, sum(mask, { axes: 1, keepDims: true })), "float32"));
+  if (pooling === "last")
+    return mul(mask, cast(equal(place, sum(mask, { axes: 1, keepDims: true })), "float32"));
   return pooling === "weighted-mean" ? mul(mask, place) : mask;
 }
 
@@ -21,7 +39,11 @@ function tokenWeights(mask: Tensor, pooling: Exclude<Pooling, "none" | "max">): 
  * @returns [B, D]
  * @throws AdaptRequestError when the output has other axes
  */
-export function tracedPooling(output: Tensor, { pooling, normalize }: EncoderGraph, mask: Tensor | undefined): Tensor {
+export function tracedPooling(
+  output: Tensor,
+  { pooling, normalize }: EncoderGraph,
+  mask: Tensor | undefined,
+): Tensor {
   const pooled = poolOnly(output, pooling, mask);
   return normalize ? l2Normalize(pooled) : pooled;
 }
@@ -30,14 +52,18 @@ function poolOnly(output: Tensor, pooling: Pooling, mask: Tensor | undefined): T
   if (output.rank === 2) return output;
   if (output.rank === 4) return mean(output, { axes: [2, 3] });
   if (output.rank !== 3 || pooling === "none")
-    throw new AdaptRequestError(`The encoder's output has ${output.rank} axes; one vector an item is needed.`);
+    throw new AdaptRequestError(
+      `The encoder's output has ${output.rank} axes; one vector an item is needed.`,
+    );
   if (!mask) {
     if (pooling === "mean") return mean(output, { axes: 1 });
     if (pooling === "max") return max(output, { axes: 1 });
     const [, tokens = 1, width = 1] = output.shape;
     if (pooling === "cls") return reshape(narrow(output, 1, 0, 1), [-1, width]);
     if (pooling === "last") return reshape(narrow(output, 1, tokens - 1, 1), [-1, width]);
-    throw new AdaptRequestError(`Pooling '${pooling}' needs a mask of tokens, which this model does not take.`);
+    throw new AdaptRequestError(
+      `Pooling '${pooling}' needs a mask of tokens, which this model does not take.`,
+    );
   }
   const counts = cast(mask, "float32");
   if (pooling === "max") return max(sub(output, mul(expandDims(sub(1, counts), 2), NEVER)), { axes: 1 });

@@ -117,6 +117,7 @@ export const recipe = defineRecipe<Params, Record<string, never>, typeof options
       ...fromPaper,
       learningRate: 1e-3,
       epochs: 30,
+      minimumSteps: 600,
       weightDecay: 0,
       source: "ours: a head on frozen features starts at the identity and has far fewer weights than CLIP",
     },

@@ -72,6 +72,7 @@ export const recipe = defineRecipe<Params, Record<string, never>, typeof options
       learningRate: 1e-3,
       batchSize: 512,
       epochs: 40,
+      minimumSteps: 600,
       weightDecay: 0.01,
       warmup: 0.05,
       source: "ours: only the projection is trained; optimiser as in the released scripts",

@@ -115,6 +115,7 @@ export const recipe = defineRecipe<Params, Record<string, never>, typeof options
       ...fromPaper,
       learningRate: 1e-3,
       epochs: 10,
+      minimumSteps: 300,
       source: "ours: a map on frozen features that starts at the identity",
     },
     adapters: {

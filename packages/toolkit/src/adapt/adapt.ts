@@ -1,0 +1,465 @@
+import { describeEnvironment, encodeNpy } from "@concord/papers/files";
+import type { RecipeContext, RecipeTower } from "@concord/papers/recipes";
+import { foldIn, type NDArray, randomKey } from "@concord/tensor";
+import { adaptBatches, rowPlan } from "./batches.ts";
+import type { Dataset } from "./dataset.ts";
+import {
+  type Comparison,
+  chooseMetric,
+  compareCorrelations,
+  compareMeasured,
+  type Directions,
+  isBetter,
+  METRICS,
+  type Measured,
+  type MeasuredRows,
+  type MetricId,
+  measure,
+  possibleMetrics,
+} from "./evaluate.ts";
+import { exampleVectors, nodeExample, pythonExample } from "./examples.ts";
+import { type ExportedTower, exampleItems, exportTower } from "./export.ts";
+import { digestOfAll } from "./features.ts";
+import { checkFolder, type OutputFolder, takeFolder } from "./folder.ts";
+import {
+  type Embedder,
+  type Measurer,
+  makeEmbedder,
+  makeMeasurer,
+  startOf,
+  statisticsOf,
+  type Trainable,
+  type Vectors,
+} from "./model.ts";
+import {
+  openEncoders,
+  type Prepared,
+  prepare,
+  type ResolvedRequest,
+  readData,
+  resolveRequest,
+  streams,
+} from "./prepare.ts";
+import { type AdaptRecord, decide, type Outcome } from "./record.ts";
+import { renderAdaptReport } from "./report.ts";
+import type { AdaptOptions, AdaptRequest } from "./request.ts";
+import { makeTrainer, type Settings, type StepState } from "./step.ts";
+import { gatherRows, type Tower } from "./tower.ts";
+import { type Look, type TrainingReport, trainToBest } from "./training.ts";
+
+/** Validation rows that are looked at again and again, and held-out rows that are measured once. */
+const MOST_VALIDATION_ROWS = 1000;
+const MOST_HELD_OUT_ROWS = 5000;
+const USUAL_LOOKS = 30;
+const USUAL_PATIENCE = 10;
+const SAVE_EVERY_SECONDS = 10;
+const EXAMPLE_ROWS = 4;
+
+export interface AdaptResult {
+  readonly record: AdaptRecord;
+  /** The output folder. */
+  readonly out: string;
+  readonly files: readonly ExportedTower[];
+}
+
+/** At most so many of the rows, evenly spread. */
+function spread(rows: Uint32Array, most: number): Uint32Array {
+  if (rows.length <= most) return rows;
+  return Uint32Array.from({ length: most }, (_, i) => rows[Math.floor((i * rows.length) / most)] as number);
+}
+
+function contextOf(
+  resolved: ResolvedRequest,
+  prepared: Prepared,
+  request: AdaptRequest,
+): {
+  readonly context: RecipeContext;
+  readonly settings: Settings;
+  readonly plan: ReturnType<typeof rowPlan>;
+} {
+  const { towers, split, groups, labels } = prepared;
+  const key = randomKey(resolved.seed);
+  const settings = resolved.settings;
+  const trainGroups = split.train.map((row) => groups.of[row] as number);
+  const plan = rowPlan(foldIn(key, streams.batches), trainGroups, settings.batchSize);
+  const recipeTowers = towers.map(
+    ({ name, width, anchor, features }): RecipeTower => ({
+      name,
+      width,
+      anchor,
+      statistics: statisticsOf(gatherRows(features, split.train)),
+    }),
+  );
+  const context: RecipeContext = {
+    options: resolved.options,
+    towers: recipeTowers,
+    train: resolved.train,
+    items: split.train.length,
+    labels: labels && resolved.recipe.needs.labels !== "none" ? gatherRows(labels.values, split.train) : null,
+    batchSize: plan.batchSize,
+    stepsPerEpoch: plan.stepsPerEpoch,
+    steps:
+      request.steps ??
+      Math.max(
+        settings.epochs * plan.stepsPerEpoch,
+        request.epochs === undefined ? (settings.minimumSteps ?? 1) : 1,
+      ),
+  };
+  return { context, settings, plan };
+}
+
+/** Everything that is needed to measure vectors of some rows. */
+interface Yardstick {
+  readonly metric: MetricId;
+  readonly possible: readonly MetricId[];
+  readonly directions: Directions;
+  readonly measurer: Measurer;
+  rows(of: Uint32Array): MeasuredRows;
+}
+
+function yardstick(
+  request: AdaptRequest,
+  prepared: Prepared,
+  context: RecipeContext,
+  embedder: Embedder,
+): Yardstick {
+  const { towers, twin, labels, scores, groups } = prepared;
+  const possible = possibleMetrics({
+    towers: towers.length,
+    compare: twin !== null,
+    scores: scores !== null,
+    labels: labels !== null,
+    binary: embedder.bits !== null,
+  });
+  const [first] = towers as [Tower];
+  const anchor = towers.find((tower) => tower.anchor);
+  const pairs: (readonly [string, string])[] =
+    towers.length === 1
+      ? [[first.name, twin ? twin.name : first.name]]
+      : anchor
+        ? towers.filter((tower) => tower !== anchor).map(({ name }) => [name, anchor.name])
+        : [[first.name, (towers[1] as Tower).name]];
+  return {
+    metric: chooseMetric(request.metric, possible),
+    possible,
+    directions: pairs.flatMap(([a, b]) => (a === b ? [[a, b] as const] : [[a, b] as const, [b, a] as const])),
+    measurer: makeMeasurer(twin ? [...towers, twin] : towers, context, embedder),
+    rows: (of) => ({
+      groups: of.map((row) => groups.of[row] as number),
+      labels: labels && gatherRows(labels.values, of),
+      scores: scores && Float64Array.from(of, (row) => scores[row] as number),
+    }),
+  };
+}
+
+async function valueOn(
+  stick: Yardstick,
+  rows: Uint32Array,
+  trainable: Trainable | null,
+  signal?: AbortSignal,
+): Promise<number> {
+  const vectors = await stick.measurer.vectors(rows, trainable, signal);
+  const [one] = await measure(vectors, stick.rows(rows), stick.directions, [stick.metric]);
+  if (!one || !Number.isFinite(one.value))
+    return METRICS[stick.metric].better === "higher" ? -Infinity : Infinity;
+  return one.value;
+}
+
+interface Judged {
+  readonly comparisons: readonly Comparison[];
+  readonly before: Vectors | null;
+  readonly after: Vectors;
+}
+
+/** All metrics before and after on the held-out rows. */
+async function judge(
+  stick: Yardstick,
+  rows: Uint32Array,
+  trainable: Trainable,
+  embedder: Embedder,
+  key: ReturnType<typeof randomKey>,
+): Promise<Judged> {
+  const facts = stick.rows(rows);
+  const before = embedder.base ? await stick.measurer.vectors(rows, null) : null;
+  const after = await stick.measurer.vectors(rows, trainable);
+  const measureAll = (vectors: Vectors): Promise<Measured[]> =>
+    measure(vectors, facts, stick.directions, stick.possible);
+  const [old, now] = [before && (await measureAll(before)), await measureAll(after)];
+  const comparisons = now.map((one): Comparison => {
+    const [a, b] = stick.directions[0] as readonly [string, string];
+    if (one.id === "spearman" && facts.scores) {
+      const sides = (vectors: Vectors) => ({
+        a: vectors[a] as NDArray<"float32">,
+        b: vectors[b] as NDArray<"float32">,
+      });
+      return compareCorrelations(before && sides(before), sides(after), facts.scores, key);
+    }
+    return compareMeasured(old?.find(({ id }) => id === one.id) ?? null, one, key);
+  });
+  return { comparisons, before, after };
+}
+
+interface CheckpointFacts {
+  readonly step: number;
+  readonly bestStep: number;
+  readonly looks: readonly Look[];
+  readonly lossSum: number;
+  readonly lossCount: number;
+}
+
+async function train(
+  folder: OutputFolder,
+  request: AdaptRequest,
+  resolved: ResolvedRequest,
+  prepared: Prepared,
+  made: ReturnType<typeof contextOf>,
+  stick: Yardstick,
+  start: Trainable,
+  validation: Uint32Array,
+  options: AdaptOptions,
+): Promise<TrainingReport> {
+  const { context, settings, plan } = made;
+  const { recipe } = resolved;
+  const key = randomKey(resolved.seed);
+  const { signal, onProgress } = options;
+  if (!recipe.loss)
+    return {
+      best: start,
+      bestStep: 0,
+      steps: 0,
+      stoppedEarly: false,
+      looks: [{ step: 0, value: await valueOn(stick, validation, start, signal), loss: null }],
+      dataSeconds: 0,
+      computeSeconds: 0,
+      samplesPerSecond: 0,
+    };
+  const trainer = makeTrainer(recipe, context, prepared.towers, start, settings, foldIn(key, streams.state));
+  const source = adaptBatches(plan, prepared.towers, prepared.split.train, context.labels, signal);
+  const { prefetch } = await import("@concord/data");
+  const ahead = prefetch(source, { until: context.steps });
+  const loaded = await folder.loadCheckpoint();
+  const saved = loaded && {
+    ...(loaded.facts as CheckpointFacts),
+    state: (loaded.tree as { state: StepState }).state,
+    best: (loaded.tree as { best: Trainable }).best,
+  };
+  try {
+    return await trainToBest({
+      trainer: trainer as never,
+      source: ahead as never,
+      steps: context.steps,
+      samplesPerStep: plan.batchSize,
+      metric: stick.metric,
+      evaluateEvery: request.evaluateEvery ?? Math.max(1, Math.round(context.steps / USUAL_LOOKS)),
+      patience: request.patience ?? USUAL_PATIENCE,
+      start,
+      saved,
+      trainableOf: ({ head, encoders }: StepState) => ({ head, encoders }),
+      evaluate: (trainable) => valueOn(stick, validation, trainable, signal),
+      save: async ({ state, best, ...facts }) =>
+        folder.saveCheckpoint({ state, best }, facts satisfies CheckpointFacts),
+      saveEverySeconds: SAVE_EVERY_SECONDS,
+      signal,
+      onProgress,
+    });
+  } finally {
+    await ahead.close();
+    await trainer.close();
+  }
+}
+
+/** Digest of everything that decides the result of a request. */
+function requestDigest(request: AdaptRequest, resolved: ResolvedRequest, prepared: Prepared): string {
+  const { recipe, options, settings, names, anchor, train: mode, heldOut, validation, seed } = resolved;
+  const { steps, evaluateEvery, patience, metric, saveEmbeddings = false } = request;
+  return digestOfAll([
+    JSON.stringify([recipe.slug, options, settings, names, anchor, mode, heldOut, validation, seed]),
+    JSON.stringify([steps ?? null, evaluateEvery ?? null, patience ?? null, metric ?? null, saveEmbeddings]),
+    prepared.digest,
+  ]);
+}
+
+/**
+ * Runs a paper's recipe on data of one's own: reads pairs, embeds them with the given encoders (kept on disk), trains
+ * what the recipe trains, keeps what was best on validation rows, and writes encoders, report and examples.
+ *
+ *   const { record } = await adapt({
+ *     recipe: "clip-refine",
+ *     towers: { image: { encoder: "clip/" }, text: { encoder: "clip/" } },
+ *     pairs: "pairs.csv",
+ *     out: "adapted",
+ *   });
+ *
+ * What is no better than the encoders as they came is not kept: then they are exported, and the record says so.
+ *
+ * @throws AdaptRequestError, RecipeOptionError for what the request asks; AdaptDataError for data; AdaptFolderError for
+ *   the output folder; EncoderError for encoders; the signal's reason when aborted (`resume` goes on from there)
+ */
+export async function adapt(request: AdaptRequest, options: AdaptOptions = {}): Promise<AdaptResult> {
+  const resolved = await resolveRequest(request);
+  await checkFolder(request.out, request.resume ?? false);
+  const startedAt = new Date().toISOString();
+  const opened = await openEncoders(request);
+  let folder: OutputFolder | undefined;
+  let stick: Yardstick | undefined;
+  try {
+    const dataset = await readData(request, opened, options);
+    if (dataset.skipped.count > 0) options.onNote?.(skippedNote(dataset));
+    const key = randomKey(resolved.seed);
+    const prepared = await prepare(request, resolved, dataset, opened, key, options);
+    for (const note of prepared.notes) options.onNote?.(note);
+    const made = contextOf(resolved, prepared, request);
+    const { context } = made;
+    resolved.recipe.check?.(context);
+    const embedder = makeEmbedder(resolved.recipe, context, foldIn(key, streams.base));
+    stick = yardstick(request, prepared, context, embedder);
+    const digest = requestDigest(request, resolved, prepared);
+    folder = await takeFolder(request.out, digest, request.resume ?? false);
+    if (folder.done)
+      options.onNote?.(`The run in ${request.out} was finished already; its files are written again.`);
+    const common = { kind: "concord adapt", version: 1, request: digest } as const;
+    await folder.writeRecord({ ...common, status: "running", recipe: resolved.recipe.slug, startedAt });
+
+    const validation = spread(prepared.split.validation, MOST_VALIDATION_ROWS);
+    const heldOut = spread(prepared.split.heldOut, MOST_HELD_OUT_ROWS);
+    const start = await startOf(
+      resolved.recipe,
+      context,
+      prepared.towers,
+      prepared.split.train,
+      foldIn(key, streams.start),
+    );
+    const baseValue = embedder.base ? await valueOn(stick, validation, null, options.signal) : null;
+    const report = await train(folder, request, resolved, prepared, made, stick, start, validation, options);
+
+    options.onProgress?.({ phase: "measuring", done: 0, total: 1 });
+    const bestValue = (report.looks.find(({ step }) => step === report.bestStep) as Look).value;
+    const judged = await judge(stick, heldOut, report.best, embedder, foldIn(key, streams.intervals));
+    const better = baseValue === null || isBetter(stick.metric, bestValue, baseValue);
+    const outcome: Outcome = decide(judged.comparisons, stick.metric, better);
+
+    options.onProgress?.({ phase: "exporting", done: 0, total: prepared.towers.length });
+    const environment = describeEnvironment();
+    const files: ExportedTower[] = [];
+    for (const [i, tower] of prepared.towers.entries()) {
+      files.push(
+        await exportTower(folder, tower, context.towers[i] as RecipeTower, {
+          trainable: outcome.kept === "base" ? null : report.best,
+          embedder,
+          producerVersion: environment.concord ?? "",
+          metadata: { recipe: resolved.recipe.slug, outcome: outcome.kind, request: digest },
+        }),
+      );
+      options.onProgress?.({ phase: "exporting", done: i + 1, total: prepared.towers.length });
+    }
+    await writeExamples(folder, prepared, files, heldOut, embedder);
+    if (request.saveEmbeddings) await writeEmbeddings(folder, judged);
+    const record: AdaptRecord = {
+      ...common,
+      status: "done",
+      recipe: resolved.recipe.slug,
+      summary: resolved.recipe.summary,
+      outcome,
+      metric: { ...METRICS[stick.metric], validationBefore: baseValue, validationBest: bestValue },
+      comparisons: judged.comparisons,
+      data: {
+        source:
+          request.pairs ??
+          Object.fromEntries(prepared.towers.map(({ name }) => [name, vectorsName(request, name)])),
+        columns: dataset.columns,
+        rows: prepared.rows,
+        skipped: { count: dataset.skipped.count, byReason: dataset.skipped.byReason },
+        groups: prepared.groups.count,
+        labels: prepared.labels?.names.length ?? 0,
+        split: {
+          train: prepared.split.train.length,
+          validation: prepared.split.validation.length,
+          heldOut: prepared.split.heldOut.length,
+        },
+      },
+      towers: prepared.towers.map(({ name, width, encoder, anchor, trained }, i) => ({
+        name,
+        width,
+        anchor,
+        trained,
+        encoder: encoder ? { name: encoder.name, modality: encoder.modality, digest: encoder.digest } : null,
+        exported: files[i] as ExportedTower,
+      })),
+      train: resolved.train,
+      options: resolved.options,
+      settings: made.settings,
+      steps: {
+        planned: context.steps,
+        done: report.steps,
+        best: report.bestStep,
+        perEpoch: context.stepsPerEpoch,
+        batchSize: context.batchSize,
+        stoppedEarly: report.stoppedEarly,
+      },
+      seed: resolved.seed,
+      looks: report.looks,
+      seconds: {
+        embedding: prepared.embedding.seconds,
+        dataWait: report.dataSeconds,
+        computing: report.computeSeconds,
+        samplesPerSecond: report.samplesPerSecond,
+      },
+      features: { computed: prepared.embedding.computed, cached: prepared.embedding.cached },
+      deviations: resolved.recipe.deviations,
+      notes: [...(dataset.skipped.count > 0 ? [skippedNote(dataset)] : []), ...prepared.notes],
+      startedAt,
+      finishedAt: new Date().toISOString(),
+      environment,
+    };
+    await folder.write("report.html", [
+      await renderAdaptReport(record, judged, stick.directions, prepared, heldOut),
+    ]);
+    await folder.writeRecord(record);
+    await folder.finish();
+    return { record, out: request.out, files };
+  } finally {
+    await stick?.measurer.close();
+    await folder?.release();
+    await opened.close();
+  }
+}
+
+function vectorsName(request: AdaptRequest, name: string): string {
+  const tower = request.towers[name];
+  return tower && "vectors" in tower && typeof tower.vectors === "string" ? tower.vectors : "in memory";
+}
+
+function skippedNote({ skipped }: Dataset): string {
+  const reasons = Object.entries(skipped.byReason).map(([reason, count]) => `${count} × ${reason}`);
+  return `${skipped.count} rows were skipped: ${reasons.join("; ")}. For example ${skipped.examples[0]}`;
+}
+
+async function writeExamples(
+  folder: OutputFolder,
+  prepared: Prepared,
+  files: readonly ExportedTower[],
+  heldOut: Uint32Array,
+  embedder: Embedder,
+): Promise<void> {
+  const rows = [...heldOut.subarray(0, EXAMPLE_ROWS)];
+  const towers: (ExportedTower & { items: Awaited<ReturnType<typeof exampleItems>> })[] = [];
+  for (const [i, tower] of prepared.towers.entries())
+    towers.push({ ...(files[i] as ExportedTower), items: await exampleItems(folder, tower, rows) });
+  const data = { towers, bits: embedder.bits };
+  const vectors = exampleVectors(data);
+  if (vectors !== null) await folder.write("example.json", [vectors]);
+  await folder.write("example.mjs", [nodeExample(data)]);
+  await folder.write("example.py", [pythonExample(data)]);
+}
+
+async function writeEmbeddings(folder: OutputFolder, { before, after }: Judged): Promise<void> {
+  for (const [when, vectors] of [
+    ["before", before],
+    ["after", after],
+  ] as const)
+    for (const [name, array] of Object.entries(vectors ?? {}))
+      await folder.write(
+        `embeddings/${name.replace(/[^A-Za-z0-9_-]+/g, "-").replace(/-$/, "")}-${when}.npy`,
+        encodeNpy(array),
+      );
+}
