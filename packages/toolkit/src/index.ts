@@ -1,3 +1,4 @@
+export * from "./diagnose/index.ts";
 export {
   type Encoded,
   type EncodeOptions,
@@ -14,3 +15,4 @@ export {
   type SoundSamples,
 } from "./encoders/encoder.ts";
 export { type OpenEncoderOptions, openEncoder } from "./encoders/open-encoder.ts";
+export * from "./report/index.ts";

@@ -29,7 +29,7 @@ export interface CollectedSet {
   readonly width: number;
   /** Rows that were counted. */
   readonly rows: number;
-  readonly skipped: { readonly notFinite: number; readonly zero: number };
+  readonly skipped: { readonly broken: number; readonly zero: number };
   /** [n, D] the sampled rows at length 1, by their numbers. */
   readonly sample: NDArray<"float32">;
   /** [n] number of each sampled row in its set, ascending. */
@@ -211,7 +211,7 @@ class RowHashes {
 class Moments {
   readonly width: number;
   rows = 0;
-  notFinite = 0;
+  broken = 0;
   zero = 0;
   readonly groups: RowGroups;
   readonly products: Float64Array | null;
@@ -239,7 +239,7 @@ class Moments {
     const { width } = this;
     let squares = 0;
     for (let k = 0; k < width; k++) squares += (values[start + k] as number) ** 2;
-    if (!Number.isFinite(squares)) this.notFinite++;
+    if (!Number.isFinite(squares)) this.broken++;
     else if (squares === 0) this.zero++;
     if (!(squares > 0 && squares < Number.POSITIVE_INFINITY)) return null;
     const norm = Math.sqrt(squares);
@@ -346,11 +346,11 @@ export async function collectSet(
     onRows?.(seen);
   }
   await moments.flush();
-  const { rows, notFinite, zero } = moments;
+  const { rows, broken, zero } = moments;
   if (rows === 0) {
     throw new RangeError(
-      `${name}: no row can be measured: ${seen} rows came, ${notFinite} are not finite and ${zero} are all zero`,
+      `${name}: no row can be measured: ${seen} rows came, ${broken} are not finite and ${zero} are all zero`,
     );
   }
-  return { name, width, rows, skipped: { notFinite, zero }, ...reservoir.take(), ...moments.finish() };
+  return { name, width, rows, skipped: { broken, zero }, ...reservoir.take(), ...moments.finish() };
 }

@@ -183,20 +183,22 @@ export async function diagnoseSets(input: DiagnosisInput, options: DiagnoseSetsO
     stage("domain shift");
     findings.push(await domainShiftFinding(view));
   }
-  if (labels && !b) {
+  if (labels) {
     stage("labels");
     const known = [...labels.a.keys()].filter((i) => (labels.a[i] as number) >= 0);
     const chosen = Array.from(choose(known.length, COMPARED_ROWS, foldIn(key, 7)), (i) => known[i] as number);
-    if (chosen.length >= LEAST_ROWS) {
-      remedies = await labelRemedies(
-        takeRows(a.sample, chosen),
-        Int32Array.from(chosen, (i) => labels.a[i] as number),
-        LABEL_NEIGHBOURS,
-        foldIn(key, 8),
-      );
-    }
-    const weak = await weakLabelsFinding(view, remedies);
+    const labelled =
+      b || chosen.length < LEAST_ROWS
+        ? []
+        : await labelRemedies(
+            takeRows(a.sample, chosen),
+            Int32Array.from(chosen, (i) => labels.a[i] as number),
+            LABEL_NEIGHBOURS,
+            foldIn(key, 8),
+          );
+    const weak = await weakLabelsFinding(view, labelled);
     if (weak) findings.push(weak);
+    if (!b) remedies = labelled;
   }
   const spectra = [];
   const hubs = [];

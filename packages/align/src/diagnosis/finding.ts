@@ -54,7 +54,7 @@ export interface SetSummary {
   /** Rows that were measured. */
   readonly rows: number;
   /** Rows left out: not finite, or all zero. */
-  readonly skipped: { readonly notFinite: number; readonly zero: number };
+  readonly skipped: { readonly broken: number; readonly zero: number };
   readonly width: number;
   /** Rows in the random sample that pairwise numbers are of; equal to `rows` when all are in it. */
   readonly sampled: number;

@@ -98,8 +98,8 @@ export async function outlierRowsFinding(
     lengths.map((value) => Number(Math.abs(value - middle) > limit)),
     foldIn(key, 3),
   );
-  const { notFinite, zero } = set.skipped;
-  const skipped = (notFinite + zero) / (set.rows + notFinite + zero);
+  const { broken, zero } = set.skipped;
+  const skipped = (broken + zero) / (set.rows + broken + zero);
   const any = meanEstimate(
     distances.map((value, i) => Number(value > fence || Math.abs((lengths[i] as number) - middle) > limit)),
     foldIn(key, 4),
@@ -113,9 +113,9 @@ export async function outlierRowsFinding(
   const severity = severityOf("outlier-rows", share);
   const { mild, serious, why } = THRESHOLDS["outlier-rows"];
   const unusable =
-    notFinite + zero === 0
+    broken + zero === 0
       ? ""
-      : ` ${count(notFinite)} rows were not finite and ${count(zero)} all zero; they were left out of everything else.`;
+      : ` ${count(broken)} rows were not finite and ${count(zero)} all zero; they were left out of everything else.`;
   return {
     id: "outlier-rows",
     scope,

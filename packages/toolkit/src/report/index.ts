@@ -1,0 +1,2 @@
+export { countText, intervalText, valueText } from "./format.ts";
+export { type ReportInput, renderReport } from "./render.ts";
