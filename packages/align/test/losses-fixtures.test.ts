@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import {
+  add,
   concat,
   eye,
   greater,
@@ -7,6 +8,7 @@ import {
   mul,
   type NDArray,
   ones,
+  stack,
   type Tensor,
   tensor,
 } from "@concord/tensor";
@@ -83,11 +85,19 @@ const OURS: Readonly<Record<string, (x: Tensor, y: Tensor, third: Tensor) => Ten
     return infoNCE(unit(x), unit(concat([y, queue])), { temperature: 0.5, symmetric: false, mask });
   },
   MoCo: (x, y, queue) => infoNCE(unit(x), unit(concat([y, queue])), { symmetric: false }),
+  "lightly DCLLoss": (x, y) => {
+    const options = { temperature: 0.1, denominator: "negatives", symmetric: false } as const;
+    const [a, b] = [unit(x), unit(y)];
+    const parts = [
+      infoNCE(a, b, options),
+      infoNCE(b, a, options),
+      infoNCE(a, a, options),
+      infoNCE(b, b, options),
+    ];
+    return add(mul(parts.reduce(add), 0.5), 1 / options.temperature);
+  },
   "SupContrast SupConLoss": (x, y) =>
-    supConLoss(unit(concat([x, y])), {
-      labels: concat([labels(), labels()]),
-      temperature: 0.07,
-    }),
+    supConLoss(stack([unit(x), unit(y)], 1), { labels: labels(), temperature: 0.07 }),
   "open_clip ClipLoss": (x, y) => infoNCE(unit(x), unit(y), { logitScale: 12.5 }),
   "open_clip SigLipLoss": (x, y) => sigmoidLoss(unit(x), unit(y)),
   "VSE++ ContrastiveLoss(max_violation)": (x, y) => mul(hingeRankingLoss(unit(x), unit(y)), N),
