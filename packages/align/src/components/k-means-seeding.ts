@@ -55,7 +55,7 @@ export async function seedCentres(
   const trials = 2 + Math.floor(Math.log(clusters));
   const rowOf = (index: number): Float32Array => data.subarray(index * width, (index + 1) * width);
   const centres = new Float64Array(clusters * width);
-  let nearest: Float64Array = new Float64Array(many).fill(Number.POSITIVE_INFINITY);
+  const nearest = new Float64Array(many).fill(Number.POSITIVE_INFINITY);
   const sums = new Float64Array(many);
   for (let cluster = 0; cluster < clusters; cluster++) {
     report(cluster);
@@ -74,38 +74,47 @@ export async function seedCentres(
       shape: [trials, width],
       data: block,
     });
-    const choice = bestCandidate(
+    const chosen = takeBest(
       candidates.slice(0, cluster === 0 ? 1 : trials),
       squares,
       products.data as Float32Array,
       nearest,
     );
-    nearest = choice.nearest;
-    centres.set(rowOf(choice.index), cluster * width);
+    centres.set(rowOf(chosen), cluster * width);
   }
   return centres;
 }
 
-/** The candidate that leaves the smallest sum of squared distances, and those distances. */
-function bestCandidate(
+/**
+ * The candidate that leaves the smallest sum of squared distances; `nearest` becomes the distances with it.
+ *
+ * @param products  [T, S] products of the candidates with the rows of the sample
+ */
+function takeBest(
   candidates: readonly number[],
   squares: Float64Array,
   products: Float32Array,
   nearest: Float64Array,
-): { readonly index: number; readonly nearest: Float64Array } {
+): number {
   const many = squares.length;
-  let best = { index: -1, total: Number.POSITIVE_INFINITY, nearest };
+  let [best, least] = [0, Number.POSITIVE_INFINITY];
   for (const [t, index] of candidates.entries()) {
-    const own = squares[index] as number;
-    const distances = new Float64Array(many);
+    const [own, base] = [squares[index] as number, t * many];
     let total = 0;
     for (let i = 0; i < many; i++) {
-      const distance = own + (squares[i] as number) - 2 * (products[t * many + i] as number);
-      const least = Math.min(nearest[i] as number, i === index ? 0 : Math.max(0, distance));
-      distances[i] = least;
-      total += least;
+      const distance = own + (squares[i] as number) - 2 * (products[base + i] as number);
+      const before = nearest[i] as number;
+      total += distance < before ? (distance > 0 ? distance : 0) : before;
     }
-    if (total < best.total) best = { index, total, nearest: distances };
+    if (total < least) [best, least] = [t, total];
   }
-  return best;
+  const chosen = candidates[best] as number;
+  const own = squares[chosen] as number;
+  for (let i = 0; i < many; i++) {
+    const distance = own + (squares[i] as number) - 2 * (products[best * many + i] as number);
+    if (distance < (nearest[i] as number)) nearest[i] = distance > 0 ? distance : 0;
+  }
+  // Rounding in float32 leaves something between a row and itself.
+  nearest[chosen] = 0;
+  return chosen;
 }

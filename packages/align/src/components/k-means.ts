@@ -28,7 +28,7 @@ export interface KMeansOptions {
   readonly iterations?: number;
   /** Ends when the centres' squared shift is below this share of the mean variance of a dimension. Default 1e-4. */
   readonly tolerance?: number;
-  /** Rows that starting centres are drawn among. Default max(4096, 64 K), at most 65536 or K. */
+  /** Rows that starting centres are drawn among. Default 64 K, but from 4096 to max(16384, 8 K). */
   readonly seedRows?: number;
   /** Default randomKey(0). */
   readonly key?: Key;
@@ -205,7 +205,7 @@ export async function kMeans(rows: NDArray, options: KMeansOptions): Promise<KMe
       throw new RangeError(`${operation}: init must have shape [${K}, ${D}], got [${init.shape.join(", ")}]`);
   }
   const chunks = prepareRows(operation, rows, spherical, K);
-  const seedRows = options.seedRows ?? Math.min(Math.max(4096, 64 * K), Math.max(65536, K));
+  const seedRows = options.seedRows ?? Math.min(Math.max(4096, 64 * K), Math.max(16384, 8 * K));
   checkCount(operation, "seedRows", seedRows, K);
   let best: Run | undefined;
   for (const [restart, runKey] of splitKey(key, restarts).entries()) {

@@ -81,6 +81,23 @@ describe("whiten", () => {
     expect(alike(2, 2)).toBeGreaterThan(0.95);
   });
 
+  it("holds in float32 at the size of a sentence encoder: 768 channels in 128 groups, 128 rows", async () => {
+    const rows = await compile((a: Tensor, m: Tensor) => matmul(a, m))(
+      randomMatrix(6, 128, 768),
+      randomMatrix(7, 768, 768),
+    );
+    const white = (await run((a) => whiten(a, { groups: 128 }), rows)).data as Float32Array;
+    let worst = 0;
+    for (let group = 0; group < 128; group++) {
+      const own = Array.from({ length: 128 }, (_, n) => Array.from(white.subarray(n * 768 + group * 6, n * 768 + group * 6 + 6))); // biome-ignore format: one line
+      covariance(own).forEach((row, i) => {
+        for (const [j, value] of row.entries()) worst = Math.max(worst, Math.abs(value - Number(i === j)));
+      });
+    }
+    // The ridge of 1e-5 of the mean variance, times its ratio to the smallest, and rounding.
+    expect(worst).toBeLessThan(1e-3);
+  });
+
   it("has gradients by every method", async () => {
     const rows = await correlated(8, 7, 3);
     const weights = randomMatrix(9, 7, 3);
