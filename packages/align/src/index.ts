@@ -15,6 +15,7 @@ export * from "./components/teacher.ts";
 export * from "./components/whitening.ts";
 export * from "./diagnosis/index.ts";
 export type { BlockOptions } from "./losses/blocks.ts";
+export * from "./losses/candidates.ts";
 export * from "./losses/contrastive.ts";
 export type { PairDistance } from "./losses/distances.ts";
 export * from "./losses/distillation.ts";

@@ -1,6 +1,16 @@
-import { compile, concat, l2Normalize, ndarray, stack, type Tensor, tensor } from "@concord/tensor";
+import {
+  broadcastTo,
+  compile,
+  concat,
+  expandDims,
+  l2Normalize,
+  ndarray,
+  stack,
+  type Tensor,
+  tensor,
+} from "@concord/tensor";
 import { describe, expect, test } from "vitest";
-import { infoNCE, ntXentLoss, type SoftmaxOptions, supConLoss } from "../src/index.ts";
+import { candidateNCE, infoNCE, ntXentLoss, type SoftmaxOptions, supConLoss } from "../src/index.ts";
 import {
   arrayOf,
   expectClose,
@@ -196,6 +206,82 @@ const labels = [0, 1, 0, 2, 1, 0, 3];
 const own = matrixOf(N, N, (i, j) => Number(i !== j));
 const alike = matrixOf(N, N, (i, j) => Number(labels[i] === labels[j] && i !== j));
 const ownLogits = scaledBy(productsOf(toMatrix(a), toMatrix(a)), 2);
+
+describe("a margin", () => {
+  const shifted = logits.map((row, i) => row.map((s, j) => s - (soft[i]?.[j] ? 1.5 * 0.3 : 0)));
+  for (const denominator of ["all", "own"] as const)
+    testLoss({
+      name: `is taken from the products of positives, denominator ${denominator}`,
+      loss: (blockRows, x, y, scale, p) =>
+        infoNCE(x as Tensor, y as Tensor, {
+          logitScale: scale as Tensor,
+          positives: p as Tensor,
+          margin: 0.3,
+          symmetric: false,
+          denominator,
+          blockRows,
+        }),
+      inputs: [a, b, ndarray([1.5], { shape: [] }), arrayOf(soft)],
+      learned: 3,
+      expected: byLoops(shifted, soft, everything(N, M), { denominator }),
+    });
+});
+
+describe("candidateNCE", () => {
+  const K = 5;
+  const flat = randomMatrix(15, N * K, 4);
+  const candidates = { ...flat, shape: [N, K, 4] };
+  const own = toMatrix(a).map(
+    (row, i) => productsOf([row], toMatrix(flat).slice(i * K, (i + 1) * K))[0] as number[],
+  );
+  const positives = matrixOf(N, K, (i, k) => (i === 4 ? 0 : k === 1 ? 2 : Number((i + k) % 4 === 0)));
+  const padding = matrixOf(N, K, (i, k) => Number((i + 2 * k) % 5 !== 3 || k < 2));
+
+  testLoss({
+    name: "the first candidate of each row matches",
+    loss: (_, x, c) => candidateNCE(x as Tensor, c as Tensor, { temperature: 0.5 }),
+    inputs: [a, candidates],
+    learned: 2,
+    blocks: [],
+    expected: byLoops(
+      scaledBy(own, 2),
+      matrixOf(N, K, (_, k) => Number(k === 0)),
+      everything(N, K),
+    ),
+  });
+
+  for (const [name, options] of Object.entries(VARIANTS))
+    testLoss({
+      name: `soft positives, padding, ${name}`,
+      loss: (_, x, c, scale, p, m) =>
+        candidateNCE(x as Tensor, c as Tensor, {
+          logitScale: scale as Tensor,
+          positives: p as Tensor,
+          mask: m as Tensor,
+          ...options,
+        }),
+      inputs: [a, candidates, ndarray([1.5], { shape: [] }), arrayOf(positives), arrayOf(padding, "bool")],
+      learned: 3,
+      blocks: [],
+      expected: byLoops(scaledBy(own, 1.5), positives, padding, options),
+    });
+
+  test("is infoNCE where all rows have the same candidates, and checks shapes", async () => {
+    const both = compile((x: Tensor, y: Tensor) => {
+      const eye = tensor(matrixOf(N, M, (i, j) => Number(i === j)));
+      const shared = broadcastTo(expandDims(y, 0), [N, M, 4]);
+      return {
+        own: candidateNCE(x, shared, { positives: eye }),
+        all: infoNCE(x, y, { symmetric: false }),
+      };
+    });
+    const { own: one, all } = await both(a, b);
+    expect(Number(one.data[0])).toBeCloseTo(Number(all.data[0]), 4);
+    const x = tensor([[1, 2]]);
+    expect(() => candidateNCE(x, x)).toThrow(/candidateNCE: candidates has shape \[1, 2\]/);
+    expect(() => candidateNCE(x, tensor([[[1, 2]]]), { temperature: 0 })).toThrow(/temperature must be > 0/);
+  });
+});
 
 describe("supConLoss", () => {
   for (const [name, options] of Object.entries(VARIANTS))

@@ -66,11 +66,12 @@ function blockedInfoNce(
 }
 
 /** What the products of whole sets of equal size with weighted positives cover, at the lowest cost. */
-function isPlain({ rows, columns }: Relation, options: InfoNceOptions): boolean {
-  const { positives, labels, mask, severalPositives, denominator, average } = options;
-  const others = [labels, mask].some((option) => option !== undefined);
+function isPlain({ queries, rows, columns }: Relation, options: InfoNceOptions): boolean {
+  const { positives, labels, mask, severalPositives, denominator, average, margin = 0 } = options;
+  const others = labels !== undefined || mask !== undefined || margin !== 0;
   const usual = severalPositives !== "inside" && (denominator ?? "all") === "all" && average !== "pairs";
-  return rows === columns && positives?.dtype !== "bool" && !others && usual;
+  const fits = positives === undefined || positives.dtype === queries.dtype;
+  return rows === columns && fits && !others && usual;
 }
 
 /**

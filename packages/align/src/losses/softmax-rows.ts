@@ -29,6 +29,8 @@ export interface SoftmaxOptions {
   readonly denominator?: "all" | "own" | "negatives";
   /** Weight of a row with positives: 1, or the sum of its positives, so that all positive pairs count the same. Default `rows`. */
   readonly average?: "rows" | "pairs";
+  /** Taken from the products of positives, before the scale: they must win by that much. Default 0. */
+  readonly margin?: number;
 }
 
 /** The number that products are multiplied by: `logitScale`, or 1 / temperature. */
@@ -54,8 +56,9 @@ export function scaleOf(
 
 export function checkSoftmaxOptions(
   operation: string,
-  { severalPositives = "outside", denominator = "all" }: SoftmaxOptions,
+  { severalPositives = "outside", denominator = "all", margin = 0 }: SoftmaxOptions,
 ): void {
+  if (!Number.isFinite(margin)) throw new RangeError(`${operation}: margin must be finite, got ${margin}`);
   if (severalPositives === "inside" && denominator !== "all")
     throw new RangeError(
       `${operation}: severalPositives "inside" is a probability among all pairs of a row; it excludes denominator "${denominator}"`,
@@ -73,7 +76,7 @@ function weightedLogSumExp(logits: Tensor, weights: Tensor, weighted: boolean): 
 }
 
 /** Loss of each row of a block, and the mass of its positives, 0 where it does not count: [count, 1]. */
-function rowLosses(
+export function rowLosses(
   logits: Tensor,
   { positives, negatives, allowed, weighted }: PairBlock,
   { severalPositives = "outside", denominator = "all" }: SoftmaxOptions,
@@ -95,6 +98,23 @@ function rowLosses(
   return { loss: where(opposed, rowSum(mul(shares, softplus(sub(competing, logits)))), 0), mass };
 }
 
+/** Logits less the margin where pairs match. */
+export function lessMargin(
+  logits: Tensor,
+  positives: Tensor,
+  scale: number | Tensor,
+  margin: number | undefined,
+): Tensor {
+  if (!margin) return logits;
+  return sub(logits, mul(cast(present(positives), logits.dtype), mul(scale, margin)));
+}
+
+/** Mean of the losses of rows by their masses, as `average` says. */
+export function meanOfRows(loss: Tensor, mass: Tensor, average: SoftmaxOptions["average"]): Tensor {
+  const counted = present(mass);
+  return weightedMean(where(counted, loss, 0), average === "pairs" ? mass : cast(counted, mass.dtype));
+}
+
 /** Mean over the rows that have positives of cross-entropies between the rows of a relation. */
 export function softmaxDirection(
   { queries, keys, rows, columns, block }: Relation,
@@ -105,9 +125,9 @@ export function softmaxDirection(
   const scaled = mul(queries, scale);
   const { loss, mass } = overRowBlocks(rows, columns, blockRows, (at) => {
     const logits = matmul(at.rowsOf(scaled), keys, { transposeB: true });
-    const found = rowLosses(logits, block(at), options);
+    const pairs = block(at);
+    const found = rowLosses(lessMargin(logits, pairs.positives, scale, options.margin), pairs, options);
     return { loss: sum(found.loss, { axes: 1 }), mass: sum(found.mass, { axes: 1 }) };
   });
-  const counted = cast(present(mass), mass.dtype);
-  return weightedMean(where(present(mass), loss, 0), options.average === "pairs" ? mass : counted);
+  return meanOfRows(loss, mass, options.average);
 }
