@@ -1,5 +1,8 @@
 import { argmax, compile, matmul, mul, type NDArray, sub, sumSquares, type Tensor } from "@concord/tensor";
 
+/** Sum of all squared distances to the mean, which bounds every product, with room below float32's largest number. */
+const LARGEST_SQUARES = 1e36;
+
 /** Entries of the matrix of products of one chunk: 16 MiB in float32. */
 const PRODUCTS = 2 ** 22;
 
@@ -29,7 +32,7 @@ export interface Chunks {
   restore(centres: Float64Array): Float32Array;
 }
 
-/** @throws RangeError when a row of zeros has no direction */
+/** @throws RangeError when a row of zeros has no direction, or values are too large for float32 */
 export function prepareRows(operation: string, rows: NDArray, spherical: boolean, clusters: number): Chunks {
   const [count, width] = rows.shape as [number, number];
   const data = rows.data as Float64Array;
@@ -62,11 +65,16 @@ export function prepareRows(operation: string, rows: NDArray, spherical: boolean
   const size = Math.min(count, Math.max(64, Math.min(4096, Math.floor(PRODUCTS / clusters))));
   const read = (first: number, many: number, into: Float32Array): void =>
     write(data, "rows", first, many, into);
+  const variance = meanVariance(count, width, size, read);
+  if (!(variance * width * count < LARGEST_SQUARES))
+    throw new RangeError(
+      `${operation}: values lie too far apart to be compared in float32 (their variance is ${variance}); scale the rows down`,
+    );
   return {
     count,
     width,
     size,
-    variance: meanVariance(count, width, size, read),
+    variance,
     read,
     row: (index) => {
       const values = new Float32Array(width);

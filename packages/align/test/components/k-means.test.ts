@@ -126,6 +126,7 @@ describe("kMeans", () => {
     );
     await expect(kMeans(wide([[1, 1], [0, 0]]), { clusters: 1, spherical: true })).rejects.toThrow(/row 1 of rows is zero/); // biome-ignore format: one line
     await expect(kMeans(wide([[Number.NaN]]), { clusters: 1 })).rejects.toThrow(/NaN in row 0/);
+    await expect(kMeans(wide([[1e30, 0], [0, 1]]), { clusters: 1 })).rejects.toThrow(/too far apart/); // biome-ignore format: one line
     const stopped = AbortSignal.abort(new Error("enough"));
     await expect(kMeans(rows, { clusters: 2, signal: stopped })).rejects.toThrow("enough");
     await expect(assignToCentres(rows, randomMatrix(1, 2, 3))).rejects.toThrow(/width 2.*width 3/);
