@@ -110,6 +110,7 @@ export interface PrototypeState<T = Tensor> {
  * @param batch   means [K, D] and present [K] of this batch, as `classMeans` gives them
  * @param options.momentum   λ in [0, 1], default 0.9
  * @param options.normalize  rows of the result are scaled to length 1. Default false
+ * @throws ShapeError when axes do not fit; RangeError when λ is out of range
  * @source He et al. 2020 (momentum); per class: Li et al. 2021 (MoPro), section 3
  */
 export function updatePrototypes(

@@ -68,7 +68,7 @@ function whiteningMatrix(covariance: Tensor, method: WhiteningMethod, iterations
  * @param x  [N, D]
  * @returns [N, D]
  * @throws ShapeError when axes do not fit or D is no multiple of the groups; RangeError when ridge is negative
- * @source Huang et al. 2018 (batch whitening, ZCA against PCA); groups: Huang et al. 2019; shuffled: Zhuo et al. 2023
+ * @source Huang et al. 2018 (batch whitening, ZCA against PCA); groups: Huang et al. 2021; shuffled: Zhuo et al. 2023
  *   (WhitenedCSE), with one permutation a view and `stopMatrix`
  */
 export function whiten(x: Tensor, options: WhitenOptions = {}): Tensor {
