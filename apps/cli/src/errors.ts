@@ -1,6 +1,7 @@
 import {
   BrokenRunError,
   NoExperimentError,
+  NoRecipeError,
   RunBusyError,
   RunRequestError,
   UnknownPaperError,
@@ -18,7 +19,17 @@ export class UsageError extends Error {
 }
 
 /** Errors whose cause is what was typed, not what was computed. */
-const usageErrors = [UsageError, UnknownPaperError, NoExperimentError, RunRequestError, UnknownRunError];
+const usageErrors = [
+  UsageError,
+  UnknownPaperError,
+  NoExperimentError,
+  NoRecipeError,
+  RunRequestError,
+  UnknownRunError,
+];
+/** Likewise, by name: their classes come with the engine, which is loaded when it is needed. */
+const namedUsageErrors = ["AdaptRequestError", "AdaptFolderError", "RecipeOptionError"];
+const namedPlainErrors = ["AdaptDataError", "EncoderError", "VectorFileError"];
 /** Errors whose message says everything: where in Concord they arose helps nobody. */
 const plainErrors = [BrokenRunError, RunBusyError];
 
@@ -43,10 +54,12 @@ function systemMessage(error: NodeJS.ErrnoException): string | null {
 export function describeError(error: unknown, debug: boolean): { code: ExitCode; text: string } {
   const known = (kinds: readonly (abstract new (...args: never[]) => Error)[]) =>
     kinds.some((kind) => error instanceof kind);
-  const code = known(usageErrors) ? ExitCode.usage : ExitCode.failed;
+  const name = error instanceof Error ? error.name : "";
+  const code = known(usageErrors) || namedUsageErrors.includes(name) ? ExitCode.usage : ExitCode.failed;
   if (!(error instanceof Error)) return { code, text: printable(String(error)) };
   if (debug) return { code, text: printable(error.stack ?? error.message) };
   const message = printable(systemMessage(error) ?? error.message);
-  const unexpected = code === ExitCode.failed && !known(plainErrors) && systemMessage(error) === null;
+  const explained = known(plainErrors) || namedPlainErrors.includes(name) || systemMessage(error) !== null;
+  const unexpected = code === ExitCode.failed && !explained;
   return { code, text: unexpected ? `${message}\nCONCORD_DEBUG=1 shows where this happened.` : message };
 }
