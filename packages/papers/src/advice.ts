@@ -45,8 +45,8 @@ const OTHER_MODALITIES = 0.5;
  *   score = fit · Σ over findings  weight(severity) / place
  *
  * `place` is the finding's place in the card's list, whose first entry is what the paper is made for: a paper for
- * exactly this finding comes before one that touches it. `fit` goes from 0.5 to 1 with the share of the named
- * modalities that the paper aligns. Equal scores: papers that run here first, then newer ones.
+ * exactly this finding comes before one that touches it. `fit` goes from 0.5, for other kinds of data, to 1, for
+ * exactly the named modalities: 0.5 + 0.5 |named ∩ card's| / |named ∪ card's|. Equal scores: papers that run here first, then newer ones.
  *
  * @param findings  of a diagnosis; those of severity "none" do not count, and of two with one id the worse does
  */
@@ -67,10 +67,11 @@ export async function advise(
         return severity ? [{ finding, because, severity, place }] : [];
       });
       const sharedModalities = modalities.filter((modality) => card.modalities.includes(modality));
+      const all = new Set([...modalities, ...card.modalities]).size;
       const fit =
         modalities.length === 0
           ? 1
-          : OTHER_MODALITIES + ((1 - OTHER_MODALITIES) * sharedModalities.length) / modalities.length;
+          : OTHER_MODALITIES + ((1 - OTHER_MODALITIES) * sharedModalities.length) / all;
       const sum = matched.reduce((total, { severity, place }) => total + WEIGHT[severity] / (place + 1), 0);
       const advice: Advice = {
         slug: card.slug,

@@ -16,8 +16,15 @@ export function headlineOf(
   findings: readonly Finding[],
   retrieval: readonly RetrievalDirection[],
 ): Diagnosis["headline"] {
-  const titles = (severity: Finding["severity"]): string[] =>
-    findings.filter((finding) => finding.severity === severity).map(({ title }) => title);
+  const titles = (severity: Finding["severity"]): string[] => {
+    const found = findings.filter((finding) => finding.severity === severity);
+    return found
+      .filter(({ id }, place) => found.findIndex((other) => other.id === id) === place)
+      .map(({ id, title }) => {
+        const other = found.filter((finding) => finding.id === id)[1];
+        return other ? `${title} (and likewise in the other set)` : title;
+      });
+  };
   const serious = titles("serious");
   const mild = titles("mild");
   const tail = retrievalText(retrieval);

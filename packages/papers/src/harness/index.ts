@@ -1,3 +1,4 @@
+export { writeFileAtomic } from "./atomic-file.ts";
 export { checkExperiment, problemsOf } from "./check-experiment.ts";
 export * from "./contract.ts";
 export { createRun, type RunRequest, RunRequestError } from "./create-run.ts";

@@ -1,2 +1,2 @@
-export { countText, intervalText, valueText } from "./format.ts";
+export { intervalText as measureIntervalText, valueText as measureText } from "./format.ts";
 export { type ReportInput, renderReport } from "./render.ts";

@@ -1,0 +1,229 @@
+import { stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { MODALITIES, writeFileAtomic } from "@concord/papers";
+import {
+  type DiagnoseOptions,
+  type DiagnoseResult,
+  diagnose,
+  type PairInput,
+  renderReport,
+  VectorFileError,
+  type VectorPlace,
+} from "@concord/toolkit";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Context, coloursFor, columnsOf } from "../context.ts";
+import { ExitCode, UsageError } from "../errors.ts";
+import { renderDiagnosis } from "../render/diagnosis.ts";
+import { shellText } from "../render/text.ts";
+import { StageDisplay } from "../stage-display.ts";
+
+export interface DiagnoseFlags {
+  readonly pairs?: string;
+  readonly pairColumns?: readonly string[];
+  readonly ids?: readonly string[];
+  readonly unpaired?: boolean;
+  readonly labels?: string;
+  readonly labelColumn?: string;
+  readonly column?: readonly string[];
+  readonly key?: readonly string[];
+  readonly names?: readonly string[];
+  readonly modalities?: readonly string[];
+  readonly sample?: number;
+  readonly queries?: number;
+  readonly seed?: number;
+  readonly html?: string;
+  readonly json?: boolean;
+}
+
+function parseNames(text: string): string[] {
+  const names = text.split(",").map((name) => name.trim());
+  if (names.length > 2 || names.some((name) => name === ""))
+    throw new InvalidArgumentError("Expected one name, or two with a comma between them.");
+  return names;
+}
+
+function parseModalities(text: string): string[] {
+  const names = text.split(",").map((name) => name.trim());
+  const wrong = names.find((name) => !(MODALITIES as readonly string[]).includes(name));
+  if (wrong !== undefined) throw new InvalidArgumentError(`Expected some of ${MODALITIES.join(", ")}.`);
+  return names;
+}
+
+function parseAtLeast(least: number) {
+  return (text: string): number => {
+    const value = Number(text);
+    if (!/^\d{1,15}$/.test(text) || value < least)
+      throw new InvalidArgumentError(`Expected a whole number of at least ${least}.`);
+    return value;
+  };
+}
+
+/** One value stands for both sets. */
+function both(values: readonly string[] | undefined): readonly [string, string] | undefined {
+  const [first, second] = values ?? [];
+  return first === undefined ? undefined : [first, second ?? first];
+}
+
+function pairsOf(flags: DiagnoseFlags, b: string | undefined): PairInput | undefined {
+  const needs = (flag: string): never => {
+    throw new UsageError(
+      `${flag} says something about the pairs of two sets: give ${b === undefined ? "a second file" : "--pairs FILE"}.`,
+    );
+  };
+  if (b === undefined) {
+    if (flags.pairs !== undefined) needs("--pairs");
+    if (flags.unpaired) needs("--unpaired");
+  }
+  if (flags.pairs === undefined) {
+    if (flags.pairColumns) needs("--pair-columns");
+    if (flags.ids) needs("--ids");
+    return flags.unpaired ? "none" : undefined;
+  }
+  const columns = both(flags.pairColumns);
+  const ids = both(flags.ids);
+  return { file: flags.pairs, ...(columns ? { columns } : {}), ...(ids ? { ids } : {}) };
+}
+
+function optionsOf(flags: DiagnoseFlags, b: string | undefined): DiagnoseOptions {
+  const pairs = pairsOf(flags, b);
+  const columns = both(flags.column);
+  const keys = both(flags.key);
+  const place = (side: 0 | 1): VectorPlace => ({
+    ...(columns ? { column: columns[side] } : {}),
+    ...(keys ? { key: keys[side] } : {}),
+  });
+  const [first, second] = flags.names ?? [];
+  return {
+    places: [place(0), place(1)],
+    ...(pairs === undefined ? {} : { pairs }),
+    ...(first === undefined ? {} : { names: second === undefined ? [first] : [first, second] }),
+    ...(flags.labels === undefined ? {} : { labels: flags.labels }),
+    ...(flags.labelColumn === undefined ? {} : { labelColumn: flags.labelColumn }),
+    ...(flags.modalities === undefined ? {} : { modalities: flags.modalities }),
+    ...(flags.sample === undefined ? {} : { sample: flags.sample }),
+    ...(flags.queries === undefined ? {} : { queries: flags.queries }),
+    ...(flags.seed === undefined ? {} : { seed: flags.seed }),
+  };
+}
+
+/** Refuses before the work what would fail after it. */
+async function checkReportPath(html: string, inputs: readonly (string | undefined)[]): Promise<void> {
+  const path = resolve(html);
+  if (inputs.some((input) => input !== undefined && resolve(input) === path))
+    throw new UsageError(`--html ${shellText(html)} is one of the files to be read.`);
+  const folder = await stat(dirname(path)).catch(() => null);
+  if (!folder?.isDirectory()) throw new UsageError(`--html: there is no folder ${dirname(path)}.`);
+  if ((await stat(path).catch(() => null))?.isDirectory())
+    throw new UsageError(`--html ${shellText(html)} is a folder; name a file in it.`);
+}
+
+function reportOf({ diagnosis, advice }: DiagnoseResult, context: Context): string {
+  const names = diagnosis.sets.map(({ name }) => name);
+  return renderReport({
+    title: names.length === 1 ? `Diagnosis of ${names[0]}` : `Diagnosis of ${names[0]} and ${names[1]}`,
+    before: diagnosis,
+    advice,
+    footer: `Written by ${context.name} diagnose on ${new Date().toISOString().slice(0, 10)}.`,
+  });
+}
+
+/** Diagnoses one or two files of vectors and prints, or writes, the report. */
+export async function runDiagnose(
+  context: Context,
+  a: string,
+  b: string | undefined,
+  flags: DiagnoseFlags,
+): Promise<ExitCode> {
+  const options = optionsOf(flags, b);
+  if (flags.html !== undefined) await checkReportPath(flags.html, [a, b, flags.pairs, flags.labels]);
+  const display = new StageDisplay(context);
+  const stopping = new AbortController();
+  const endWatch = context.onStopRequest(() => stopping.abort());
+  let result: DiagnoseResult;
+  try {
+    result = await diagnose(a, b ?? null, {
+      ...options,
+      signal: stopping.signal,
+      onProgress: (progress) => display.show(progress),
+    });
+  } catch (error) {
+    if (stopping.signal.aborted) return ExitCode.cancelled;
+    if (error instanceof RangeError || error instanceof VectorFileError)
+      throw new UsageError(error.message, { cause: error });
+    throw error;
+  } finally {
+    endWatch();
+    display.end();
+  }
+  if (flags.html !== undefined) await writeFileAtomic(flags.html, [reportOf(result, context)]);
+  if (flags.json) {
+    // Points of plots are for drawing; they would bury the numbers.
+    const { plots: _, ...diagnosis } = result.diagnosis;
+    context.stdout.write(`${JSON.stringify({ ...diagnosis, advice: result.advice })}\n`);
+    return ExitCode.done;
+  }
+  const style = { columns: columnsOf(context.stdout), colours: coloursFor(context.stdout, context.env) };
+  context.stdout.write(`${renderDiagnosis(result, { ...style, command: context.name })}\n`);
+  if (flags.html !== undefined) context.stdout.write(`\nThe same with plots: ${flags.html}\n`);
+  return ExitCode.done;
+}
+
+/** Adds `concord diagnose` to the command line. */
+export function addDiagnose(program: Command, context: Context, settle: (code: ExitCode) => void): void {
+  program
+    .command("diagnose")
+    .summary("say what is wrong with embeddings, and what helps")
+    .description(
+      "Reads vectors from .npy, .npz, safetensors, Parquet, JSONL or CSV and says in plain words what is wrong with them: two sets that should agree (row i of A belongs to row i of B, unless --pairs or --unpaired says otherwise), or one set, with labels or without. Every number has a 95 % interval; costs are measured, not guessed. Papers that address what was found are named, the most exact one first.",
+    )
+    .argument("<a>", "file of vectors, one a row")
+    .argument("[b]", "second file, when two sets should agree")
+    .option("--pairs <file>", "table of pairs: two columns with row numbers from 0, or ids with --ids")
+    .addOption(new Option("--pair-columns <a,b>", "columns of --pairs (default: a,b)").argParser(parseNames))
+    .addOption(
+      new Option("--ids <a,b>", "id columns of the two files that --pairs speaks of").argParser(parseNames),
+    )
+    .addOption(new Option("--unpaired", "two sets without pairs, e.g. two domains").conflicts("pairs"))
+    .option(
+      "--labels <file|column>",
+      "labels of the rows: a file with one a row, or a column beside the vectors",
+    )
+    .option("--label-column <name>", "column of a labels file with several")
+    .addOption(
+      new Option("--column <a,b>", "column of the vectors in Parquet, JSONL and CSV").argParser(parseNames),
+    )
+    .addOption(new Option("--key <a,b>", "array in .npz and safetensors").argParser(parseNames))
+    .addOption(
+      new Option("--names <a,b>", "what the sets are called in the report (default: file names)").argParser(
+        parseNames,
+      ),
+    )
+    .addOption(
+      new Option(
+        "--modalities <list>",
+        "what the sets are, e.g. image,text, for the order of papers",
+      ).argParser(parseModalities),
+    )
+    .addOption(
+      new Option("--sample <n>", "rows kept for comparing rows with rows (default: 100000)").argParser(
+        parseAtLeast(20),
+      ),
+    )
+    .addOption(
+      new Option("--queries <n>", "queries of each retrieval (default: 2000)").argParser(parseAtLeast(20)),
+    )
+    .addOption(new Option("--seed <n>", "of samples and resamples (default: 0)").argParser(parseAtLeast(0)))
+    .option("--html <file>", "write the report as one page with plots")
+    .option("--json", "the same as JSON on standard output")
+    .addHelpText(
+      "after",
+      `\nExamples:
+  ${context.name} diagnose captions.npy pictures.npy --html report.html
+  ${context.name} diagnose texts.parquet images.parquet --column vector --pairs pairs.csv --ids id
+  ${context.name} diagnose old.npy new.npy --unpaired
+  ${context.name} diagnose features.npy --labels classes.txt`,
+    )
+    .action(async (a: string, b: string | undefined, flags: DiagnoseFlags) => {
+      settle(await runDiagnose(context, a, b, flags));
+    });
+}
