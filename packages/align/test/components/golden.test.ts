@@ -12,6 +12,7 @@ import {
   type NDArray,
   narrow,
   oneHot,
+  resize,
   softmax,
   sum,
   type Tensor,
@@ -26,6 +27,8 @@ import {
   meanPredictionEntropy,
   mix,
   mixup,
+  mosaic,
+  mosaicBoxes,
   prototypeAlignment,
   sinkhornCodes,
   swappedPrediction,
@@ -41,6 +44,13 @@ const folder = new URL("../../../../../shared/golden/", import.meta.url);
 
 /** What the cases below read; the shape of each is its function's own. */
 type Names =
+  | "box_side"
+  | "boxes"
+  | "images"
+  | "s"
+  | "out_size"
+  | "mosaic"
+  | "resized"
   | "logits_unlabeled"
   | "gumbel"
   | "tau"
@@ -305,6 +315,17 @@ describe.skipIf(!present)(
         const targets = (z: Tensor, g: Tensor) => gumbelSoftmax(z, g, inputs.tau);
         const args = [wide(inputs.logits_unlabeled), wide(inputs.gumbel)] as const;
         expectClose(await run(targets, ...args), expected.soft_label, tolerance);
+      }
+    });
+
+    it("CLIM: mosaics and their boxes", async () => {
+      for (const { inputs, expected, tolerance } of cases("clim", "MosaicAssembly")) {
+        if ("box_side" in inputs) expectClose(mosaicBoxes(inputs.box_side), expected.boxes, tolerance);
+        if (!("images" in inputs)) continue;
+        const assembled = (x: Tensor) => mosaic(x, inputs.s);
+        const small = (x: Tensor) => resize(assembled(x), { size: inputs.out_size, mode: "cubic" });
+        expectClose(await run(assembled, wide(inputs.images)), expected.mosaic, tolerance);
+        expectClose(await run(small, wide(inputs.images)), expected.resized, tolerance);
       }
     });
 
