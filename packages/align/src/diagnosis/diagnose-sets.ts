@@ -207,7 +207,7 @@ export async function diagnoseSets(input: DiagnosisInput, options: DiagnoseSetsO
     const spectrum = spectrumOf(set, foldIn(key, scope === "a" ? 9 : 10));
     spectra.push({ set, spectrum });
     findings.push(
-      collapseFinding(view, set, scope, spectrum, remedies),
+      collapseFinding(set, scope, spectrum, remedies),
       anisotropyFinding(view, set, scope, remedies),
     );
     findings.push(await uniformityFinding(view, set, scope, remedies));

@@ -1,6 +1,5 @@
 import type { Estimate, RemedyResult } from "../finding.ts";
 import { count, percent } from "../text.ts";
-import type { DiagnosisView } from "../view.ts";
 
 function changeText({ value, low, high }: Estimate): string {
   const sign = (x: number) => (x > 0 ? `+${percent(x)}` : percent(x)).replace(" %", "");
@@ -17,11 +16,7 @@ function clear({ low, high }: Estimate): boolean {
 }
 
 /** What the closed form changed, in a sentence about a hundred queries; null where it was not measured. */
-export function costOf(
-  view: DiagnosisView,
-  remedies: readonly RemedyResult[],
-  id: RemedyResult["id"],
-): string | null {
+export function costOf(remedies: readonly RemedyResult[], id: RemedyResult["id"]): string | null {
   const result = remedies.find((remedy) => remedy.id === id);
   if (!result) return null;
   const { before, after, change, metric, gallery } = result;
@@ -38,6 +33,5 @@ export function costOf(
   if (metric === "knn-accuracy") {
     return `Of 100 rows, ${per100(before.value)} get their own label from their nearest neighbours; ${doing} it is ${per100(after.value)} (${changeText(change)}; fitted on one half of the rows, measured on the other).${verdict}`;
   }
-  const subject = view.b ? `of 100 rows, ${per100(before.value)} find their own partner first` : "";
-  return `Among ${count(gallery)} candidates, ${subject}; ${doing} it is ${per100(after.value)} (${changeText(change)}; both directions together, fitted on one half of the pairs, measured on the other).${verdict}`;
+  return `Of 100 rows, ${per100(before.value)} find their own partner first among ${count(gallery)} candidates; ${doing} it is ${per100(after.value)} (${changeText(change)}; both directions together, fitted on one half of the pairs, measured on the other).${verdict}`;
 }

@@ -62,7 +62,7 @@ export function modalityGapFinding(view: DiagnosisView, remedies: readonly Remed
     explanation:
       "Each set forms a cloud of its own. The distance from one cloud to the other is the same for every pair, so it says nothing about what belongs together, but it stands in every similarity between the sets: thresholds, mixed result lists and averages over both sets go wrong.",
     normal: `Normal: below ${percent(mild)}. Mild from ${percent(mild)}, serious from ${percent(serious)}. ${why} The classifier may well be right for most rows without harm: it finds any difference, however small.`,
-    cost: costOf(view, remedies, "mean-shift"),
+    cost: gap ? costOf(remedies, "mean-shift") : null,
     remedy:
       severity === "none"
         ? "Nothing to do."

@@ -40,11 +40,11 @@ export function rotationFinding(view: DiagnosisView, remedies: readonly RemedyRe
     explanation:
       "Two encoders may know the same and yet write it down in different coordinates: then distances within each set agree, and distances between the sets mean nothing. One rotation, learnt from known pairs, translates.",
     normal: `Normal: no gain. Mild from +${percent(mild)}, serious from +${percent(serious)}. ${why}`,
-    cost: severity === "none" ? null : costOf(view, remedies, "procrustes"),
+    cost: severity === "none" ? null : costOf(remedies, "procrustes"),
     remedy:
       severity === "none"
         ? "Nothing to do."
         : "Fit an orthogonal map (Procrustes) on known pairs and apply it to one set; it needs no training and no negatives. Afterwards diagnose again.",
-    basis: `fitted on one half of the pairs, measured with ${count(turned.queries)} queries of the other half`,
+    basis: `${count(turned.queries)} queries, of the half of the pairs that the rotation was not fitted on`,
   };
 }

@@ -12,7 +12,6 @@ import { costOf } from "./cost.ts";
 
 /** Whether a set uses the directions that it has. */
 export function collapseFinding(
-  view: DiagnosisView,
   set: CollectedSet,
   scope: FindingScope,
   spectrum: Spectrum,
@@ -57,7 +56,7 @@ export function collapseFinding(
     explanation:
       "Vectors of many dimensions can still lie in a thin slice of the space. What lies outside the slice cannot be told apart, and the other numbers only cost memory.",
     normal: `Normal: ${percent(mild)} of the possible directions or more. Mild below ${percent(mild)}, serious below ${percent(serious)}. ${why}`,
-    cost: severity === "none" ? null : costOf(view, remedies, "whitening"),
+    cost: severity === "none" ? null : costOf(remedies, "whitening"),
     remedy:
       severity === "none"
         ? "Nothing to do."
@@ -94,7 +93,7 @@ export function anisotropyFinding(
     explanation:
       "When everything resembles everything, similarities are squeezed into a small range: a threshold such as 0.8 loses its meaning, and small errors decide the order.",
     normal: `Normal: below ${plain(mild, 1)}. Mild from ${plain(mild, 1)}, serious from ${plain(serious, 1)}. ${why}`,
-    cost: severity === "none" ? null : costOf(view, remedies, "mean-shift"),
+    cost: severity === "none" ? null : costOf(remedies, "mean-shift"),
     remedy:
       severity === "none"
         ? "Nothing to do."
@@ -163,7 +162,7 @@ export async function uniformityFinding(
     explanation:
       "Good embeddings use the whole space: then different things are far from each other. Rows that crowd together are hard to tell apart.",
     normal: `Normal: below ${plain(mild, 0)}. Mild from ${plain(mild, 0)}, serious from ${plain(serious, 0)}. ${why}`,
-    cost: severity === "none" ? null : costOf(view, remedies, "whitening"),
+    cost: severity === "none" ? null : costOf(remedies, "whitening"),
     remedy:
       severity === "none"
         ? "Nothing to do."

@@ -104,7 +104,7 @@ export async function weakLabelsFinding(
     explanation:
       "Search and classification by similarity work when rows with the same label are each other's neighbours.",
     normal: `Normal: ${percent(mild)} of the way from guessing to perfect, or more. Mild below ${percent(mild)}, serious below ${percent(serious)}. ${why}`,
-    cost: severity === "none" ? null : costOf(view, remedies, "whitening"),
+    cost: severity === "none" ? null : costOf(remedies, "whitening"),
     remedy:
       severity === "none"
         ? "Nothing to do."
