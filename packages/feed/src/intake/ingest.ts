@@ -57,7 +57,7 @@ export interface IngestOptions {
 const MAX_REJECTIONS = 1000;
 const BATCH = { first: 32, least: 8, most: 256 };
 /** A transaction may take so long: then the batch is right, in milliseconds. */
-const AIM_MS = { least: 8, most: 25 };
+const AIM_MS = { least: 12, most: 35 };
 
 /**
  * Reads a source into the store.

@@ -249,6 +249,16 @@ async function followRedirects(
   }
 }
 
+/** @throws FetchError that names the page which leads there */
+function checkedTarget(target: URL, from: string, context: Context): URL {
+  try {
+    return checkedUrl(target, context);
+  } catch (error) {
+    if (!(error instanceof FetchError)) throw error;
+    throw new FetchError(error.failure, `leads to ${error.message}`, { url: from, cause: error });
+  }
+}
+
 interface Redirect {
   readonly status: number;
   readonly location: string;
@@ -261,7 +271,7 @@ function nextHop(context: Context, hop: Hop, { status, location }: Redirect): Ho
       url: from,
     });
   }
-  const url = checkedUrl(new URL(location, hop.url), context);
+  const url = checkedTarget(new URL(location, hop.url), from, context);
   if (hop.url.protocol === "https:" && url.protocol === "http:") {
     throw new FetchError("blocked", `leads from https to http, to ${shownUrl(url)}`, { url: from });
   }

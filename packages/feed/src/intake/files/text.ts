@@ -42,13 +42,17 @@ export async function* readText(input: TextInput): AsyncGenerator<string, void, 
 async function* unpacked(bytes: Readable): AsyncGenerator<Uint8Array, void, undefined> {
   const iterator = chunksOf(bytes);
   try {
-    const first = await iterator.next();
-    if (first.done) return;
+    let head = Buffer.alloc(0);
+    while (head.length < GZIP_MAGIC.length) {
+      const { value, done } = await iterator.next();
+      if (done) break;
+      head = Buffer.concat([head, value]);
+    }
     const all = (async function* () {
-      yield first.value;
+      yield head;
       yield* iterator;
     })();
-    if (!GZIP_MAGIC.every((byte, index) => first.value[index] === byte)) {
+    if (!GZIP_MAGIC.every((byte, index) => head[index] === byte)) {
       yield* all;
       return;
     }

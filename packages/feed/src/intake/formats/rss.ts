@@ -48,10 +48,19 @@ export function parseRss(text: string): RssListing {
   };
 }
 
+const NOT_ELEMENTS: readonly (readonly [start: string, end: string])[] = [
+  ["<!--", "-->"],
+  ["<?", "?>"],
+  ["<!", ">"],
+];
+
 /** What the root element of an XML document is called, for telling formats apart; null when there is none. */
 export function rootName(text: string): string | null {
-  const match = /<(?![?!])(?:[\w.-]+:)?([\w.-]+)/.exec(
-    text.slice(0, 100_000).replace(/<!--[\s\S]*?-->/g, ""),
-  );
-  return match?.[1] ?? null;
+  for (let at = text.indexOf("<"); at !== -1; at = text.indexOf("<", at)) {
+    const other = NOT_ELEMENTS.find(([start]) => text.startsWith(start, at));
+    if (other === undefined) return /^<(?:[\w.-]+:)?([\w.-]+)/.exec(text.slice(at, at + 200))?.[1] ?? null;
+    at = text.indexOf(other[1], at + other[0].length);
+    if (at === -1) return null;
+  }
+  return null;
 }
