@@ -45,5 +45,6 @@ export {
   type Search,
   type SearchHit,
   type SearchOptions,
+  type SearchQueries,
   search,
 } from "./search/search.ts";

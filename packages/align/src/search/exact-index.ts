@@ -36,6 +36,7 @@ export interface ExactIndex extends AsyncDisposable {
   append(rows: FloatRows): void;
   /** Replaces the rows [first, first + M). @throws RangeError when they reach beyond the end */
   update(first: number, rows: FloatRows): void;
+  /** Frees the engine's graphs, those of searches under way after them; a later search makes new ones. */
   close(): Promise<void>;
 }
 
@@ -364,8 +365,6 @@ class Exact implements ExactIndex {
 
   async close(): Promise<void> {
     await Promise.all([this.#propose.close(), this.#score.close()]);
-    this.#blocks.length = 0;
-    this.size = 0;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
