@@ -1,4 +1,18 @@
 export {
+  type AudioBatch,
+  type AudioBatchesOptions,
+  type AudioSet,
+  audioBatches,
+  decodeAudio,
+  type LoadAudioFolderOptions,
+  loadAudioFolder,
+} from "./audio/audio-set.ts";
+export { type AudioClip, AudioError, type AudioLimits, fitLength, mixToMono } from "./audio/clip.ts";
+export { decodeFlac } from "./audio/flac.ts";
+export { type LogMelOptions, logMel } from "./audio/log-mel.ts";
+export { resample } from "./audio/resample.ts";
+export { decodeWav } from "./audio/wav.ts";
+export {
   type BatchPlan,
   type BatchPlanOptions,
   type BatchSource,
@@ -66,6 +80,7 @@ export {
   type RowProblem,
   type RowProblems,
 } from "./loaders/rows.ts";
+export { isTable, plainFields, readTable, type TableRow } from "./loaders/table.ts";
 export { expandShards } from "./streams/shards.ts";
 export { shuffleBuffer } from "./streams/shuffle-buffer.ts";
 export {

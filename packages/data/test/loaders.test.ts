@@ -239,9 +239,7 @@ describe("COCO, Karpathy and class folders", () => {
 
   test("unknown formats are refused", async () => {
     await expect(openPairs(join(folder, "nothing.csv"))).rejects.toThrow("There is no file or folder at");
-    await expect(openPairs(await write("x.xlsx", "x"))).rejects.toThrow(
-      "pairs come as .csv, .tsv, .jsonl",
-    );
+    await expect(openPairs(await write("x.xlsx", "x"))).rejects.toThrow("pairs come as .csv, .tsv, .jsonl");
     await expect(openPairs(await write("x.json", "[]"))).rejects.toThrow("neither in COCO's caption format");
     await expect(openPairs(await write("y.json", "{"))).rejects.toThrow("is not valid JSON");
   });

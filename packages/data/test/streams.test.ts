@@ -112,7 +112,9 @@ describe("WebDataset shards", () => {
   test("members that lead outside, links, repetitions and giants are reported and passed over", async () => {
     const path = join(folder, "bad.tar");
     const archive = pack();
-    const done = new Promise((resolve) => archive.pipe(createWriteStream(path)).on("finish", resolve));
+    const done = new Promise<void>((resolve) =>
+      archive.pipe(createWriteStream(path)).on("finish", () => resolve()),
+    );
     archive.entry({ name: "../outside.txt" }, "x");
     archive.entry({ name: "/etc/passwd.txt" }, "x");
     archive.entry({ name: "C:\\x.txt" }, "x");
