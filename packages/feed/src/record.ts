@@ -8,11 +8,15 @@ export const CATALOGUE_SOURCE = "catalogue";
 /** A text may be this many times its limit before it is cleaned; longer ones are refused unread. */
 const RAW_FACTOR = 4;
 
+const PLAIN = /^[!-~]+(?: [!-~]+)*$/;
+
 /**
  * Text as the store keeps it: NFC, one line, single blanks, nothing that XML 1.0 forbids, no control
  * characters and none that reorder or hide text (bidirectional overrides, zero-width space, byte-order mark).
  */
 export function cleanText(text: string): string {
+  // What most texts are: printable ASCII with single blanks. Checking is much cheaper than normalising.
+  if (PLAIN.test(text)) return text;
   return (
     text
       .toWellFormed()

@@ -37,34 +37,32 @@ export function toPaper(row: PaperRow): StoredPaper {
 
 /** A record as JSON with its fields in one order, so that equal records are equal texts. */
 function encode(record: PaperRecord): string {
-  return JSON.stringify(record, [...FIELDS, ...NESTED]);
+  const { links } = record;
+  return JSON.stringify({
+    id: record.id,
+    slug: record.slug,
+    title: record.title,
+    abstract: record.abstract,
+    authors: record.authors.map(({ name, affiliation }) => ({ name, affiliation })),
+    authorCount: record.authorCount,
+    published: record.published,
+    updated: record.updated,
+    announced: record.announced,
+    version: record.version,
+    versions: record.versions.map(({ version, date }) => ({ version, date })),
+    categories: record.categories,
+    primaryCategory: record.primaryCategory,
+    topics: record.topics,
+    comment: record.comment,
+    journalRef: record.journalRef,
+    doi: record.doi,
+    licence: record.licence,
+    links: { abstract: links.abstract, pdf: links.pdf, code: links.code, project: links.project },
+    withdrawn: record.withdrawn,
+    runnable: record.runnable,
+    sources: record.sources,
+  } satisfies { readonly [Field in keyof PaperRecord]-?: unknown });
 }
-
-const FIELDS = [
-  "id",
-  "slug",
-  "title",
-  "abstract",
-  "authors",
-  "authorCount",
-  "published",
-  "updated",
-  "announced",
-  "version",
-  "versions",
-  "categories",
-  "primaryCategory",
-  "topics",
-  "comment",
-  "journalRef",
-  "doi",
-  "licence",
-  "links",
-  "withdrawn",
-  "runnable",
-  "sources",
-] as const satisfies readonly (keyof PaperRecord)[];
-const NESTED = ["name", "affiliation", "date", "abstract", "pdf", "code", "project"];
 
 /** A name without case, accents and punctuation: what makes two spellings one author. */
 export function authorKey(name: string): string {

@@ -124,6 +124,7 @@ export class SqliteGate implements Gate {
   readonly #readDb: Db;
   readonly #turnstile = new Turnstile();
   readonly #inside = new AsyncLocalStorage<true>();
+  readonly #underWay = new Set<Promise<unknown>>();
   #closing: Promise<void> | null = null;
 
   constructor(open: OpenDatabase, now: Clock) {
@@ -138,59 +139,95 @@ export class SqliteGate implements Gate {
         : new Kysely<Tables>({ dialect: new NodeSqliteDialect(this.#reader) });
   }
 
-  async read<T>(work: (db: Db) => Promise<T>): Promise<T> {
-    this.#check();
-    try {
-      if (this.#reader === null) return await this.#turnstile.enter(() => work(this.#readDb));
-      return await work(this.#readDb);
-    } catch (error) {
-      throw translate(error);
-    }
+  read<T>(work: (db: Db) => Promise<T>): Promise<T> {
+    return this.#enter(async () => {
+      try {
+        if (this.#reader === null) return await this.#turnstile.enter(() => work(this.#readDb));
+        return await work(this.#readDb);
+      } catch (error) {
+        throw translate(error);
+      }
+    });
   }
 
-  async write<T>(work: (db: Db) => Promise<T>): Promise<T> {
-    this.#check();
-    return this.#turnstile.enter(() => this.#atomic(() => work(this.#writeDb)));
+  write<T>(work: (db: Db) => Promise<T>): Promise<T> {
+    return this.#enter(() => this.#turnstile.enter(() => this.#atomic(() => work(this.#writeDb))));
   }
 
-  async steps(step: (db: Db) => Promise<boolean>): Promise<void> {
-    for (let more = true; more; ) {
-      await this.write(async (db) => {
-        const end = performance.now() + STEP_MS;
-        do more = await step(db);
-        while (more && performance.now() < end);
-      });
-      // Everything above runs in microtasks: without this, a long import would keep the server from answering.
-      if (more) await breathe();
-    }
+  steps(step: (db: Db) => Promise<boolean>): Promise<void> {
+    return this.#enter(async () => {
+      for (let more = true; more; ) {
+        await this.#turnstile.enter(() =>
+          this.#unflushed(async () => {
+            const end = performance.now() + STEP_MS;
+            do more = await step(this.#writeDb);
+            while (more && performance.now() < end);
+          }),
+        );
+        // Everything above runs in microtasks: without this, a long import would keep the server from answering.
+        if (more) await breathe();
+      }
+      // Flushing one commit flushes the log before it: what is acknowledged now is on the disk.
+      const mark = this.#writeDb.updateTable("sequences").set({ value: 0 }).where("name", "=", "flush");
+      await this.#turnstile.enter(() => this.#atomic(() => mark.execute()));
+    });
   }
 
-  async transaction<T>(work: (gate: Gate) => Promise<T>): Promise<T> {
-    this.#check();
-    return this.#turnstile.enter(() =>
-      this.#atomic(async () => {
-        const inner = new InnerGate(this.#writeDb, this.writer, this.now);
-        try {
-          return await this.#inside.run(true, () => work(inner));
-        } finally {
-          await inner.end();
-        }
-      }),
+  transaction<T>(work: (gate: Gate) => Promise<T>): Promise<T> {
+    return this.#enter(() =>
+      this.#turnstile.enter(() =>
+        this.#atomic(async () => {
+          const inner = new InnerGate(this.#writeDb, this.writer, this.now);
+          try {
+            return await this.#inside.run(true, () => work(inner));
+          } finally {
+            await inner.end();
+          }
+        }),
+      ),
     );
   }
 
-  /** For what needs the connection itself, such as a backup or a check: no transaction is under way. */
-  async exclusive<T>(work: (writer: SqliteConnection) => Promise<T>): Promise<T> {
-    this.#check();
-    return this.#turnstile.enter(() => work(this.writer));
+  /** For what needs the connection itself, such as a check: no transaction is under way. */
+  exclusive<T>(work: (writer: SqliteConnection) => Promise<T>): Promise<T> {
+    return this.#enter(() => this.#turnstile.enter(() => work(this.writer)));
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#turnstile.idle().then(() => {
+    this.#closing ??= Promise.allSettled(this.#underWay).then(() => {
       this.#reader?.database.close();
       this.writer.database.close();
     });
     return this.#closing;
+  }
+
+  /** Begins a call, unless the store is closed or the caller inside a transaction. */
+  async #enter<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closing !== null) throw new StoreError("closed", "The store is closed.");
+    if (this.#inside.getStore()) {
+      throw new StoreError(
+        "conflict",
+        "Inside a transaction, use the ports that it is given, not the store.",
+      );
+    }
+    const call = work();
+    this.#underWay.add(call);
+    try {
+      return await call;
+    } finally {
+      this.#underWay.delete(call);
+    }
+  }
+
+  /** A transaction whose commit does not wait for the disk: one of several, of which the last one does. */
+  async #unflushed<T>(work: () => Promise<T>): Promise<T> {
+    const { database } = this.writer;
+    database.exec("pragma synchronous = normal");
+    try {
+      return await this.#atomic(work);
+    } finally {
+      database.exec("pragma synchronous = full");
+    }
   }
 
   async #atomic<T>(work: () => Promise<T>): Promise<T> {
@@ -217,16 +254,6 @@ export class SqliteGate implements Gate {
         if (sqliteCode(error) !== SQLITE_BUSY || performance.now() > end) throw translate(error);
       }
       await sleep(pause * (0.5 + Math.random()));
-    }
-  }
-
-  #check(): void {
-    if (this.#closing !== null) throw new StoreError("closed", "The store is closed.");
-    if (this.#inside.getStore()) {
-      throw new StoreError(
-        "conflict",
-        "Inside a transaction, use the ports that it is given, not the store.",
-      );
     }
   }
 }

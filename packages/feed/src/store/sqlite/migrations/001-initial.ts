@@ -56,7 +56,7 @@ create virtual table author_text using fts5(
 );
 
 create table sequences (name text primary key, value integer not null) strict, without rowid;
-insert into sequences values ('revision', 0);
+insert into sequences values ('revision', 0), ('flush', 0), ('health', 0);
 
 create table vector_sets (
   num integer primary key,
