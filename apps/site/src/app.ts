@@ -7,6 +7,7 @@ import { compress } from "hono/compress";
 import { HTTPException } from "hono/http-exception";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { z } from "zod";
+import { apiRoutes } from "./api/routes.ts";
 import { dailyRoutes } from "./daily/routes.ts";
 import { findClient } from "./http/client-address.ts";
 import { hostCheck, sameOriginOnly, securityHeaders } from "./http/security.ts";
@@ -61,6 +62,7 @@ export function createApp(parts: SiteParts): Hono<SiteEnv> {
   app.use(async (context, next) => {
     context.set("requestId", randomUUID().slice(0, 8));
     context.set("viewer", null);
+    context.set("scopes", []);
     context.set("csrf", "");
     await next();
   });
@@ -133,6 +135,7 @@ export function createApp(parts: SiteParts): Hono<SiteEnv> {
     context.html(render(context, { title: "About", section: "about", body: aboutPage() })),
   );
 
+  app.route("/", apiRoutes(parts, render));
   app.route("/", dailyRoutes(parts, render));
   app.route("/", runRoutes(parts, render));
 

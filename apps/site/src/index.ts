@@ -1,6 +1,6 @@
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { openSqliteStore, syncCatalogue } from "@concord/feed";
+import { openSqliteStore, syncCatalogue, wordSearch } from "@concord/feed";
 import { RunStore } from "@concord/papers";
 import { serve } from "@hono/node-server";
 import { createApp } from "./app.ts";
@@ -71,6 +71,7 @@ export async function startSite(options: SiteOptions): Promise<Site> {
       assets,
       catalogue,
       store,
+      search: wordSearch(store),
       runStore,
       index,
       queue,

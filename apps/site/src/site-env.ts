@@ -21,6 +21,8 @@ export interface SiteEnv {
     /** Whether the browser reached the site by HTTPS. */
     secure: boolean;
     requestId: string;
+    /** What the key of an API request may do; empty elsewhere. */
+    scopes: readonly string[];
   };
 }
 

@@ -1,4 +1,4 @@
-import type { Store } from "@concord/feed";
+import type { Search, Store } from "@concord/feed";
 import type { RunStore } from "@concord/papers";
 import type { Catalogue } from "./catalogue.ts";
 import type { SiteSettings } from "./config/settings.ts";
@@ -18,6 +18,7 @@ export interface SiteParts {
   readonly catalogue: Catalogue;
   /** Papers, people, mail: everything but the runs. */
   readonly store: Store;
+  readonly search: Search;
   readonly runStore: RunStore;
   readonly index: RunIndex;
   readonly queue: RunQueue;

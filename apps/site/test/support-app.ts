@@ -1,5 +1,5 @@
 import { Writable } from "node:stream";
-import { IN_MEMORY, openSqliteStore, type Store, syncCatalogue } from "@concord/feed";
+import { IN_MEMORY, openSqliteStore, type Store, syncCatalogue, wordSearch } from "@concord/feed";
 import { RunStore } from "@concord/papers";
 import type { Hono } from "hono";
 import { createApp } from "../src/app.ts";
@@ -50,6 +50,7 @@ export async function testApp(
     assets: await buildAssets(),
     catalogue: await Catalogue.load(papers),
     store: feed,
+    search: wordSearch(feed),
     runStore: store,
     log: createLog({ level: "error", output: collector(logged) }),
     metrics: new Metrics(feed),

@@ -5,6 +5,7 @@ export * from "./ranking/trending.ts";
 export * from "./record.ts";
 export * from "./record-merge.ts";
 export * from "./search/types.ts";
+export * from "./search/word-search.ts";
 export * from "./search.ts";
 export * from "./store/index.ts";
 export * from "./tex.ts";

@@ -58,8 +58,9 @@ export function hostCheck(listening: string, hosts: readonly string[]): Middlewa
  * `Sec-Fetch-Site: same-origin`, or for browsers without it an `Origin` that equals the host.
  */
 export const sameOriginOnly: MiddlewareHandler = async (context, next) => {
-  const { method } = context.req;
-  if (method !== "GET" && method !== "HEAD") {
+  const { method, path } = context.req;
+  // The API knows its callers by keys, never by cookies: there is nothing that a page elsewhere could borrow.
+  if (method !== "GET" && method !== "HEAD" && !path.startsWith("/api/")) {
     const site = context.req.header("sec-fetch-site");
     const origin = context.req.header("origin");
     const host = context.req.header("host") ?? new URL(context.req.url).host;
