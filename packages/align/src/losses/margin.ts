@@ -24,11 +24,11 @@ import {
   relationBetween,
   relationWithin,
 } from "./relations.ts";
-import { againstNearest, type Mining, violationsOf } from "./violations.ts";
+import { againstAll, againstNearest, type Mining, onlyAgainstAll, violationsOf } from "./violations.ts";
 
-function checkNumber(operation: string, name: string, value: number, low = 0): void {
-  if (!(value >= low && Number.isFinite(value)))
-    throw new RangeError(`${operation}: ${name} must be a finite number >= ${low}, got ${value}`);
+function checkMargin(operation: string, name: string, value: number): void {
+  if (!(value >= 0 && Number.isFinite(value)))
+    throw new RangeError(`${operation}: ${name} must be a finite number >= 0, got ${value}`);
 }
 
 const rowSum = (x: Tensor): Tensor => sum(x, { axes: 1 });
@@ -64,7 +64,7 @@ export interface TripletOptions extends OwnPairOptions {
  */
 export function tripletLoss(x: Tensor, options: TripletOptions): Tensor {
   const { margin = 0.2, distance = "euclidean", mining = "all", average = "active", blockRows } = options;
-  checkNumber("tripletLoss", "margin", margin);
+  checkMargin("tripletLoss", "margin", margin);
   if (average === "all" && mining === "semi-hard")
     throw new RangeError(
       'tripletLoss: every semi-hard triplet has a loss, so there is no average "all" of them; use "active"',
@@ -109,15 +109,14 @@ export interface HingeRankingOptions extends PairOptions {
  */
 export function hingeRankingLoss(a: Tensor, b: Tensor, options: HingeRankingOptions = {}): Tensor {
   const { margin = 0.2, negatives = "hardest", symmetric = true, distance = "dot", blockRows } = options;
-  checkNumber("hingeRankingLoss", "margin", margin);
+  checkMargin("hingeRankingLoss", "margin", margin);
   const direction = (relation: Relation): Tensor => {
     const distances = distancesOf("hingeRankingLoss", relation, distance);
     const rows = overRowBlocks(relation.rows, relation.columns, blockRows, (at) => {
       const pairs = relation.block(at);
-      const { loss, mass } =
-        negatives === "hardest"
-          ? againstNearest(distances(at), pairs, margin)
-          : violationsOf(distances(at), pairs, margin, "all");
+      const compare =
+        negatives === "hardest" ? againstNearest : relation.oneEach ? onlyAgainstAll : againstAll;
+      const { loss, mass } = compare(distances(at), pairs, margin);
       return { loss, mass };
     });
     const total = sum(rows.mass);
@@ -160,8 +159,8 @@ export interface ContrastiveOptions extends OwnPairOptions {
 export function contrastiveLoss(x: Tensor, options: ContrastiveOptions): Tensor {
   const { positiveMargin = 0, negativeMargin = 1, power = 2, distance = "euclidean" } = options;
   const { average = "pairs", blockRows } = options;
-  checkNumber("contrastiveLoss", "positiveMargin", positiveMargin);
-  checkNumber("contrastiveLoss", "negativeMargin", negativeMargin);
+  checkMargin("contrastiveLoss", "positiveMargin", positiveMargin);
+  checkMargin("contrastiveLoss", "negativeMargin", negativeMargin);
   if (power !== 1 && power !== 2) throw new RangeError(`contrastiveLoss: power must be 1 or 2, got ${power}`);
   const relation = relationWithin("contrastiveLoss", x, options, "rows");
   const distances = distancesOf("contrastiveLoss", relation, distance);

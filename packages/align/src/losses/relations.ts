@@ -55,6 +55,8 @@ export interface Relation {
   readonly keys: Tensor;
   readonly rows: number;
   readonly columns: number;
+  /** Whether it is known that no row has more than one positive. */
+  readonly oneEach: boolean;
   readonly block: (rows: RowBlock) => PairBlock;
   /** The same pairs seen from the columns. */
   readonly transposed: () => Relation;
@@ -120,8 +122,9 @@ function blockOf(pairing: Pairing, { start, count, inTurn, rowsOf }: RowBlock): 
 }
 
 function relationOf(pairing: Pairing): Relation {
-  const { queries, keys, labels, keyLabels, turned } = pairing;
+  const { queries, keys, positives, labels, keyLabels, own, turned } = pairing;
   return {
+    oneEach: !positives && !labels && !own,
     queries,
     keys,
     rows: queries.shape[0] as number,

@@ -73,7 +73,12 @@ function below(
 }
 
 /** All pairs of a positive and a negative of each row, or the semi-hard ones: d_p < d_n < d_p + margin. */
-function sumOverAll(distances: Tensor, pairs: PairBlock, margin: number, semiHard: boolean): Violations {
+export function againstAll(
+  distances: Tensor,
+  pairs: PairBlock,
+  margin: number,
+  semiHard = false,
+): Violations {
   const negatives = sortedNegatives(distances, greater(pairs.negatives, 0));
   const thresholds = add(distances, margin);
   let { count, total } = below(thresholds, negatives, "below");
@@ -110,6 +115,22 @@ function hardest(distances: Tensor, pairs: PairBlock, margin: number): Violation
   return { loss, active: cast(greater(loss, 0), distances.dtype), mass };
 }
 
+/** The only positive of each row against all its negatives, which needs no order. */
+export function onlyAgainstAll(distances: Tensor, pairs: PairBlock, margin: number): Violations {
+  const own = sum(where(greater(pairs.positives, 0), distances, 0), { axes: 1, keepDims: true });
+  const over = relu(add(sub(own, distances), margin));
+  const counted = where(greater(pairs.negatives, 0), over, 0);
+  const matched = rowSum(pairs.positives);
+  return {
+    loss: mul(matched, rowSum(counted)),
+    active: mul(
+      cast(greater(matched, 0), distances.dtype),
+      rowSum(cast(greater(counted, 0), distances.dtype)),
+    ),
+    mass: massOf(pairs),
+  };
+}
+
 /** Each positive against the nearest negative of its row. */
 export function againstNearest(distances: Tensor, pairs: PairBlock, margin: number): Violations {
   const gaps = relu(add(sub(distances, nearestNegative(distances, pairs)), margin));
@@ -128,5 +149,5 @@ export function violationsOf(
   mining: Mining,
 ): Violations {
   if (mining === "hard") return hardest(distances, pairs, margin);
-  return sumOverAll(distances, pairs, margin, mining === "semi-hard");
+  return againstAll(distances, pairs, margin, mining === "semi-hard");
 }
