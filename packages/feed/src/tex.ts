@@ -196,7 +196,7 @@ class Parser {
       const second = this.#rawArgument();
       if (second !== null) {
         const children = this.#inner(second);
-        return name === "href" ? linkTo(argument, children) : children;
+        return name === "href" ? linkTo(argument, children) : [...children];
       }
     }
     this.#at = start;
