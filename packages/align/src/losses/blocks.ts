@@ -19,7 +19,7 @@ export interface BlockOptions {
   /**
    * Rows of the matrix of pairs in memory at a time; Infinity for all of them. Default: all up to 1024 rows and columns,
    * above that as many as fill 2²⁰ entries, in at most 64 blocks. The gradient computes each block anew. Value and
-   * gradient do not depend on it but for rounding.
+   * gradient do not depend on it but for rounding; the graph grows with the number of blocks.
    */
   readonly blockRows?: number;
 }
