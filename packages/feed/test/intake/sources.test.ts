@@ -374,16 +374,9 @@ describe("a harvest", () => {
 
 describe("Daily Papers", () => {
   it("are read day by day, and only what is new the next time", async () => {
+    const [item] = JSON.parse(fixtures.hfDaily) as readonly { readonly paper: object }[];
     const list = (day: string) =>
-      JSON.stringify([
-        {
-          ...fixtures.hfItems[0],
-          paper: {
-            ...(fixtures.hfItems[0] as { paper: object }).paper,
-            submittedOnDailyAt: `${day}T01:00:00Z`,
-          },
-        },
-      ]);
+      JSON.stringify([{ ...item, paper: { ...item?.paper, submittedOnDailyAt: `${day}T01:00:00Z` } }]);
     server.on("/api/daily_papers", (response, request) =>
       body(list(new URL(request.url, "http://x").searchParams.get("date") ?? ""), JSON_TYPE)(
         response,

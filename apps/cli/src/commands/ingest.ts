@@ -1,0 +1,241 @@
+import { existsSync } from "node:fs";
+import { stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { IN_MEMORY, openSqliteStore } from "@concord/feed";
+import {
+  type FileFormat,
+  filesOf,
+  type IngestReport,
+  type IngestSource,
+  ingest,
+  parseArxivId,
+  SourceError,
+} from "@concord/feed/intake";
+import { createSafeFetch, defaultGatePath, fileGate, type SafeFetch } from "@concord/feed/net";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Context, coloursFor, columnsOf } from "../context.ts";
+import { ExitCode, UsageError } from "../errors.ts";
+import { renderIngest } from "../render/ingest.ts";
+import { StageDisplay } from "../stage-display.ts";
+
+/** Name of the store in the data folder; the site's own. */
+const STORE_FILE = "concord.sqlite";
+const FORMATS: readonly FileFormat[] = ["jsonl", "json", "xml", "text"];
+const SERVICES = ["arxiv-rss", "arxiv-query", "arxiv-oai", "arxiv-fill", "hf-daily"] as const;
+
+export interface IngestFlags {
+  readonly store?: string;
+  readonly data?: string;
+  readonly config?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly day?: string;
+  readonly categories?: readonly string[];
+  readonly set?: string;
+  readonly format?: FileFormat;
+  readonly contact?: string;
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+}
+
+function parseDay(text: string): string {
+  const moment = Date.parse(`${text}T00:00:00Z`);
+  if (
+    !/^\d{4}-\d\d-\d\d$/.test(text) ||
+    Number.isNaN(moment) ||
+    !new Date(moment).toISOString().startsWith(text)
+  ) {
+    throw new InvalidArgumentError("Expected a day such as 2026-05-14.");
+  }
+  return text;
+}
+
+function parseNames(text: string): string[] {
+  const names = text.split(/[\s,+]+/).filter(Boolean);
+  if (names.length === 0) throw new InvalidArgumentError("Expected categories such as cs.CV,cs.LG.");
+  return names;
+}
+
+interface Range {
+  readonly from: string | undefined;
+  readonly to: string | undefined;
+}
+
+function rangeOf({ from, to, day }: IngestFlags): Range {
+  if (day !== undefined && (from !== undefined || to !== undefined)) {
+    throw new UsageError("--day stands for --from and --to on one day: give the one or the others.");
+  }
+  return { from: from ?? day, to: to ?? day };
+}
+
+function serviceOf(
+  name: (typeof SERVICES)[number],
+  flags: IngestFlags,
+  categories: readonly string[],
+): IngestSource {
+  const { from, to } = rangeOf(flags);
+  switch (name) {
+    case "arxiv-rss":
+      if (from !== undefined || to !== undefined) {
+        throw new UsageError(
+          "arxiv-rss gives today's listing alone; for other days take arxiv-query or arxiv-oai.",
+        );
+      }
+      return { kind: name, categories };
+    case "arxiv-query":
+      if (from === undefined)
+        throw new UsageError("arxiv-query needs --day, or --from and --to: days of submission.");
+      return { kind: name, categories, from, to: to ?? new Date().toISOString().slice(0, 10) };
+    case "arxiv-oai":
+      return { kind: name, set: flags.set, from, to };
+    case "arxiv-fill":
+      return { kind: name };
+    case "hf-daily":
+      return { kind: name, from, to };
+  }
+}
+
+/** The sources that the arguments name: services, arXiv identifiers, files, folders, `-` for standard input. */
+async function sourcesOf(
+  names: readonly string[],
+  flags: IngestFlags,
+  categories: readonly string[],
+): Promise<IngestSource[]> {
+  const sources: IngestSource[] = [];
+  const ids: string[] = [];
+  const { format, day } = flags;
+  for (const name of names) {
+    const service = SERVICES.find((known) => known === name);
+    if (service !== undefined) sources.push(serviceOf(service, flags, categories));
+    else if (name === "-") sources.push({ kind: "stream", name: "-", stream: process.stdin, format, day });
+    else {
+      const found = await stat(name).catch(() => null);
+      if (found?.isDirectory()) {
+        sources.push(...(await filesOf(name)).map((file) => ({ ...file, format, day })));
+      } else if (found !== null) sources.push({ kind: "file", path: name, format, day });
+      else if (parseArxivId(name) !== null) ids.push(name);
+      else {
+        throw new UsageError(
+          `There is no file or folder ${JSON.stringify(name)}, and it is neither an arXiv identifier nor one of ${SERVICES.join(", ")}.`,
+        );
+      }
+    }
+  }
+  if (ids.length > 0) sources.push({ kind: "arxiv-ids", ids });
+  return sources;
+}
+
+function nameOf(source: IngestSource): string {
+  return source.kind === "file" ? source.path : source.kind === "stream" ? "standard input" : source.kind;
+}
+
+/** The exit code that stands for several reports: the first of cancelled, failed, done that one of them asks for. */
+function exitCodeOf(reports: readonly IngestReport[]): ExitCode {
+  const some = (...statuses: readonly IngestReport["status"][]) =>
+    reports.some(({ status }) => statuses.includes(status));
+  if (some("stopped")) return ExitCode.cancelled;
+  return some("failed", "waiting") ? ExitCode.failed : ExitCode.done;
+}
+
+/** Reads papers into the store, one source after another. A source that fails does not keep the next from being read. */
+export async function ingestPapers(
+  context: Context,
+  names: readonly string[],
+  flags: IngestFlags,
+  makeFetch: (contact: string | undefined) => SafeFetch = (contact) =>
+    createSafeFetch({ contact, gate: fileGate(defaultGatePath(context.env)) }),
+): Promise<ExitCode> {
+  const { data, intake } = await context.loadSettings({
+    file: flags.config ?? context.env.CONCORD_CONFIG,
+    env: context.env,
+    over: flags.data === undefined ? {} : { data: { folder: resolve(flags.data) } },
+  });
+  const sources = await sourcesOf(names, flags, flags.categories ?? intake.categories).catch(
+    (error: unknown) => {
+      throw error instanceof SourceError ? new UsageError(error.message, { cause: error }) : error;
+    },
+  );
+  const path = resolve(flags.store ?? join(data.folder, STORE_FILE));
+  const store = openSqliteStore(flags.dryRun && !existsSync(path) ? IN_MEMORY : path);
+  const fetch = makeFetch(flags.contact ?? intake.contact);
+  const stopping = new AbortController();
+  const endWatch = context.onStopRequest(() => stopping.abort());
+  const reports: IngestReport[] = [];
+  try {
+    for (const source of sources) {
+      if (stopping.signal.aborted) break;
+      const display = new StageDisplay(context);
+      try {
+        const report = await ingest(source, store, {
+          fetch,
+          signal: stopping.signal,
+          dryRun: flags.dryRun,
+          onProgress: ({ items, expected }) =>
+            display.show({ stage: nameOf(source), done: items, total: expected }),
+        });
+        reports.push(report);
+      } catch (error) {
+        if (error instanceof SourceError) throw new UsageError(error.message, { cause: error });
+        throw error;
+      } finally {
+        display.end();
+      }
+      if (!flags.json) {
+        const style = {
+          columns: columnsOf(context.stdout),
+          colours: coloursFor(context.stdout, context.env),
+        };
+        const report = reports.at(-1) as IngestReport;
+        context.stdout.write(
+          `${renderIngest(nameOf(source), report, { ...style, dryRun: flags.dryRun === true })}\n`,
+        );
+      }
+    }
+  } finally {
+    endWatch();
+    await fetch.close();
+    await store.close();
+  }
+  if (flags.json)
+    context.stdout.write(`${JSON.stringify({ store: path, dryRun: flags.dryRun === true, reports })}\n`);
+  return exitCodeOf(reports);
+}
+
+/** Adds `concord ingest` to the command line. */
+export function addIngest(program: Command, context: Context, settle: (code: ExitCode) => void): void {
+  program
+    .command("ingest")
+    .summary("read papers into the store")
+    .description(
+      "Reads papers from arXiv, Daily Papers, files or standard input into the store of the site. What is known stays, what is new is added, a second reading changes nothing; a reading that was stopped goes on where it was. Records that cannot be used are named with the reason. arXiv is asked at most once in three seconds, over all processes of this user.",
+    )
+    .argument(
+      "<sources...>",
+      "arxiv-rss (today's listing), arxiv-query (days of submission), arxiv-oai (all changes), arxiv-fill (what papers of the store lack), hf-daily, arXiv identifiers, files, folders, or - for standard input",
+    )
+    .option("--store <file>", "the store (default: concord.sqlite in the data folder)")
+    .option("--data <dir>", "data folder (default: $CONCORD_DATA, else ./concord-data)")
+    .option("--config <file>", "settings of the site (default: $CONCORD_CONFIG)")
+    .addOption(new Option("--from <day>", "first day, e.g. 2026-05-01").argParser(parseDay))
+    .addOption(new Option("--to <day>", "last day").argParser(parseDay))
+    .addOption(
+      new Option("--day <day>", "one day; for the text of a page, the page's day").argParser(parseDay),
+    )
+    .addOption(
+      new Option("--categories <list>", "arXiv categories (default: $CONCORD_CATEGORIES)").argParser(
+        parseNames,
+      ),
+    )
+    .option("--set <set>", "arxiv-oai: a set such as cs or cs:cs:LG (default: everything)")
+    .addOption(new Option("--format <format>", "what files are (default: looked at)").choices([...FORMATS]))
+    .option("--contact <address>", "web or mail address told to the servers (default: $CONCORD_CONTACT)")
+    .option("--dry-run", "say what would come in, and change nothing")
+    .addOption(new Option("--json", "the reports as JSON"))
+    .addHelpText(
+      "after",
+      `\nExamples:\n  ${context.name} ingest arxiv-rss --categories cs.CV,cs.LG\n  ${context.name} ingest arxiv-query --from 2026-05-01 --to 2026-05-31\n  ${context.name} ingest 2504.12717 papers.jsonl.gz\n  ${context.name} ingest page.txt --day 2025-12-10 --dry-run`,
+    )
+    .action(async (sources: string[], flags: IngestFlags) => {
+      settle(await ingestPapers(context, sources, flags));
+    });
+}
