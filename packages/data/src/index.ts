@@ -23,6 +23,7 @@ export {
   type CaptionedBatchesOptions,
   captionedBatches,
 } from "./batches/captioned-batches.ts";
+export { type CaptionedFilesOptions, captionedFiles } from "./batches/captioned-files.ts";
 export { type PrefetchedSource, type PrefetchOptions, prefetch } from "./batches/prefetch.ts";
 export { type BatchSourceModule, type WorkerSourceOptions, workerSource } from "./batches/worker-source.ts";
 export { type AugmentOptions, augmentImages } from "./images/augment.ts";

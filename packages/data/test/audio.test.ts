@@ -232,7 +232,8 @@ describe("a folder of sounds", () => {
   test("classes, bad files counted, batches that the key decides", async () => {
     const root = join(folder, "sounds");
     for (const name of ["high", "low"]) await mkdir(join(root, name), { recursive: true });
-    const pcm = (signal: Float32Array): Int32Array<ArrayBuffer> => Int32Array.from(signal, (x) => Math.round(x * 32_767));
+    const pcm = (signal: Float32Array): Int32Array<ArrayBuffer> =>
+      Int32Array.from(signal, (x) => Math.round(x * 32_767));
     await writeFile(join(root, "high", "a.wav"), wav([pcm(tone(2000, 8000, 1))], 8000, "16"));
     await writeFile(join(root, "high", "b.flac"), await flac([pcm(tone(2000, 16_000, 1))], 16_000, 16));
     await writeFile(join(root, "low", "c.wav"), wav([pcm(tone(200, 8000, 0.1))], 8000, "16"));

@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import { siblingModule, WorkerPool } from "../threads/worker-pool.ts";
-import type { DecodeReply, DecodeRequest } from "./decode.ts";
+import { type DecodeReply, type DecodeRequest, decodeImage } from "./decode.ts";
 import type { ImageLocation } from "./image-files.ts";
 
 export interface ImageDecoderOptions {
@@ -10,7 +10,10 @@ export interface ImageDecoderOptions {
   readonly maxPixels?: number;
   /** Folder for decoded images. They are found again by the digest of the source file. */
   readonly cacheDirectory?: string;
-  /** Threads. Default: the processors that this process may use, at most 4. */
+  /**
+   * Threads; 0 decodes in the calling thread, e.g. one that makes whole batches. Default: the processors that this
+   * process may use, at most 4.
+   */
   readonly workers?: number;
 }
 
@@ -32,21 +35,31 @@ export function imageDecoder(options: ImageDecoderOptions): ImageDecoder {
   if (!Number.isInteger(size) || size < 1 || size > 2048)
     throw new RangeError(`imageDecoder: size must be an integer from 1 to 2048, got ${size}`);
   const workers = options.workers ?? Math.min(4, availableParallelism());
+  const request = (location: ImageLocation, want: "pixels" | "cacheFile"): DecodeRequest => {
+    if (want === "cacheFile" && cacheDirectory === undefined)
+      throw new Error("imageDecoder: a cache file needs a cacheDirectory");
+    return {
+      location,
+      size,
+      maxPixels,
+      wantPixels: want === "pixels",
+      ...(cacheDirectory === undefined ? {} : { cacheDirectory }),
+    };
+  };
+  if (workers === 0) {
+    const close = async (): Promise<void> => {};
+    return {
+      parallel: 2,
+      decode: async (location, want) => decodeImage(request(location, want)),
+      close,
+      [Symbol.asyncDispose]: close,
+    };
+  }
   const script = siblingModule(import.meta.url, "./decode-worker");
   const pool = new WorkerPool<DecodeRequest, DecodeReply>(script, { size: workers });
   return {
     parallel: 2 * workers,
-    decode(location, want) {
-      if (want === "cacheFile" && cacheDirectory === undefined)
-        return Promise.reject(new Error("imageDecoder: a cache file needs a cacheDirectory"));
-      return pool.run({
-        location,
-        size,
-        maxPixels,
-        wantPixels: want === "pixels",
-        ...(cacheDirectory === undefined ? {} : { cacheDirectory }),
-      });
-    },
+    decode: async (location, want) => pool.run(request(location, want)),
     close: () => pool.close(),
     [Symbol.asyncDispose]: () => pool.close(),
   };
