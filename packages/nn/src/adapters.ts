@@ -34,6 +34,11 @@ export interface AdaptedOnnx {
   merge(params: LoraParams, weights?: Readonly<Record<string, NDArray>>): Promise<Record<string, NDArray>>;
 }
 
+/** Where a weight stands in the record of all weights: names may have slashes, which part the steps of paths. */
+function pathOf(name: string): string {
+  return name.replaceAll("~", "~0").replaceAll("/", "~1");
+}
+
 /**
  * Puts LoRA adapters on the matrix products (MatMul, Gemm) of an imported model.
  *
@@ -50,7 +55,9 @@ export function adaptOnnx(key: Key, layer: OnnxLayer, options: AdaptOptions): Ad
   if (!(dropout >= 0 && dropout < 1))
     throw new RangeError(`adaptOnnx: dropout must lie in [0, 1), got ${dropout}`);
   const scale = loraScale(options);
-  const transposed = new Set(layer.linears.filter((linear) => linear.transposed).map(({ name }) => name));
+  const transposed = new Set(
+    layer.linears.filter((linear) => linear.transposed).map(({ name }) => pathOf(name)),
+  );
   return {
     layer,
     params: loraInit(key, layer.linears, options),
@@ -71,7 +78,8 @@ export function adaptOnnx(key: Key, layer: OnnxLayer, options: AdaptOptions): Ad
     },
     async merge(params, weights = {}) {
       const all = { ...layer.frozen, ...layer.params, ...weights };
-      return mergeLora(all, params, { ...options, transposed: (name) => transposed.has(name) });
+      const byPath = Object.fromEntries(Object.entries(params).map(([name, pair]) => [pathOf(name), pair]));
+      return mergeLora(all, byPath, { ...options, transposed: (path) => transposed.has(path) });
     },
   };
 }

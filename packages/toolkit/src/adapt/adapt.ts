@@ -1,3 +1,4 @@
+import { prefetch } from "@concord/data";
 import { describeEnvironment, encodeNpy } from "@concord/papers/files";
 import type { RecipeContext, RecipeTower } from "@concord/papers/recipes";
 import { foldIn, type NDArray, randomKey } from "@concord/tensor";
@@ -20,6 +21,7 @@ import {
 import { exampleVectors, nodeExample, pythonExample } from "./examples.ts";
 import { type ExportedTower, exampleItems, exportTower } from "./export.ts";
 import { digestOfAll } from "./features.ts";
+import { type FeedSource, makeFeedSource } from "./feeds.ts";
 import { checkFolder, type OutputFolder, takeFolder } from "./folder.ts";
 import {
   type Embedder,
@@ -114,6 +116,7 @@ interface Yardstick {
   readonly possible: readonly MetricId[];
   readonly directions: Directions;
   readonly measurer: Measurer;
+  readonly feedSource: FeedSource;
   rows(of: Uint32Array): MeasuredRows;
 }
 
@@ -131,6 +134,7 @@ function yardstick(
     labels: labels !== null,
     binary: embedder.bits !== null,
   });
+  const feedSource = makeFeedSource();
   const [first] = towers as [Tower];
   const anchor = towers.find((tower) => tower.anchor);
   const pairs: (readonly [string, string])[] =
@@ -143,7 +147,8 @@ function yardstick(
     metric: chooseMetric(request.metric, possible),
     possible,
     directions: pairs.flatMap(([a, b]) => (a === b ? [[a, b] as const] : [[a, b] as const, [b, a] as const])),
-    measurer: makeMeasurer(twin ? [...towers, twin] : towers, context, embedder),
+    measurer: makeMeasurer(twin ? [...towers, twin] : towers, context, embedder, feedSource),
+    feedSource,
     rows: (of) => ({
       groups: of.map((row) => groups.of[row] as number),
       labels: labels && gatherRows(labels.values, of),
@@ -234,8 +239,14 @@ async function train(
       samplesPerSecond: 0,
     };
   const trainer = makeTrainer(recipe, context, prepared.towers, start, settings, foldIn(key, streams.state));
-  const source = adaptBatches(plan, prepared.towers, prepared.split.train, context.labels, signal);
-  const { prefetch } = await import("@concord/data");
+  const source = adaptBatches(
+    plan,
+    prepared.towers,
+    prepared.split.train,
+    context.labels,
+    stick.feedSource,
+    signal,
+  );
   const ahead = prefetch(source, { until: context.steps });
   const loaded = await folder.loadCheckpoint();
   const saved = loaded && {

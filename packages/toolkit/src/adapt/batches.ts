@@ -1,7 +1,8 @@
 import { type BatchPlan, type BatchSource, batchPlan } from "@concord/data";
 import { bitsAt, type Key, keyArray, type NDArray } from "@concord/tensor";
+import type { FeedSource } from "./feeds.ts";
 import type { StepBatch } from "./step.ts";
-import { feedsOf, gatherRows, type Tower } from "./tower.ts";
+import { gatherRows, type Tower } from "./tower.ts";
 
 /** Which training rows come in a step: of each group one, another one in each epoch. */
 export interface RowPlan {
@@ -48,6 +49,7 @@ export function adaptBatches(
   towers: readonly Tower[],
   train: Uint32Array,
   labels: NDArray<"float32"> | null,
+  feedSource: FeedSource,
   signal?: AbortSignal,
 ): BatchSource<StepBatch> {
   return {
@@ -58,7 +60,7 @@ export function adaptBatches(
       const feeds = await Promise.all(
         towers
           .filter(({ trained }) => trained)
-          .map(async (tower) => [tower.name, await feedsOf(tower, rows, signal)] as const),
+          .map(async (tower) => [tower.name, await feedSource.feeds(tower, rows, signal)] as const),
       );
       return {
         base: Object.fromEntries(towers.map((tower) => [tower.name, gatherRows(tower.features, rows)])),

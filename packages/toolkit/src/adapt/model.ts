@@ -15,7 +15,8 @@ import {
   treeMap,
   where,
 } from "@concord/tensor";
-import { type EncoderParams, feedsOf, gatherRows, type Tower } from "./tower.ts";
+import type { FeedSource } from "./feeds.ts";
+import { type EncoderParams, gatherRows, type Tower } from "./tower.ts";
 
 const UNIT_TOLERANCE = 1e-3;
 /** Rows that go through a trained encoder at a time when they are only measured. */
@@ -103,7 +104,12 @@ export interface Measurer {
   close(): Promise<void>;
 }
 
-export function makeMeasurer(towers: readonly Tower[], context: RecipeContext, embedder: Embedder): Measurer {
+export function makeMeasurer(
+  towers: readonly Tower[],
+  context: RecipeContext,
+  embedder: Embedder,
+  feedSource: FeedSource,
+): Measurer {
   const facts = new Map(context.towers.map((tower) => [tower.name, tower]));
   const perTower = new Map(
     towers.map((tower) => {
@@ -135,7 +141,11 @@ export function makeMeasurer(towers: readonly Tower[], context: RecipeContext, e
         const parts: NDArray<"float32">[] = [];
         for (let start = 0; start < rows.length; start += MEASURED_TOGETHER) {
           signal?.throwIfAborted();
-          const feeds = await feedsOf(tower, rows.subarray(start, start + MEASURED_TOGETHER), signal);
+          const feeds = await feedSource.feeds(
+            tower,
+            rows.subarray(start, start + MEASURED_TOGETHER),
+            signal,
+          );
           const params = trainable.encoders[tower.twinOf ?? tower.name];
           parts.push(
             (await graphsOf(tower).fromFeeds(

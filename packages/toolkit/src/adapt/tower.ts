@@ -15,9 +15,6 @@ import type { TowerData } from "./dataset.ts";
 import { AdaptRequestError } from "./errors.ts";
 import { tracedPooling } from "./traced-pooling.ts";
 
-/** Lengths of texts are rounded up to a multiple of this, so that few graphs are compiled. */
-const LENGTH_STEP = 16;
-
 /** Weights of an encoder by name: those that are trained. */
 export type EncoderParams = Readonly<Record<string, unknown>>;
 export type Feeds = Readonly<Record<string, NDArray>>;
@@ -132,40 +129,6 @@ export async function openLayer(key: Key, encoder: Encoder, options: LayerOption
     merge: (params) => adapted.merge(params as LoraParams),
     applyMerged,
   };
-}
-
-/** Texts padded to a multiple of 16 tokens, where a mask says what is padding. */
-export function padFeeds(feeds: Feeds, mask: string | null): Feeds {
-  const length = mask === null ? undefined : feeds[mask]?.shape[1];
-  if (mask === null || length === undefined || length % LENGTH_STEP === 0) return feeds;
-  const wanted = Math.ceil(length / LENGTH_STEP) * LENGTH_STEP;
-  return Object.fromEntries(
-    Object.entries(feeds).map(([name, array]) => {
-      const [rows = 0, tokens] = array.shape;
-      if (array.shape.length !== 2 || tokens !== length) return [name, array];
-      const data = new (array.data.constructor as new (size: number) => NDArray["data"])(rows * wanted);
-      for (let row = 0; row < rows; row++)
-        (data as Float32Array).set(
-          (array.data as Float32Array).subarray(row * length, (row + 1) * length),
-          row * wanted,
-        );
-      return [name, { ...array, shape: [rows, wanted], data } as NDArray];
-    }),
-  );
-}
-
-/** The model's inputs for some rows of a tower with an encoder. @throws AdaptRequestError when an item has become unreadable */
-export async function feedsOf(tower: Tower, rows: ArrayLike<number>, signal?: AbortSignal): Promise<Feeds> {
-  const { encoder, data } = tower;
-  if (!encoder || data.kind !== "items") throw new Error(`tower '${tower.name}' has no items`);
-  const items = Array.from(rows, (row) => data.items[row] as (typeof data.items)[number]);
-  const { feeds, problems } = await encoder.preprocess(items, signal ? { signal } : {});
-  const [problem] = problems;
-  if (problem)
-    throw new AdaptRequestError(
-      `An item of '${tower.name}' could be read before and cannot now: ${problem.reason}`,
-    );
-  return padFeeds(feeds, encoder.graph.mask);
 }
 
 /** Rows of a matrix, in the order of the indices. */
