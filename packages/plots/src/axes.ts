@@ -41,8 +41,8 @@ export function leftAxis(
   scale: ScaleLinear<number, number>,
   frame: { readonly left: number; readonly right: number },
   count: number,
+  format: (value: number) => string = scale.tickFormat(count),
 ): TreeNode {
-  const format = scale.tickFormat(count);
   return element(
     "g",
     { class: "axis axis-y" },
@@ -54,6 +54,11 @@ export function leftAxis(
       ];
     }),
   );
+}
+
+/** A share as per cent, with decimals only where it is small. */
+export function shareFormat(share: number): string {
+  return `${Number((100 * share).toPrecision(2))} %`;
 }
 
 /** Base line with ticks and values below it. */

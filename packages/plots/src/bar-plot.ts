@@ -1,4 +1,4 @@
-import { extentOf, leftAxis, linear } from "./axes.ts";
+import { extentOf, leftAxis, linear, shareFormat } from "./axes.ts";
 import { element, type TreeNode } from "./tree.ts";
 
 export interface Bar {
@@ -12,7 +12,7 @@ export const BAR_PLOT = { width: 420, height: 220, top: 12, right: 14, bottom: 4
 const LABELS = 9;
 
 /**
- * Upright bars from 0, with every few of their labels.
+ * Shares as upright bars from 0, with every few of their labels.
  *
  * @param axis   what the labels are
  * @param label  what the plot shows, for those who do not see it
@@ -27,7 +27,7 @@ export function barPlot(bars: readonly Bar[], axis: string, label: string): Tree
   return element(
     "svg",
     { class: "chart bar-plot", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label },
-    leftAxis(y, frame, 4),
+    leftAxis(y, frame, 4, shareFormat),
     ...bars.map(({ value }, index) =>
       element("rect", {
         class: "bar",

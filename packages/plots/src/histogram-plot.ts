@@ -1,4 +1,4 @@
-import { bottomAxis, extentOf, leftAxis, linear } from "./axes.ts";
+import { bottomAxis, extentOf, leftAxis, linear, shareFormat } from "./axes.ts";
 import { element, type TreeNode } from "./tree.ts";
 
 export interface HistogramSeries {
@@ -42,7 +42,7 @@ export function histogramPlot(series: readonly HistogramSeries[], axis: string, 
   return element(
     "svg",
     { class: "chart histogram-plot", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label },
-    leftAxis(y, frame, 4),
+    leftAxis(y, frame, 4, shareFormat),
     ...outlines,
     bottomAxis(x, frame, x.ticks(6), x.tickFormat(6)),
     element("text", { class: "axis-label", x: frame.right, y: height - 6, "text-anchor": "end" }, axis),

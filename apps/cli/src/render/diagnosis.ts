@@ -53,7 +53,7 @@ function renderFinding(finding: Finding, also: readonly Finding[], style: Style)
     prose(finding.explanation, style),
     colours.dim(numbersOf([finding, ...also], style)),
     ...(finding.cost ? [prose(`Cost: ${finding.cost}`, style)] : []),
-    colours.dim(prose(finding.normal, style)),
+    colours.dim(prose(`Normal: ${finding.normal}`, style)),
     prose(`What to do: ${finding.remedy}`, style),
   ];
   return `${head}\n${blocks.join("\n")}`;

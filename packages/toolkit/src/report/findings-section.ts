@@ -4,6 +4,9 @@ import { element, type TreeNode } from "@concord/plots";
 import { intervalText, valueText } from "./format.ts";
 import { p, section, table } from "./html.ts";
 
+/** More papers than these are named in one line. */
+const SHOWN_PAPERS = 6;
+
 const SEVERITY_WORDS: Readonly<Record<Severity, string>> = {
   serious: "serious",
   mild: "worth a look",
@@ -26,19 +29,23 @@ function measuresOf(finding: Finding): TreeNode {
   );
 }
 
-function findingCard(finding: Finding): TreeNode {
+/** One kind of finding: of both sets together, or of each set, which share what it means and what to do. */
+function findingCard(findings: readonly [Finding, ...Finding[]]): TreeNode {
+  const [worst] = findings;
   const rows: [string, string | null][] = [
-    ["What it costs", finding.cost],
-    ["What to do", finding.severity === "none" ? null : finding.remedy],
-    ["What is normal", finding.normal],
-    ["Measured on", finding.basis],
+    ["What it costs", worst.cost],
+    ["What to do", worst.remedy],
+    ["What is normal", worst.normal],
+    ["Measured on", [...new Set(findings.map(({ basis }) => basis))].join("; ")],
   ];
   return element(
     "article",
-    { class: `finding ${finding.severity}` },
-    element("div", { class: "finding-head" }, element("h3", {}, finding.title), badge(finding.severity)),
-    p(finding.sentence),
-    p(`${finding.explanation} The term for it: ${finding.term}.`, "meaning"),
+    { class: `finding ${worst.severity}` },
+    ...findings.flatMap(({ title, severity, sentence }) => [
+      element("div", { class: "finding-head" }, element("h3", {}, title), badge(severity)),
+      p(sentence),
+    ]),
+    p(`${worst.explanation} The term for it: ${worst.term}.`, "meaning"),
     element(
       "dl",
       {},
@@ -46,48 +53,62 @@ function findingCard(finding: Finding): TreeNode {
         text === null ? [] : [element("dt", {}, term), element("dd", {}, text)],
       ),
     ),
-    measuresOf(finding),
+    ...findings.map(measuresOf),
   );
 }
 
-/** What was found, in full, and what was checked without a finding, in a table. */
-export function findingsSection({ findings }: Diagnosis): readonly TreeNode[] {
+/** Findings of one id together, in the order of the first of each. */
+function byId(findings: readonly Finding[]): (readonly [Finding, ...Finding[]])[] {
+  const groups = new Map<string, [Finding, ...Finding[]]>();
+  for (const finding of findings) {
+    const group = groups.get(finding.id);
+    if (group) group.push(finding);
+    else groups.set(finding.id, [finding]);
+  }
+  return [...groups.values()];
+}
+
+/** What was found, in full. */
+export function foundSection({ findings }: Diagnosis): readonly TreeNode[] {
   const found = findings.filter(({ severity }) => severity !== "none");
+  return found.length > 0 ? [section("found", "What was found", ...byId(found).map(findingCard))] : [];
+}
+
+/** What was checked without a finding, in a table. */
+export function fineSection({ findings }: Diagnosis): readonly TreeNode[] {
   const fine = findings.filter(({ severity }) => severity === "none");
-  return [
-    ...(found.length > 0 ? [section("found", "What was found", ...found.map(findingCard))] : []),
-    ...(fine.length > 0
-      ? [
-          section(
-            "fine",
-            found.length > 0 ? "What else was checked, and is fine" : "What was checked, and is fine",
-            table(
-              "Checks without a finding",
-              [
-                { text: "In plain words" },
-                { text: "The term" },
-                { text: "Measure" },
-                { text: "Value", number: true },
-                { text: "95 % interval", number: true },
-              ],
-              fine.flatMap(({ title, term, measures: [first] }) =>
-                first
-                  ? [
-                      [
-                        { text: title },
-                        { text: term },
-                        { text: first.name },
-                        { text: valueText(first), number: true },
-                        { text: intervalText(first) || "exact", number: true },
-                      ],
-                    ]
-                  : [],
-              ),
+  const several = fine.length < findings.length;
+  return fine.length > 0
+    ? [
+        section(
+          "fine",
+          several ? "What else was checked, and is fine" : "What was checked, and is fine",
+          table(
+            "Checks without a finding",
+            [
+              { text: "In plain words" },
+              { text: "The term" },
+              { text: "Measure" },
+              { text: "Value", number: true },
+              { text: "95 % interval", number: true },
+            ],
+            fine.flatMap(({ title, term, measures: [first] }) =>
+              first
+                ? [
+                    [
+                      { text: title },
+                      { text: term },
+                      { text: first.name },
+                      { text: valueText(first), number: true },
+                      { text: intervalText(first) || "exact", number: true },
+                    ],
+                  ]
+                : [],
             ),
           ),
-        ]
-      : []),
-  ];
+        ),
+      ]
+    : [];
 }
 
 /** What closed forms would change, as measured. */
@@ -133,6 +154,7 @@ export function remediesSection({ remedies }: Diagnosis): readonly TreeNode[] {
 /** Papers that address what was found, the most exact one first. */
 export function adviceSection(advice: readonly Advice[]): readonly TreeNode[] {
   if (advice.length === 0) return [];
+  const more = advice.slice(SHOWN_PAPERS);
   return [
     section(
       "papers",
@@ -143,27 +165,32 @@ export function adviceSection(advice: readonly Advice[]): readonly TreeNode[] {
       element(
         "ol",
         { class: "papers" },
-        ...advice.map(({ title, arxivId, slug, runnable, addresses }) =>
-          element(
-            "li",
-            {},
-            element("h3", {}, element("a", { href: `https://arxiv.org/abs/${arxivId}` }, title)),
-            p(
-              runnable
-                ? `Runs here: concord run ${slug}`
-                : `In the catalogue as ${slug}; it can be read but not run yet.`,
-              "soft",
-            ),
+        ...advice
+          .slice(0, SHOWN_PAPERS)
+          .map(({ title, arxivId, slug, runnable, addresses }) =>
             element(
-              "ul",
+              "li",
               {},
-              ...addresses.map(({ finding, because }) =>
-                element("li", {}, element("strong", {}, `${finding.replaceAll("-", " ")}: `), because),
+              element("h3", {}, element("a", { href: `https://arxiv.org/abs/${arxivId}` }, title)),
+              p(
+                runnable
+                  ? `Runs here: concord run ${slug}`
+                  : `In the catalogue as ${slug}; it can be read but not run yet.`,
+                "soft",
+              ),
+              element(
+                "ul",
+                {},
+                ...addresses.map(({ finding, because }) =>
+                  element("li", {}, element("strong", {}, `${finding.replaceAll("-", " ")}: `), because),
+                ),
               ),
             ),
           ),
-        ),
       ),
+      ...(more.length > 0
+        ? [p(`And ${more.length} more: ${more.map(({ slug }) => slug).join(", ")}.`, "soft")]
+        : []),
     ),
   ];
 }

@@ -2,7 +2,7 @@ import type { Diagnosis, SetSummary, Severity } from "@concord/align";
 import type { Advice } from "@concord/papers";
 import { element, markup, type TreeNode } from "@concord/plots";
 import { compareSection } from "./compare-section.ts";
-import { adviceSection, findingsSection, remediesSection } from "./findings-section.ts";
+import { adviceSection, fineSection, foundSection, remediesSection } from "./findings-section.ts";
 import { countText } from "./format.ts";
 import { p } from "./html.ts";
 import { type Panel, plotsSection } from "./plots-section.ts";
@@ -82,10 +82,11 @@ export function renderReport(input: ReportInput): string {
     element("header", {}, element("h1", {}, title), ...notes.map((note) => p(note, "soft origin"))),
     verdict(shown),
     ...(after ? [compareSection(before, after, labels)] : []),
-    ...findingsSection(shown),
+    ...foundSection(shown),
+    plotsSection(panels),
     ...remediesSection(shown),
     ...adviceSection(advice),
-    plotsSection(panels),
+    ...fineSection(shown),
     element(
       "footer",
       { class: "soft" },

@@ -120,7 +120,7 @@ export async function domainShiftFinding(view: DiagnosisView): Promise<Finding> 
     sentence: `A row meets ${percent(mixed.value)} of the neighbours from the other set that it would meet if the two were one cloud. Asked which set an unseen row is from, a linear classifier is right for ${ofHundred(apart.value)} (50 is guessing); the centres are ${plain(distance.value)} apart.`,
     explanation:
       "What was learnt on one set (a classifier, a threshold, an index) is used in a region of the space that the other set does not visit. The sets may also simply hold different things: then mixing says so, and nothing is wrong.",
-    normal: `Normal: above ${plain(mild, 1)}. Mild below ${plain(mild, 1)}, serious below ${plain(serious, 1)}. ${why}`,
+    normal: `Above ${plain(mild, 1)}. Mild below ${plain(mild, 1)}, serious below ${plain(serious, 1)}. ${why}`,
     cost: await labelTransfer(view, labelKey),
     remedy:
       severity === "none"

@@ -62,6 +62,11 @@ export async function hubnessFinding(
     occurrences.map((times) => Number(times < 1e-9)),
     foldIn(key, 3),
   );
+  const asked = asking.shape[0] as number;
+  const popular = meanEstimate(
+    Float64Array.from({ length: asked }, (_, query) => Number(query < Math.round(largestHubShare * asked))),
+    foldIn(key, 4),
+  );
   const severity = severityOf("hubness", skewness);
   const { mild, serious, why } = THRESHOLDS.hubness;
   const asker = queries ? `rows of ${queries.name}` : "other rows";
@@ -79,26 +84,18 @@ export async function hubnessFinding(
     measures: [
       measure(`skewness of N_${k}`, skewness),
       measure(`items in nobody's first ${k}`, never, "share"),
-      measure(
-        `queries whose first ${k} hold the most popular item`,
-        {
-          value: largestHubShare,
-          low: largestHubShare,
-          high: largestHubShare,
-        },
-        "share",
-      ),
+      measure(`queries whose first ${k} hold the most popular item`, popular, "share"),
     ],
     sentence: `Asked by ${asker}, ${ofHundred(never.value)} items of ${items.name} never come among the first ${k}, while the most popular one is shown to ${percent(largestHubShare)} of the queries (skewness ${plain(skewness.value, 1)}).`,
     explanation:
       "In spaces of many dimensions some items become everybody's neighbour, hubs, and push the right answers out; others are found by nobody.",
-    normal: `Normal: a skewness below ${plain(mild, 1)}. Mild from ${plain(mild, 1)}, serious from ${plain(serious, 0)}. ${why}`,
+    normal: `A skewness below ${plain(mild, 1)}. Mild from ${plain(mild, 1)}, serious from ${plain(serious, 0)}. ${why}`,
     cost: null,
     remedy:
       severity === "none"
         ? "Nothing to do."
         : "Remove the gap and the common mean first: both make hubs. If hubs stay, rank by mutual proximity or inverted softmax instead of plain cosine, and look at the most popular items: often they are empty or broken inputs.",
-    basis: `${basisOf(n, items.rows)} as items, ${count(asking.shape[0] as number)} queries; the number grows slowly with the number of items`,
+    basis: `${basisOf(n, items.rows)} as items, ${count(asked)} queries; the number grows slowly with the number of items`,
   };
   return { finding, occurrences };
 }

@@ -61,7 +61,7 @@ export function modalityGapFinding(view: DiagnosisView, remedies: readonly Remed
     sentence: `${percent(share.value)} of the squared distance between a row of ${a.name} and a row of ${b.name} is there only because the centres of the two sets are ${plain(distance.value)} apart. Asked which set an unseen row is from, a linear classifier is right for ${ofHundred(apart.value)} (50 is guessing).`,
     explanation:
       "Each set forms a cloud of its own. The distance from one cloud to the other is the same for every pair, so it says nothing about what belongs together, but it stands in every similarity between the sets: thresholds, mixed result lists and averages over both sets go wrong.",
-    normal: `Normal: below ${percent(mild)}. Mild from ${percent(mild)}, serious from ${percent(serious)}. ${why} The classifier may well be right for most rows without harm: it finds any difference, however small.`,
+    normal: `Below ${percent(mild)}. Mild from ${percent(mild)}, serious from ${percent(serious)}. ${why} The classifier may well be right for most rows without harm: it finds any difference, however small.`,
     cost: gap ? costOf(remedies, "mean-shift") : null,
     remedy:
       severity === "none"

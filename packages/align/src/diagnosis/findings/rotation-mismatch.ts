@@ -39,7 +39,7 @@ export function rotationFinding(view: DiagnosisView, remedies: readonly RemedyRe
         : `The best rotation of ${a.name} onto ${b.name}, fitted on half of the pairs, raises how many of the other half find their partner first from ${percent(turned.before.value)} to ${percent(turned.after.value)}.`,
     explanation:
       "Two encoders may know the same and yet write it down in different coordinates: then distances within each set agree, and distances between the sets mean nothing. One rotation, learnt from known pairs, translates.",
-    normal: `Normal: no gain. Mild from +${percent(mild)}, serious from +${percent(serious)}. ${why}`,
+    normal: `No gain. Mild from +${percent(mild)}, serious from +${percent(serious)}. ${why}`,
     cost: severity === "none" ? null : costOf(remedies, "procrustes"),
     remedy:
       severity === "none"

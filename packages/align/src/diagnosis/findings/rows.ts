@@ -30,7 +30,7 @@ export function duplicateRowsFinding(set: CollectedSet, scope: FindingScope): Fi
         : `${count(set.duplicateRows)} of ${count(set.rows)} rows of ${set.name} (${percent(share.value)}) are equal, value for value, to an earlier row.`,
     explanation:
       "Equal rows compete for the same place in a result list. They come from repeated inputs, or from inputs that the encoder cannot tell apart, such as empty texts.",
-    normal: `Normal: below ${percent(mild)}. Mild from ${percent(mild)}, serious from ${percent(serious)}. ${why}`,
+    normal: `Below ${percent(mild)}. Mild from ${percent(mild)}, serious from ${percent(serious)}. ${why}`,
     cost: null,
     remedy:
       severity === "none"
@@ -136,7 +136,7 @@ export async function outlierRowsFinding(
     sentence: `${percent(far.value)} of the rows of ${set.name} are much farther from their nearest neighbour than usual, ${percent(odd.value)} are much longer or shorter than usual.${unusable}`,
     explanation:
       "Single rows that resemble nothing else are often broken inputs. They are never found, and they pull means and spreads.",
-    normal: `Normal: below ${percent(mild)}. Mild from ${percent(mild)}, serious from ${percent(serious)}. ${why}`,
+    normal: `Below ${percent(mild)}. Mild from ${percent(mild)}, serious from ${percent(serious)}. ${why}`,
     cost: null,
     remedy:
       severity === "none" ? "Nothing to do." : "Look at the inputs of these rows, and remove or mend them.",
@@ -205,8 +205,8 @@ export function normDifferencesFinding(view: DiagnosisView, ranks: ProductRanks 
     explanation:
       "Cosine ignores how long a vector is, a dot product does not: there long vectors win against right ones.",
     normal: ranks
-      ? `Normal: no loss. Mild from ${percent(mild)}, serious from ${percent(serious)}. ${why}`
-      : `Normal: a spread below ${percent(NORM_SPREAD_MILD)}; without pairs its cost cannot be measured, so it is never more than mild.`,
+      ? `No loss. Mild from ${percent(mild)}, serious from ${percent(serious)}. ${why}`
+      : `A spread below ${percent(NORM_SPREAD_MILD)}; without pairs its cost cannot be measured, so it is never more than mild.`,
     cost: text,
     remedy:
       severity === "none"

@@ -55,7 +55,7 @@ export function collapseFinding(
         : `Of ${count(limit)} directions that ${count(rows)} rows of width ${count(set.width)} could use, they use about ${plain(effectiveRank.value, effectiveRank.value < 10 ? 1 : 0)} (effective rank); the strongest one carries ${percent(topShare.value)} of the variance.${deadText}`,
     explanation:
       "Vectors of many dimensions can still lie in a thin slice of the space. What lies outside the slice cannot be told apart, and the other numbers only cost memory.",
-    normal: `Normal: ${percent(mild)} of the possible directions or more. Mild below ${percent(mild)}, serious below ${percent(serious)}. ${why}`,
+    normal: `${percent(mild)} of the possible directions or more. Mild below ${percent(mild)}, serious below ${percent(serious)}. ${why}`,
     cost: severity === "none" ? null : costOf(remedies, "whitening"),
     remedy:
       severity === "none"
@@ -92,7 +92,7 @@ export function anisotropyFinding(
     sentence: `Two rows of ${set.name} that have nothing to do with each other have a similarity (cosine) of ${plain(cosine.value)} on average.`,
     explanation:
       "When everything resembles everything, similarities are squeezed into a small range: a threshold such as 0.8 loses its meaning, and small errors decide the order.",
-    normal: `Normal: below ${plain(mild, 1)}. Mild from ${plain(mild, 1)}, serious from ${plain(serious, 1)}. ${why}`,
+    normal: `Below ${plain(mild, 1)}. Mild from ${plain(mild, 1)}, serious from ${plain(serious, 1)}. ${why}`,
     cost: severity === "none" ? null : costOf(remedies, "mean-shift"),
     remedy:
       severity === "none"
@@ -161,7 +161,7 @@ export async function uniformityFinding(
     sentence: `On a scale from -4 (spread evenly) to 0 (all at one point), ${set.name} has ${plain(potential.value)}.`,
     explanation:
       "Good embeddings use the whole space: then different things are far from each other. Rows that crowd together are hard to tell apart.",
-    normal: `Normal: below ${plain(mild, 0)}. Mild from ${plain(mild, 0)}, serious from ${plain(serious, 0)}. ${why}`,
+    normal: `Below ${plain(mild, 0)}. Mild from ${plain(mild, 0)}, serious from ${plain(serious, 0)}. ${why}`,
     cost: severity === "none" ? null : costOf(remedies, "whitening"),
     remedy:
       severity === "none"

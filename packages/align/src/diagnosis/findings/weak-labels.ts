@@ -103,7 +103,7 @@ export async function weakLabelsFinding(
     sentence: `The ${LABEL_NEIGHBOURS} nearest neighbours name the right one of ${count(sizes.size)} labels for ${ofHundred(accuracy.value)} unseen rows; always naming the most frequent label would be right for ${ofHundred(baseline)}.${separate ? ` Tightness of the groups (silhouette): ${plain(separate.value)} on a scale from -1 to 1.` : ""}`,
     explanation:
       "Search and classification by similarity work when rows with the same label are each other's neighbours.",
-    normal: `Normal: ${percent(mild)} of the way from guessing to perfect, or more. Mild below ${percent(mild)}, serious below ${percent(serious)}. ${why}`,
+    normal: `${percent(mild)} of the way from guessing to perfect, or more. Mild below ${percent(mild)}, serious below ${percent(serious)}. ${why}`,
     cost: severity === "none" ? null : costOf(remedies, "whitening"),
     remedy:
       severity === "none"
