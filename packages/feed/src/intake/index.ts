@@ -8,5 +8,11 @@ export { type OaiError, type OaiPage, parseOai } from "./formats/oai.ts";
 export { parseRss, type RssListing } from "./formats/rss.ts";
 export { parseTextList, type TextList, type TextListOptions } from "./formats/text-list.ts";
 export { type IngestOptions, type IngestProgress, type IngestReport, ingest } from "./ingest.ts";
+export {
+  arxivSchedule,
+  IntakeSchedule,
+  type IntakeScheduleOptions,
+  type ScheduledSource,
+} from "./schedule.ts";
 export { filesOf } from "./sources/file.ts";
 export { type IngestSource, SourceError } from "./sources/source.ts";

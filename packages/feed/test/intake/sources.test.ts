@@ -39,7 +39,7 @@ beforeEach(async () => {
     random: () => 0.5,
     reroute: Object.fromEntries(origins.map((host) => [`https://${host}`, server.origin])),
   });
-  store = await openSqliteStore(IN_MEMORY);
+  store = openSqliteStore(IN_MEMORY);
   folder = await mkdtemp(join(tmpdir(), "concord-intake-"));
 });
 afterEach(async () => {
