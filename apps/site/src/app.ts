@@ -19,6 +19,7 @@ import { aboutPage, messagePage } from "./pages/plain.ts";
 import { runRoutes } from "./run-routes.ts";
 import type { SiteEnv } from "./site-env.ts";
 import type { Render, SiteParts } from "./site-parts.ts";
+import { feedRoutes } from "./subscribe/feed-routes.ts";
 
 const MAX_BODY_BYTES = 16 * 1024;
 
@@ -137,6 +138,7 @@ export function createApp(parts: SiteParts): Hono<SiteEnv> {
 
   app.route("/", apiRoutes(parts, render));
   app.route("/", dailyRoutes(parts, render));
+  app.route("/", feedRoutes(parts));
   app.route("/", runRoutes(parts, render));
 
   app.notFound(() => {

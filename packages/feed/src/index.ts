@@ -1,5 +1,9 @@
 export * from "./bibtex.ts";
 export * from "./calendar.ts";
+export * from "./feeds/atom.ts";
+export type { PublishedList } from "./feeds/content.ts";
+export * from "./feeds/json-feed.ts";
+export * from "./feeds/rss.ts";
 export * from "./lists.ts";
 export * from "./ranking/trending.ts";
 export * from "./record.ts";
@@ -9,3 +13,4 @@ export * from "./search/word-search.ts";
 export * from "./search.ts";
 export * from "./store/index.ts";
 export * from "./tex.ts";
+export * from "./transfer/index.ts";

@@ -8,6 +8,7 @@ import { sizesThatNeedFiles } from "../catalogue.ts";
 import { catalogueSections, type PaperView, runSections } from "../pages/paper.ts";
 import type { SiteContext, SiteEnv } from "../site-env.ts";
 import { MAX_SEEDS, type Render, type SiteParts } from "../site-parts.ts";
+import { feedAddress } from "../subscribe/feed-routes.ts";
 import { voteForm } from "./card.ts";
 import { periodText } from "./dates.ts";
 import { listPage } from "./list-page.ts";
@@ -105,7 +106,7 @@ export function dailyRoutes(parts: SiteParts, render: Render): Hono<SiteEnv> {
         title: options.title,
         section: place.list === "trending" ? "trending" : "papers",
         description: options.description,
-        feed: listAddress(place, query),
+        feed: feedAddress("/rss", { ...place, ...query }).split("?")[1] ?? "",
         body,
       }),
     );

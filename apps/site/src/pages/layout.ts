@@ -12,7 +12,7 @@ export interface Page {
   readonly description?: string;
   /** Which entry of the navigation is the current one. */
   readonly section: "papers" | "trending" | "catalogue" | "runs" | "about" | "none";
-  /** The list whose RSS, Atom and JSON feeds the page offers. */
+  /** The query of the list whose RSS, Atom and JSON feeds the page offers, e.g. "list=trending"; "" for the newest. */
   readonly feed?: string;
   /** Scripts beyond those of every page. */
   readonly scripts?: readonly AssetName[];
@@ -42,6 +42,18 @@ function mark(): Html {
   return html`<svg class="brand-mark" viewBox="0 0 32 20" width="32" height="20" aria-hidden="true"><circle cx="10" cy="10" r="8.5"/><circle cx="22" cy="10" r="8.5"/></svg>`;
 }
 
+function feedLinks(query: string): Html {
+  const kinds = [
+    ["/rss", "application/rss+xml", "RSS"],
+    ["/atom", "application/atom+xml", "Atom"],
+    ["/feed.json", "application/feed+json", "JSON Feed"],
+  ] as const;
+  return html`${kinds.map(
+    ([path, type, name]) =>
+      html`<link rel="alternate" type="${type}" title="${name} of this list" href="${query === "" ? path : `${path}?${query}`}">\n`,
+  )}`;
+}
+
 /** The frame of every page: head, navigation, main part, footer, dialog of keyboard shortcuts. */
 export function layout(assets: Assets, _context: SiteContext, page: Page): Html {
   return html`<!doctype html>
@@ -52,6 +64,7 @@ export function layout(assets: Assets, _context: SiteContext, page: Page): Html 
 <meta name="color-scheme" content="light dark">
 <title>${page.title} · Concord</title>
 ${page.description ? html`<meta name="description" content="${page.description}">` : ""}
+${page.feed === undefined ? "" : feedLinks(page.feed)}
 <link rel="icon" type="image/svg+xml" href="${assets.url("icon")}">
 <link rel="stylesheet" href="${assets.url("style")}">
 <script src="${assets.url("theme")}"></script>
