@@ -15,7 +15,7 @@ export interface World {
 }
 
 /** Two views of the same things: what a pair shares, isotropic, plus noise of each side. */
-export function healthyPairs({ rows = 1000, width = 48, noise = 0.6, seed = 1 }: World = {}): {
+export function healthyPairs({ rows = 600, width = 32, noise = 0.6, seed = 1 }: World = {}): {
   a: Rows;
   b: Rows;
 } {
@@ -98,6 +98,6 @@ export async function diagnosePairs(a: Rows, b: Rows, seed = 0): Promise<Diagnos
   const places = Uint32Array.from({ length: n }, (_, i) => i);
   return diagnoseSets(
     { a: left, b: right, pairs: { a: places, b: places, total: n, sameRows: true } },
-    { key: randomKey(seed), queries: 500 },
+    { key: randomKey(seed), queries: 300 },
   );
 }

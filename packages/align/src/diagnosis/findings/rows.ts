@@ -195,7 +195,9 @@ export function normDifferencesFinding(view: DiagnosisView, ranks: ProductRanks 
     value: deciding.value,
     interval: deciding,
     measures: [
-      ...(loss ? [measure("R@1 lost with dot products in place of cosines", loss, "share")] : []),
+      loss
+        ? measure("R@1 lost with dot products in place of cosines", loss, "share")
+        : measure("largest spread of lengths", spread, "share"),
       ...sets.map((set, i) =>
         measure(`spread of lengths in ${set.name}`, exactly(spreads[i] as number), "share"),
       ),
