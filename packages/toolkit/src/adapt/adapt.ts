@@ -43,7 +43,7 @@ import {
   streams,
 } from "./prepare.ts";
 import { type AdaptRecord, decide, type Outcome } from "./record.ts";
-import { renderAdaptReport } from "./report.ts";
+import { adaptReports } from "./report.ts";
 import type { AdaptOptions, AdaptRequest } from "./request.ts";
 import { makeTrainer, type Settings, type StepState } from "./step.ts";
 import { gatherRows, type Tower } from "./tower.ts";
@@ -269,7 +269,7 @@ async function train(
       evaluate: (trainable) => valueOn(stick, validation, trainable, signal),
       save: async ({ state, best, ...facts }) =>
         folder.saveCheckpoint({ state, best }, facts satisfies CheckpointFacts),
-      saveEverySeconds: SAVE_EVERY_SECONDS,
+      saveEverySeconds: options.saveEverySeconds ?? SAVE_EVERY_SECONDS,
       signal,
       onProgress,
     });
@@ -422,9 +422,8 @@ export async function adapt(request: AdaptRequest, options: AdaptOptions = {}): 
       finishedAt: new Date().toISOString(),
       environment,
     };
-    await folder.write("report.html", [
-      await renderAdaptReport(record, judged, stick.directions, prepared, heldOut),
-    ]);
+    for (const [name, page] of await adaptReports(record, judged, stick.directions))
+      await folder.write(name, [page]);
     await folder.writeRecord(record);
     await folder.finish();
     return { record, out: request.out, files };

@@ -97,5 +97,7 @@ export interface AdaptOptions {
   readonly onProgress?: (progress: AdaptProgress) => void;
   /** Messages for people: skipped rows, ties in the split, what is better not believed. */
   readonly onNote?: (note: string) => void;
+  /** Seconds between checkpoints, at least. Default 10. */
+  readonly saveEverySeconds?: number;
   readonly signal?: AbortSignal;
 }
