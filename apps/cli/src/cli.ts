@@ -1,8 +1,11 @@
 import { readFileSync } from "node:fs";
 import type { Experiment, RunInput } from "@concord/papers";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { addBackup } from "./commands/backup.ts";
 import { runDoctor } from "./commands/doctor.ts";
+import { addExport } from "./commands/export.ts";
 import { showPapers } from "./commands/papers.ts";
+import { addRestore } from "./commands/restore.ts";
 import { resumeRun, runPaper } from "./commands/run.ts";
 import { listRuns, showRun } from "./commands/runs.ts";
 import { type StartOptions, startServer } from "./commands/start.ts";
@@ -277,6 +280,10 @@ function createProgram(context: Context, experiment: Experiment | null, settle: 
     .action(async (id: string | undefined, flags: { json?: boolean; runs?: string }) => {
       settle(await (id === undefined ? listRuns(context, flags) : showRun(context, id, flags)));
     });
+
+  addBackup(program, context, settle);
+  addRestore(program, context, settle);
+  addExport(program, context, settle);
 
   program
     .command("start")
