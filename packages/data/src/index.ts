@@ -95,7 +95,13 @@ export {
   type WebdatasetPairsOptions,
   webdatasetPairs,
 } from "./streams/webdataset-pairs.ts";
-export { loadTokenizer, type TextTokenizer, type TokenBatch, textTokenizer } from "./text/tokenizer.ts";
+export {
+  loadTokenizer,
+  type TextTokenizer,
+  type TokenBatch,
+  type TokenizerOptions,
+  textTokenizer,
+} from "./text/tokenizer.ts";
 export { type BpeTokenizerOptions, trainBpeTokenizer } from "./text/train-bpe.ts";
 export { trainWordTokenizer, type WordTokenizerOptions } from "./text/train-words.ts";
 export { siblingModule, WorkerPool } from "./threads/worker-pool.ts";

@@ -5,12 +5,16 @@ import { randomKey } from "@concord/tensor";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { pack } from "tar-stream";
 import { describe, expect, test } from "vitest";
+import { createBatchSource } from "../src/batches/captioned-files.ts";
 import {
+  captionedFiles,
   expandShards,
   loadCaptionedImages,
   openPairs,
+  prefetch,
   type RowProblem,
   shuffleBuffer,
+  trainWordTokenizer,
   type WebdatasetOptions,
   type WebdatasetSample,
   webdatasetSamples,
@@ -193,6 +197,33 @@ describe("WebDataset shards", () => {
       expect(data[64]).toBeLessThan(20);
     }
   });
+});
+
+test("captioned files come from a thread as they would from this one", async () => {
+  const jpeg = await sampleImage("jpeg", red);
+  const members = Object.fromEntries(
+    Array.from({ length: 6 }, (_, i) => [
+      [`${i}.jpg`, jpeg],
+      [`${i}.txt`, Buffer.from(`picture ${i}`)],
+    ]).flat() as [string, Buffer][],
+  );
+  await writeTar(join(folder, "files.tar"), members);
+  const tokenizer = join(folder, "tokenizer.json");
+  await trainWordTokenizer(["picture 0 1 2 3 4 5"], { maxVocabulary: 20 }).save(tokenizer);
+  const options = {
+    pairs: join(folder, "files.tar"),
+    tokenizer,
+    length: 4,
+    size: 8,
+    key: randomKey(5),
+    batchSize: 2,
+    augment: { shift: 1, brightness: 0.1 },
+  };
+  await using source = prefetch(await captionedFiles(options));
+  await using here = await createBatchSource(options);
+  expect(source.stepsPerEpoch).toBe(3);
+  for (const step of [0, 4, 1]) expect(await source.batch(step)).toEqual(await here.batch(step));
+  await expect(captionedFiles({ ...options, pairs: join(folder, "none.tar") })).rejects.toThrow("none.tar");
 });
 
 describe("Parquet pairs", () => {

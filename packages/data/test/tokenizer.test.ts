@@ -189,6 +189,54 @@ describe("tokenizer.json", () => {
     expect(() => textTokenizer(json, { padToken: "<none>" })).toThrow("there is no padding token <none>");
   });
 
+  test("a model folder tells the padding token, the sides and the longest input", async () => {
+    const model = await temporaryFolder();
+    const tokenizer = trainWordTokenizer(["a b c d e"], { boundaries: true });
+    const id = (token: string): number => tokenizer.tokenId(token) as number;
+    await tokenizer.save(join(model, "tokenizer.json"));
+    expect((await loadTokenizer(model)).encode("a b")).toEqual(tokenizer.encode("a b"));
+    await writeFile(
+      join(model, "tokenizer_config.json"),
+      JSON.stringify({
+        padding_side: "left",
+        truncation_side: "left",
+        model_max_length: 4,
+        pad_token: { content: "e" },
+      }),
+    );
+    const folderTokenizer = await loadTokenizer(model);
+    expect([folderTokenizer.maxLength, folderTokenizer.padId]).toEqual([4, id("e")]);
+    const { ids, mask } = folderTokenizer.encodeBatch(["a b c d", "a"]);
+    const [start, end] = [id("[CLS]"), id("[SEP]")];
+    expect([...ids.data]).toEqual([start, id("c"), id("d"), end, id("e"), start, id("a"), end]);
+    expect([...mask.data]).toEqual([1, 1, 1, 1, 0, 1, 1, 1]);
+    expect(
+      (await loadTokenizer(model, { paddingSide: "right" })).encodeBatch(["a b", "a"]).mask.data[7],
+    ).toBe(0);
+    await writeFile(join(model, "tokenizer_config.json"), '{"model_max_length": 1e30}');
+    expect((await loadTokenizer(model)).maxLength).toBeUndefined();
+    await writeFile(join(model, "tokenizer_config.json"), "{");
+    await expect(loadTokenizer(model)).rejects.toThrow(`The tokenizer ${model} cannot be loaded`);
+  });
+
+  test("two texts as one input; the longer one gives way", () => {
+    const tokenizer = trainWordTokenizer(["a b c d e"], { boundaries: true });
+    const words = (ids: readonly number[]): string =>
+      ids
+        .map((id) =>
+          ["[CLS]", "[SEP]", "a", "b", "c", "d", "e"].find((token) => tokenizer.tokenId(token) === id),
+        )
+        .join(" ");
+    const whole = tokenizer.encodePair("a b c", "d e");
+    expect(words(whole.ids)).toBe("[CLS] a b c [SEP] d e [SEP]");
+    expect(whole.types).toEqual([0, 0, 0, 0, 0, 1, 1, 1]);
+    const cut = tokenizer.encodePair("a b c", "d e", 6);
+    expect(words(cut.ids)).toBe("[CLS] a b [SEP] d [SEP]");
+    expect(cut.types).toEqual([0, 0, 0, 0, 1, 1]);
+    expect(words(tokenizer.encodePair("a", "b", 3).ids)).toBe("[CLS] [SEP] [SEP]");
+    expect(() => tokenizer.encodePair("a", "b", 2)).toThrow("2 tokens leave no room for 3 special tokens");
+  });
+
   test("broken files are named", async () => {
     const path = join(folder, "broken.json");
     await writeFile(path, "{");

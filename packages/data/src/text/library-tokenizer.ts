@@ -7,7 +7,14 @@ import { Tokenizer } from "@huggingface/tokenizers";
 export interface LibraryTokenizer {
   readonly normalizer: ((text: string) => string) | null;
   readonly pre_tokenizer: ((text: string) => string[]) | null;
-  encode(text: string, options?: { readonly add_special_tokens?: boolean }): { readonly ids: number[] };
+  encode(
+    text: string,
+    options?: {
+      readonly add_special_tokens?: boolean;
+      readonly text_pair?: string;
+      readonly return_token_type_ids?: boolean;
+    },
+  ): { readonly ids: number[]; readonly token_type_ids?: number[] };
   decode(ids: number[], options?: { readonly skip_special_tokens?: boolean }): string;
   token_to_id(token: string): number | undefined;
   get_vocab(): Map<string, number>;

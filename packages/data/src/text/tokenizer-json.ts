@@ -51,7 +51,7 @@ export function tokenizerJson(parts: {
 }): TokenizerJson {
   const { vocab } = parts.model;
   const id = (token: string): number => vocab[token] as number;
-  const special = (token: string) => ({ SpecialToken: { id: token, type_id: 0 } });
+  const special = (token: string, type = 0) => ({ SpecialToken: { id: token, type_id: type } });
   const { start, end, pad } = specialTokens;
   const described = (token: string) => ({ id: token, ids: [id(token)], tokens: [token] });
   return {
@@ -85,7 +85,7 @@ export function tokenizerJson(parts: {
             { Sequence: { id: "A", type_id: 0 } },
             special(end),
             { Sequence: { id: "B", type_id: 1 } },
-            special(end),
+            special(end, 1),
           ],
           special_tokens: { [start]: described(start), [end]: described(end) },
         }
