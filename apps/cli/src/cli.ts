@@ -1,13 +1,19 @@
 import { readFileSync } from "node:fs";
 import type { Experiment, RunInput } from "@concord/papers";
+import type { Recipe } from "@concord/papers/recipes";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { addAdapt, recipeFor } from "./commands/adapt.ts";
 import { addBackup } from "./commands/backup.ts";
+import { addDiagnose } from "./commands/diagnose.ts";
 import { runDoctor } from "./commands/doctor.ts";
+import { addEmbed } from "./commands/embed.ts";
 import { addExport } from "./commands/export.ts";
+import { addIngest } from "./commands/ingest.ts";
 import { showPapers } from "./commands/papers.ts";
 import { addRestore } from "./commands/restore.ts";
 import { resumeRun, runPaper } from "./commands/run.ts";
 import { listRuns, showRun } from "./commands/runs.ts";
+import { addSearch } from "./commands/search.ts";
 import { type StartOptions, startServer } from "./commands/start.ts";
 import { type Context, coloursFor, columnsOf } from "./context.ts";
 import { describeError, ExitCode, UsageError } from "./errors.ts";
@@ -212,7 +218,11 @@ function addRun(program: Command, context: Context, experiment: Experiment | nul
 
 type Settle = (code: ExitCode) => void;
 
-function createProgram(context: Context, experiment: Experiment | null, settle: Settle): Command {
+function createProgram(
+  context: Context,
+  { experiment, recipe }: { readonly experiment: Experiment | null; readonly recipe: Recipe | null },
+  settle: Settle,
+): Command {
   const program = new Command("concord")
     .description("Finds the paper that makes your embeddings agree, and runs it on your data.")
     .version(version, "-V, --version", "print the version")
@@ -267,6 +277,10 @@ function createProgram(context: Context, experiment: Experiment | null, settle: 
     });
 
   addRun(program, context, experiment, settle);
+  addAdapt(program, context, recipe, settle);
+  addDiagnose(program, context, settle);
+  addEmbed(program, context, settle);
+  addSearch(program, context, settle);
 
   program
     .command("runs")
@@ -281,6 +295,7 @@ function createProgram(context: Context, experiment: Experiment | null, settle: 
       settle(await (id === undefined ? listRuns(context, flags) : showRun(context, id, flags)));
     });
 
+  addIngest(program, context, settle);
   addBackup(program, context, settle);
   addRestore(program, context, settle);
   addExport(program, context, settle);
@@ -351,7 +366,8 @@ export async function runCli(args: readonly string[], context: Context): Promise
   let code: ExitCode = ExitCode.done;
   try {
     const experiment = await experimentFor(args, context);
-    const program = createProgram(context, experiment, (outcome) => {
+    const recipe = await recipeFor(args);
+    const program = createProgram(context, { experiment, recipe }, (outcome) => {
       code = outcome;
     });
     if (args.length === 0) program.outputHelp();

@@ -18,6 +18,8 @@ export interface Papers {
 export interface Context {
   readonly stdout: Output;
   readonly stderr: Output;
+  /** Where commands that take input read it; undefined where there is none. */
+  readonly stdin?: AsyncIterable<Uint8Array> & { readonly isTTY?: boolean };
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly papers: Papers;
   /** @throws SettingsError when a setting is wrong */

@@ -29,7 +29,7 @@ const usageErrors = [
 ];
 /** Likewise, by name: their classes come with the engine, which is loaded when it is needed. */
 const namedUsageErrors = ["AdaptRequestError", "AdaptFolderError", "RecipeOptionError"];
-const namedPlainErrors = ["AdaptDataError", "EncoderError", "VectorFileError"];
+const namedPlainErrors = ["AdaptDataError", "EmbedError", "EncoderError", "StoreError", "VectorFileError"];
 /** Errors whose message says everything: where in Concord they arose helps nobody. */
 const plainErrors = [BrokenRunError, RunBusyError];
 

@@ -12,6 +12,10 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 process.exitCode = await runCli(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
+  // Opened by those who read it: an open standard input keeps a process alive.
+  get stdin() {
+    return process.stdin;
+  },
   env: process.env,
   papers,
   // Loaded on demand: other commands need no web server.

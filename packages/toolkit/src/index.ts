@@ -1,3 +1,5 @@
+export { SEARCH_METRICS, type SearchMetric } from "@concord/align";
+export type { FieldValue } from "@concord/data";
 export * from "./adapt/index.ts";
 export * from "./diagnose/index.ts";
 export {

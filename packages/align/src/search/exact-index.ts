@@ -222,6 +222,8 @@ class Exact implements ExactIndex {
   /** A query as it is compared: at length 1 for cosines. */
   #asQuery(row: Float32Array | Float64Array): Float64Array {
     const query = this.#centred(row);
+    // Rounded as the rows are, so that a row is at distance 0 from itself.
+    if (this.metric === "euclidean") return query.map(Math.fround);
     const length = lengthOf(query);
     return this.metric === "cosine" && length > 0 ? query.map((value) => value / length) : query;
   }

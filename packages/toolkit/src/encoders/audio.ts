@@ -1,4 +1,6 @@
-import { EncoderError, type EncoderItem } from "./encoder.ts";
+import { readFile, stat } from "node:fs/promises";
+import { decodeAudio, mixToMono, resample } from "@concord/data";
+import { EncoderError, type EncoderItem, type SoundSamples } from "./encoder.ts";
 import { fillFeed } from "./feeds.ts";
 import type { ModelFolder } from "./model-folder.ts";
 import type { Preparer } from "./preparer.ts";
@@ -12,6 +14,8 @@ const WINDOW = 64;
 /** Samples of one run of the model, padding included: eight minutes at 16 kHz. */
 const SAMPLES_PER_BATCH = 2 ** 23;
 const MAX_SECONDS = 600;
+const MAX_FILE_BYTES = 512 * 2 ** 20;
+const [MIN_RATE, MAX_RATE] = [1000, 192_000];
 
 interface AudioSettings {
   readonly sampleRate: number;
@@ -33,15 +37,39 @@ function standardise(samples: Float32Array): Float32Array {
   return samples.map((value) => (value - mean) * scale);
 }
 
+/** The samples of an item of one channel, at the rate that it has. */
+async function samplesOf(item: EncoderItem): Promise<SoundSamples | string> {
+  if ("samples" in item) return item;
+  if (!("path" in item) && !("bytes" in item)) return "expected a sound: a file's path, its bytes or samples";
+  let bytes: Uint8Array;
+  try {
+    if ("path" in item) {
+      const { size } = await stat(item.path);
+      if (size > MAX_FILE_BYTES) return `${size} bytes are over the limit of ${MAX_FILE_BYTES}`;
+      bytes = await readFile(item.path);
+    } else bytes = item.bytes;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    return code === "ENOENT" ? "there is no such file" : `cannot be read (${message})`;
+  }
+  try {
+    const clip = await decodeAudio(bytes);
+    return { samples: mixToMono(clip), sampleRate: clip.sampleRate };
+  } catch (error) {
+    return `cannot be decoded as WAV or FLAC (${(error as Error).message})`;
+  }
+}
+
 /** A sound's samples at the model's rate, or why there are none. */
 async function soundOf(item: EncoderItem, { sampleRate }: AudioSettings): Promise<Float32Array | string> {
-  if (!("samples" in item)) return "expected samples";
-  const { samples } = item;
-  if (item.sampleRate !== sampleRate)
-    return `has ${item.sampleRate} samples a second; the model takes ${sampleRate}`;
+  const sound = await samplesOf(item);
+  if (typeof sound === "string") return sound;
+  const { samples, sampleRate: rate } = sound;
   if (samples.length === 0) return "the sound is empty";
-  if (samples.length > MAX_SECONDS * sampleRate) return `the sound is longer than ${MAX_SECONDS} seconds`;
-  return samples.every(Number.isFinite) ? samples : "the sound has samples that are not finite";
+  if (!(rate >= MIN_RATE && rate <= MAX_RATE)) return `a rate of ${rate} samples a second is not supported`;
+  if (samples.length > MAX_SECONDS * rate) return `the sound is longer than ${MAX_SECONDS} seconds`;
+  if (!samples.every(Number.isFinite)) return "the sound has samples that are not finite";
+  return rate === sampleRate ? samples : resample(samples, rate, sampleRate);
 }
 
 /** Sounds to samples at the model's rate, padded with silence to the longest of a batch. */
@@ -58,7 +86,7 @@ export async function audioPreparer(
   const config = await folder.config(FILE);
   const axis = input.shape.at(-1);
   const settings: AudioSettings = {
-    sampleRate: integerOf(config, "sampling_rate", FILE, { least: 1000, most: 192_000 }) ?? DEFAULT_RATE,
+    sampleRate: integerOf(config, "sampling_rate", FILE, { least: MIN_RATE, most: MAX_RATE }) ?? DEFAULT_RATE,
     normalize: flagOf(config, "do_normalize") ?? false,
     padding: numberOf(config, "padding_value", FILE) ?? 0,
     length: typeof axis === "number" ? axis : undefined,

@@ -1,0 +1,269 @@
+import { addAbortSignal, Readable } from "node:stream";
+import {
+  type EmbeddedBlock,
+  EmbedInputError,
+  type EmbedInputOptions,
+  type EmbedProblem,
+  type EmbedProgress,
+  type Encoder,
+  EncoderError,
+  embed,
+  embedBlocks,
+  embedInputs,
+  lineInputs,
+  MODALITIES,
+  type Modality,
+  type OpenEncoderOptions,
+  openEncoder,
+  POOLINGS,
+  type Pooling,
+  VectorFileError,
+} from "@concord/toolkit";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Context, coloursFor } from "../context.ts";
+import { ExitCode, UsageError } from "../errors.ts";
+import { writeOut } from "../output.ts";
+import { countText, durationText, printable } from "../render/text.ts";
+import { StageDisplay } from "../stage-display.ts";
+
+/** What opens an encoder; `search` has the same flags. */
+export interface EncoderFlags {
+  readonly modality?: Modality;
+  readonly modelFile?: string;
+  readonly output?: string;
+  readonly pooling?: Pooling;
+  readonly prompt?: string;
+}
+
+interface EmbedFlags extends EncoderFlags {
+  readonly out?: string;
+  readonly overwrite?: boolean;
+  readonly column?: string;
+  readonly fields?: string[];
+  readonly normalize?: boolean;
+  readonly batch?: number;
+  readonly binary?: boolean;
+  readonly strict?: boolean;
+}
+
+const MAX_BATCH = 65_536;
+/** Problems that are shown one by one. */
+const MAX_SHOWN = 10;
+
+export function parseWhole(least: number, most: number) {
+  return (text: string): number => {
+    const value = Number(text);
+    if (!/^\d{1,15}$/.test(text) || value < least || value > most)
+      throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`);
+    return value;
+  };
+}
+
+export function parseNames(text: string): string[] {
+  const names = text.split(",").map((name) => name.trim());
+  if (names.some((name) => name === "")) throw new InvalidArgumentError("Expected a list such as id,text.");
+  return names;
+}
+
+export function addEncoderOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option("--modality <kind>", "kind of input, for models that take several").choices(MODALITIES),
+    )
+    .option("--model-file <name>", "model file of the folder, e.g. quantized, fp16 or onnx/model_q4.onnx")
+    .option("--output <name>", "output of the model to read (default: told by its name)")
+    .addOption(
+      new Option("--pooling <kind>", "how tokens become one vector (default: as the folder says)").choices(
+        POOLINGS.filter((pooling) => pooling !== "none"),
+      ),
+    )
+    .option("--prompt <name|text>", "what goes before every text: a name that the folder knows, or the text");
+}
+
+/** What the command line asked for is at fault, rather than the program. */
+export function asUsage(error: unknown): unknown {
+  const kinds = [EncoderError, EmbedInputError, VectorFileError, RangeError];
+  return kinds.some((kind) => error instanceof kind)
+    ? new UsageError((error as Error).message, { cause: error })
+    : error;
+}
+
+/** Opens an encoder and says what it had to assume. */
+export async function openWithFlags(
+  context: Context,
+  path: string,
+  flags: EncoderFlags,
+  guess?: Modality,
+): Promise<Encoder> {
+  const options: OpenEncoderOptions = {
+    modality: flags.modality ?? guess,
+    modelFile: flags.modelFile,
+    output: flags.output,
+    pooling: flags.pooling,
+    prompt: flags.prompt,
+  };
+  const encoder = await openEncoder(path, options);
+  for (const note of encoder.notes)
+    context.stderr.write(`${coloursFor(context.stderr, context.env).dim(printable(note))}\n`);
+  return encoder;
+}
+
+/** Standard input, which ends with an error when the work is stopped. @throws UsageError on a terminal */
+export function standardInput(context: Context, signal: AbortSignal, advice: string): Readable {
+  const { stdin } = context;
+  if (stdin === undefined || stdin.isTTY === true) throw new UsageError(advice);
+  return addAbortSignal(signal, stdin instanceof Readable ? stdin : Readable.from(stdin));
+}
+
+/** The kind of input that file names speak of. */
+function guessModality(files: readonly string[]): Modality | undefined {
+  if (files.some((file) => /\.(jpe?g|png|webp|gif|tiff?|avif)$/i.test(file))) return "image";
+  if (files.some((file) => /\.(wav|flac)$/i.test(file))) return "audio";
+  return files.length === 0 || files.some((file) => file === "-" || /\.(txt|md)$/i.test(file))
+    ? "text"
+    : undefined;
+}
+
+/** An encoder of the kind that the files speak of, if the folder has one, else of the only kind that it has. */
+async function openFor(
+  context: Context,
+  path: string,
+  files: readonly string[],
+  flags: EmbedFlags,
+): Promise<Encoder> {
+  const guess = flags.modality === undefined ? guessModality(files) : undefined;
+  if (guess !== undefined) {
+    try {
+      return await openWithFlags(context, path, flags, guess);
+    } catch (error) {
+      if (!(error instanceof EncoderError)) throw error;
+      // Lines may be the paths of pictures: what the folder itself says counts then, and its errors.
+    }
+  }
+  return openWithFlags(context, path, flags);
+}
+
+/** Nine digits give back every float32. */
+function lineOf({ values, width, fields }: EmbeddedBlock, row: number): string {
+  const vector = Array.from(values.subarray(row * width, (row + 1) * width), (v) => Number(v.toPrecision(9)));
+  return `${JSON.stringify({ ...fields[row], vector })}\n`;
+}
+
+/** Embeds files or standard input, into a file or to standard output. */
+async function runEmbed(
+  context: Context,
+  path: string,
+  files: readonly string[],
+  flags: EmbedFlags,
+): Promise<ExitCode> {
+  const { out } = flags;
+  if (flags.binary && out === undefined)
+    throw new UsageError("--binary writes packed bits, which are no text: give --out FILE.npy with it.");
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const endWatch = context.onStopRequest(() => stopping.abort());
+  const display = new StageDisplay(context);
+  const problems: EmbedProblem[] = [];
+  let skipped = 0;
+  try {
+    const fromInput = files.length === 0 || (files.length === 1 && files[0] === "-");
+    const stdin = fromInput
+      ? standardInput(
+          context,
+          signal,
+          "Say what is to be embedded: files, folders, tables, or lines on standard input.",
+        )
+      : undefined;
+    await using encoder = await openFor(context, path, files, flags);
+    const input: EmbedInputOptions = {
+      modality: encoder.modality,
+      column: flags.column,
+      fields: flags.fields,
+    };
+    const settings = {
+      encoder,
+      inputs: stdin ? lineInputs(stdin, "standard input", input) : embedInputs(files, input),
+      normalize: flags.normalize,
+      batch: flags.batch,
+      strict: flags.strict,
+      signal,
+      onProblem(problem: EmbedProblem) {
+        if (++skipped <= MAX_SHOWN) problems.push(problem);
+      },
+      onProgress({ done, itemsPerSecond }: EmbedProgress) {
+        const speed = `${Math.round(itemsPerSecond).toLocaleString("en-GB")} items/s`;
+        display.show({ stage: `Embedding: ${countText(done, "item")}, ${speed}`, done: null, total: null });
+      },
+    };
+    let rows = 0;
+    if (out === undefined) {
+      for await (const block of embedBlocks(settings)) {
+        rows += block.rows;
+        for (let row = 0; row < block.rows; row++) await writeOut(context.stdout, lineOf(block, row));
+      }
+    } else {
+      const { overwrite, binary, fields } = flags;
+      const summary = await embed({ ...settings, out, overwrite, binary, fields });
+      rows = summary.rows;
+      display.end();
+      context.stderr.write(
+        `${countText(rows, "vector")} of ${summary.width}${binary ? " bits" : ""} in ${durationText(summary.seconds)}: ${printable(out)}\n`,
+      );
+    }
+    display.end();
+    reportProblems(context, problems, skipped);
+    if (rows + skipped === 0) context.stderr.write("There was nothing to embed.\n");
+    return rows > 0 ? ExitCode.done : ExitCode.failed;
+  } catch (error) {
+    if (signal.aborted) return ExitCode.cancelled;
+    throw asUsage(error);
+  } finally {
+    display.end();
+    endWatch();
+  }
+}
+
+function reportProblems({ stderr }: Context, problems: readonly EmbedProblem[], skipped: number): void {
+  if (skipped === 0) return;
+  const lines = problems.map(({ place, reason }) => `  ${printable(place)}: ${printable(reason)}`);
+  if (skipped > problems.length) lines.push(`  and ${countText(skipped - problems.length, "more", "more")}`);
+  stderr.write(`${countText(skipped, "item")} could not be embedded:\n${lines.join("\n")}\n`);
+}
+
+/** Adds `concord embed` to the command line. */
+export function addEmbed(program: Command, context: Context, settle: (code: ExitCode) => void): void {
+  const command = program
+    .command("embed")
+    .summary("turn texts, pictures or sounds into vectors with an ONNX encoder")
+    .description(
+      "Embeds with any ONNX encoder: a file, or a folder in the layout of Hugging Face's hub, transformers.js or sentence-transformers. Takes lines of text (standard input, .txt), pictures and sounds (files, folders, patterns), a column of a CSV, TSV, JSONL or Parquet table, and webdataset archives. Vectors keep the order and the columns of their items, and go to a .npy, .parquet, .jsonl or .csv file, or as JSON lines to standard output. What cannot be embedded is counted, named and skipped.",
+    )
+    .argument("<encoder>", "folder of the encoder, or its .onnx file")
+    .argument("[files...]", "what to embed; nothing or - for standard input")
+    .option("--out <file>", "where vectors go (default: standard output, as JSON lines)")
+    .option("--overwrite", "replace the file")
+    .option(
+      "--column <name>",
+      "column with the texts or paths; on standard input, lines are then JSON objects",
+    )
+    .addOption(
+      new Option("--fields <list>", "columns to keep, e.g. id,text (default: all)").argParser(parseNames),
+    )
+    .option("--normalize", "bring vectors to length 1")
+    .addOption(
+      new Option("--batch <n>", "most items in one run of the model").argParser(parseWhole(1, MAX_BATCH)),
+    )
+    .option("--binary", "keep signs only, one bit a number, packed (.npy)")
+    .option("--strict", "stop at the first item that cannot be embedded");
+  addEncoderOptions(command)
+    .addHelpText(
+      "after",
+      `\nExamples:
+  ${context.name} embed models/all-MiniLM-L6-v2 captions.csv --column caption --out captions.parquet
+  ${context.name} embed models/clip photos/ --modality image --out photos.npy
+  echo "a red bicycle" | ${context.name} embed models/clip --modality text | ${context.name} search photos.npy`,
+    )
+    .action(async (path: string, files: string[], flags: EmbedFlags) => {
+      settle(await runEmbed(context, path, files, flags));
+    });
+}

@@ -1,0 +1,269 @@
+import {
+  createSearch,
+  type Encoded,
+  type EncoderItem,
+  type FieldValue,
+  linesOf,
+  type Modality,
+  readVectors,
+  SEARCH_METRICS,
+  type Search,
+  type SearchHit,
+  type SearchMetric,
+} from "@concord/toolkit";
+import { type Command, Option } from "commander";
+import { type Context, coloursFor, columnsOf } from "../context.ts";
+import { ExitCode, UsageError } from "../errors.ts";
+import { writeOut } from "../output.ts";
+import { renderHits } from "../render/hits.ts";
+import { countText, printable } from "../render/text.ts";
+import { StageDisplay } from "../stage-display.ts";
+import {
+  addEncoderOptions,
+  asUsage,
+  type EncoderFlags,
+  openWithFlags,
+  parseNames,
+  parseWhole,
+  standardInput,
+} from "./embed.ts";
+
+interface SearchFlags extends EncoderFlags {
+  readonly queryText?: string[];
+  readonly queryFile?: string[];
+  readonly queryVectors?: string;
+  readonly encoder?: string;
+  readonly ids?: string;
+  readonly fields?: string[];
+  readonly column?: string;
+  readonly k: number;
+  readonly metric: SearchMetric;
+  readonly hamming?: boolean;
+  readonly exact?: boolean;
+  readonly json?: boolean;
+}
+
+const MAX_K = 100_000;
+/** Queries that are searched for at a time. */
+const BATCH = 64;
+
+interface Queries {
+  readonly values: Float32Array;
+  readonly width: number;
+  /** How each query is called: its text or path, else its number. */
+  readonly names: readonly (string | number)[];
+}
+
+/** Vectors of a file, or of JSON lines as `embed` writes them, some at a time. */
+async function* vectorQueries(path: string): AsyncGenerator<Queries> {
+  const { values, width, rows, fields, packed } = await readVectors(path);
+  if (packed) throw new UsageError(`${path} holds packed codes; queries are vectors of numbers.`);
+  for (let first = 0; first < rows; first += BATCH) {
+    const end = Math.min(rows, first + BATCH);
+    const names = Array.from({ length: end - first }, (_, i) => nameOf(fields, first + i));
+    yield { values: values.subarray(first * width, end * width), width, names };
+  }
+}
+
+function nameOf(fields: Readonly<Record<string, readonly FieldValue[]>>, row: number): string | number {
+  const value = (fields.text ?? fields.path ?? fields.id)?.[row];
+  return typeof value === "string" || typeof value === "number" ? value : row;
+}
+
+async function* lineQueries(input: AsyncIterable<Uint8Array>): AsyncGenerator<Queries> {
+  let line = 0;
+  let width: number | undefined;
+  for await (const text of linesOf(input)) {
+    line++;
+    if (text !== null && text.trim() === "") continue;
+    const { vector, name } = queryOf(text, line);
+    width ??= vector.length;
+    if (vector.length !== width)
+      throw new UsageError(
+        `Line ${line} of standard input has ${vector.length} numbers, the first one ${width}.`,
+      );
+    yield { values: Float32Array.from(vector), width, names: [name] };
+  }
+}
+
+function queryOf(
+  text: string | null,
+  line: number,
+): { readonly vector: readonly number[]; readonly name: string | number } {
+  let value: unknown;
+  try {
+    value = JSON.parse(text ?? "");
+  } catch {
+    value = undefined;
+  }
+  const record =
+    typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
+  const vector = Array.isArray(value) ? value : record.vector;
+  if (!Array.isArray(vector) || vector.length === 0 || !vector.every((v) => typeof v === "number"))
+    throw new UsageError(
+      `Line ${line} of standard input is no vector: expected a list of numbers, or an object with a list 'vector', as \`embed\` writes them. Lines of text need --encoder.`,
+    );
+  const name = record.text ?? record.path ?? record.id;
+  return { vector, name: typeof name === "string" || typeof name === "number" ? name : line - 1 };
+}
+
+/** Texts and files, encoded. @throws UsageError naming one that cannot be encoded */
+async function* encodedQueries(
+  context: Context,
+  flags: SearchFlags,
+  signal: AbortSignal,
+): AsyncGenerator<Queries> {
+  const { queryText = [], queryFile = [], encoder: path } = flags;
+  if (path === undefined)
+    throw new UsageError("Texts and files become vectors by an encoder: give --encoder DIR.");
+  const guess: Modality | undefined = queryFile.length > 0 ? undefined : "text";
+  await using encoder = await openWithFlags(context, path, flags, guess);
+  const encode = async (items: readonly EncoderItem[], names: readonly string[]): Promise<Queries> => {
+    const { values, width, problems }: Encoded = await encoder.encode(items, { signal });
+    const [problem] = problems;
+    if (problem)
+      throw new UsageError(`The query '${names[problem.index]}' cannot be encoded: ${problem.reason}.`);
+    return { values, width, names };
+  };
+  if (queryText.length > 0)
+    yield await encode(
+      queryText.map((text) => ({ text })),
+      queryText,
+    );
+  if (queryFile.length > 0)
+    yield await encode(
+      queryFile.map((file) => ({ path: file })),
+      queryFile,
+    );
+  if (queryText.length + queryFile.length > 0) return;
+  const input = standardInput(
+    context,
+    signal,
+    "Say what to search for: --query-text, --query-file, or lines on standard input.",
+  );
+  for await (const line of linesOf(input)) {
+    if (line !== null && line.trim() !== "") yield await encode([{ text: line }], [line]);
+  }
+}
+
+function queriesFor(context: Context, flags: SearchFlags, signal: AbortSignal): AsyncGenerator<Queries> {
+  if (flags.encoder !== undefined || flags.queryText || flags.queryFile) {
+    if (flags.queryVectors !== undefined)
+      throw new UsageError(
+        "--query-vectors holds vectors already; leave --encoder, --query-text and --query-file out.",
+      );
+    return encodedQueries(context, flags, signal);
+  }
+  if (flags.queryVectors !== undefined) return vectorQueries(flags.queryVectors);
+  const advice =
+    "Say what to search for: --query-text with --encoder, --query-vectors, or vectors on standard input.";
+  return lineQueries(standardInput(context, signal, advice));
+}
+
+/** Searches a file of vectors. */
+async function runSearch(context: Context, path: string, flags: SearchFlags): Promise<ExitCode> {
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const endWatch = context.onStopRequest(() => stopping.abort());
+  const display = new StageDisplay(context);
+  const json = flags.json === true || context.stdout.isTTY !== true;
+  try {
+    const queries = queriesFor(context, flags, signal);
+    display.show({ stage: "Reading vectors", done: null, total: null });
+    await using search = await createSearch(path, {
+      metric: flags.metric,
+      hamming: flags.hamming,
+      exact: flags.exact,
+      ids: flags.ids,
+      fields: flags.fields,
+      column: flags.column,
+      signal,
+      onProgress: (done, total) => display.show({ stage: "Building the index, once", done, total }),
+    });
+    display.end();
+    if (search.problems > 0)
+      context.stderr.write(`${countText(search.problems, "row")} of ${printable(path)} could not be read.\n`);
+    for await (const { names, ...vectors } of queries) {
+      signal.throwIfAborted();
+      const found = await search.search(vectors, { k: flags.k });
+      for (const [i, hits] of found.entries()) {
+        const name = names[i] as string | number;
+        await writeOut(
+          context.stdout,
+          json ? jsonLines(name, hits) : tableOf(context, search, flags, name, hits),
+        );
+      }
+    }
+    return ExitCode.done;
+  } catch (error) {
+    if (signal.aborted) return ExitCode.cancelled;
+    throw asUsage(error);
+  } finally {
+    display.end();
+    endWatch();
+  }
+}
+
+function jsonLines(query: string | number, hits: readonly SearchHit[]): string {
+  return hits
+    .map(({ index, score, fields }, place) => {
+      const rounded = Number(score.toPrecision(7));
+      return `${JSON.stringify({ query, rank: place + 1, index, score: rounded, ...fields })}\n`;
+    })
+    .join("");
+}
+
+function tableOf(
+  { stdout, env }: Context,
+  search: Search,
+  { metric }: SearchFlags,
+  query: string | number,
+  hits: readonly SearchHit[],
+): string {
+  const colours = coloursFor(stdout, env);
+  const title = typeof query === "number" ? `Query ${query}` : printable(query);
+  const distances = search.kind === "hamming" || metric === "euclidean";
+  return `${colours.bold(title)}\n${renderHits(hits, { columns: columnsOf(stdout), colours, distances })}\n\n`;
+}
+
+/** Adds `concord search` to the command line. */
+export function addSearch(program: Command, context: Context, settle: (code: ExitCode) => void): void {
+  const collect = (value: string, before: string[] = []): string[] => [...before, value];
+  const command = program
+    .command("search")
+    .summary("find the nearest vectors of a file")
+    .description(
+      "Finds the vectors of a .npy, .npz, safetensors, Parquet, JSONL or CSV file that are nearest to a query, with the texts, paths and ids that `embed` kept beside them. Up to 200,000 vectors are all compared; beyond, a graph of neighbours is built once and saved beside the file. Prints a table on a terminal, a JSON line a hit elsewhere.",
+    )
+    .argument("<vectors>", "file of vectors")
+    .option("--query-text <text>", "what to look for (several are searched for one after another)", collect)
+    .option("--query-file <file>", "a picture or sound to look for", collect)
+    .option("--query-vectors <file>", "file of vectors to look for")
+    .option(
+      "--encoder <dir>",
+      "encoder that makes queries vectors; without --query-…, of lines on standard input",
+    )
+    .addOption(new Option("-k, --k <n>", "hits a query").default(10).argParser(parseWhole(1, MAX_K)))
+    .addOption(
+      new Option("--metric <name>", "how vectors are compared").choices(SEARCH_METRICS).default("cosine"),
+    )
+    .option("--hamming", "compare signs only (files of packed codes are always searched so)")
+    .option("--exact", "compare all vectors, however many there are")
+    .option("--ids <file>", "table with a row for each vector, for files of vectors alone")
+    .addOption(
+      new Option("--fields <list>", "columns to show, e.g. id,text (default: all)").argParser(parseNames),
+    )
+    .option("--column <name>", "column, prefix or array that holds the vectors")
+    .option("--json", "JSON lines on a terminal too");
+  addEncoderOptions(command)
+    .addHelpText(
+      "after",
+      `\nExamples:
+  ${context.name} search photos.npy --encoder models/clip --query-text "a red bicycle"
+  ${context.name} search captions.parquet --query-vectors queries.npy -k 5 --fields id,caption
+  ${context.name} embed models/clip queries.txt | ${context.name} search photos.npy | head`,
+    )
+    .action(async (path: string, flags: SearchFlags) => {
+      settle(await runSearch(context, path, flags));
+    });
+}
