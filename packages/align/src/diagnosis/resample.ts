@@ -56,31 +56,50 @@ function filled(groups: RowGroups): { counts: Float64Array; sums: readonly Float
   };
 }
 
-/** Inner products of all pairs of two lists of vectors: [G, H]. */
-function gram(a: readonly Float64Array[], b: readonly Float64Array[]): Float64Array {
-  const products = new Float64Array(a.length * b.length);
-  a.forEach((x, i) => {
-    b.forEach((y, j) => {
+/** Inner products of all pairs of vectors: [G, G]. */
+function gram(vectors: readonly Float64Array[]): Float64Array {
+  const count = vectors.length;
+  const products = new Float64Array(count * count);
+  vectors.forEach((x, i) => {
+    for (let j = 0; j <= i; j++) {
+      const y = vectors[j] as Float64Array;
       let sum = 0;
       for (let k = 0; k < x.length; k++) sum += (x[k] as number) * (y[k] as number);
-      products[i * b.length + j] = sum;
-    });
+      products[i * count + j] = sum;
+      products[j * count + i] = sum;
+    }
   });
   return products;
 }
 
-/** wᵀ K v */
-function form(weights: Float64Array, products: Float64Array, others: Float64Array): number {
-  let total = 0;
-  for (let i = 0; i < weights.length; i++) {
-    const weight = weights[i] as number;
-    if (weight === 0) continue;
-    let sum = 0;
-    for (let j = 0; j < others.length; j++)
-      sum += (products[i * others.length + j] as number) * (others[j] as number);
-    total += weight * sum;
+/** ‖Σ_g w_g v_g‖² of weights, by whichever way is shorter: the sum itself, or wᵀ K w with K the inner products. */
+function squaredSum(vectors: readonly Float64Array[]): (weights: Float64Array) => number {
+  const count = vectors.length;
+  const width = vectors[0]?.length ?? 0;
+  if (width <= count) {
+    const sum = new Float64Array(width);
+    return (weights) => {
+      sum.fill(0);
+      vectors.forEach((vector, g) => {
+        const weight = weights[g] as number;
+        if (weight !== 0)
+          for (let k = 0; k < width; k++) sum[k] = (sum[k] as number) + weight * (vector[k] as number);
+      });
+      return sum.reduce((total, value) => total + value * value, 0);
+    };
   }
-  return total;
+  const products = gram(vectors);
+  return (weights) => {
+    let total = 0;
+    for (let i = 0; i < count; i++) {
+      const weight = weights[i] as number;
+      if (weight === 0) continue;
+      let sum = 0;
+      for (let j = 0; j < count; j++) sum += (products[i * count + j] as number) * (weights[j] as number);
+      total += weight * sum;
+    }
+    return total;
+  };
 }
 
 function weighted(weights: Float64Array, counts: Float64Array): number {
@@ -105,25 +124,28 @@ export function squaredMeanLength(a: RowGroups, b: RowGroups | null, together: b
   const left = filled(a);
   const right = b && filled(b);
   const stream = new RandomStream(key);
-  const own = gram(left.sums, left.sums);
-  const across = right && gram(left.sums, right.sums);
-  const other = right && gram(right.sums, right.sums);
-  const lengthOf = (u: Float64Array, v: Float64Array | null): number => {
-    const n = weighted(u, left.counts);
-    const squares = form(u, own, u) / n ** 2;
-    if (!right || !across || !other || !v) return squares;
-    const m = weighted(v, right.counts);
-    return squares - (2 * form(u, across, v)) / (n * m) + form(v, other, v) / m ** 2;
-  };
-  const u = new Float64Array(left.counts.length).fill(1);
+  // Weights of both sets stand in one list, those of b divided by -1 times its number of rows.
+  const split = left.counts.length;
+  const squared = squaredSum(right ? [...left.sums, ...right.sums] : left.sums);
+  const all = new Float64Array(split + (right?.counts.length ?? 0));
+  const u = new Float64Array(split).fill(1);
   const v = right && new Float64Array(right.counts.length).fill(1);
-  const plain = lengthOf(u, v);
+  const length = (): number => {
+    const n = weighted(u, left.counts);
+    for (let g = 0; g < split; g++) all[g] = (u[g] as number) / n;
+    if (right && v) {
+      const m = weighted(v, right.counts);
+      for (let g = 0; g < v.length; g++) all[split + g] = -(v[g] as number) / m;
+    }
+    return squared(all);
+  };
+  const plain = length();
   const joint = together && v !== null && v.length === u.length;
   const replicates = Float64Array.from({ length: RESAMPLES }, () => {
     drawWeights(stream, u);
     if (v && joint) v.set(u);
     else if (v) drawWeights(stream, v);
-    return lengthOf(u, v);
+    return length();
   });
   const noise = Math.max(0, mean(replicates) - plain);
   return estimateOf(

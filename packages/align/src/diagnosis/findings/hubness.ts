@@ -2,7 +2,7 @@ import { foldIn, type Key, RandomStream } from "@concord/tensor";
 import { hubness } from "../../metrics/neighbourhoods.ts";
 import type { CollectedSet } from "../collect.ts";
 import type { Estimate, Finding, FindingScope } from "../finding.ts";
-import { estimateOf, meanEstimate } from "../resample.ts";
+import { estimateOf, meanEstimate, RESAMPLES } from "../resample.ts";
 import { choose, takeRows, type UnitRows } from "../sample.ts";
 import { count, ofHundred, percent, plain } from "../text.ts";
 import { severityOf, THRESHOLDS } from "../thresholds.ts";
@@ -10,7 +10,6 @@ import { basisOf, type DiagnosisView, measure } from "../view.ts";
 
 const ROWS = 4000;
 const NEIGHBOURS = 10;
-const RESAMPLES = 500;
 
 function skewnessOf(values: Float64Array): number {
   const n = values.length;

@@ -1,8 +1,9 @@
 import { foldIn, type Key, RandomStream } from "@concord/tensor";
+import { mean } from "../../metrics/checks.ts";
 import { forEachBlockOfProducts } from "../../metrics/rows.ts";
 import type { CollectedSet } from "../collect.ts";
 import type { Estimate, Finding, FindingScope, RemedyResult } from "../finding.ts";
-import { drawWeights, estimateOf, exactly, squaredMeanLength } from "../resample.ts";
+import { estimateOf, exactly, RESAMPLES, squaredMeanLength } from "../resample.ts";
 import { choose, takeRows } from "../sample.ts";
 import type { Spectrum } from "../spectrum.ts";
 import { count, percent, plain } from "../text.ts";
@@ -103,40 +104,34 @@ export function anisotropyFinding(
 }
 
 const UNIFORMITY_ROWS = 1000;
-const RESAMPLES = 200;
 
-/** log mean exp(-2 ‖x - y‖²) over pairs of different sampled rows (Wang, Isola 2020), with its interval over rows. */
+/**
+ * log mean exp(-2 ‖x - y‖²) over pairs of different sampled rows (Wang, Isola 2020).
+ *
+ * Interval: bootstrap over rows to first order (a mean over pairs moves by twice what the rows' own means move by).
+ */
 export async function uniformityOf(set: CollectedSet, key: Key): Promise<Estimate & { rows: number }> {
   const sampled = set.sample.shape[0] as number;
   const rows = takeRows(set.sample, choose(sampled, UNIFORMITY_ROWS, key));
   const n = rows.shape[0] as number;
-  const potentials = new Float32Array(n * n);
+  const means = new Float64Array(n);
   await forEachBlockOfProducts(rows, rows, (first, blockRows, products) => {
-    for (let i = 0; i < blockRows * n; i++)
-      potentials[first * n + i] = Math.exp(4 * ((products[i] as number) - 1));
-  });
-  const logOf = (weights: Float64Array): number => {
-    let total = 0;
-    let pairs = 0;
-    for (let i = 0; i < n; i++) {
-      const weight = weights[i] as number;
-      if (weight === 0) continue;
+    for (let i = 0; i < blockRows; i++) {
       let sum = 0;
-      for (let j = 0; j < n; j++) sum += (potentials[i * n + j] as number) * (weights[j] as number);
-      // A row drawn twice is no pair with itself.
-      total += weight * (sum - weight * (potentials[i * n + i] as number));
-      pairs += weight * (n - weight);
+      for (let j = 0; j < n; j++)
+        if (j !== first + i) sum += Math.exp(4 * ((products[i * n + j] as number) - 1));
+      means[first + i] = sum / (n - 1);
     }
-    return pairs > 0 ? Math.log(Math.max(total / pairs, Math.exp(-8))) : 0;
-  };
-  const weights = new Float64Array(n).fill(1);
-  const value = logOf(weights);
-  const stream = new RandomStream(key);
-  const replicates = Float64Array.from({ length: RESAMPLES }, () => {
-    drawWeights(stream, weights);
-    return logOf(weights);
   });
-  return { ...estimateOf(value, replicates), rows: n };
+  const average = mean(means);
+  const stream = new RandomStream(key);
+  const logOf = (potential: number): number => Math.log(Math.max(potential, Math.exp(-8)));
+  const replicates = Float64Array.from({ length: RESAMPLES }, () => {
+    let sum = 0;
+    for (let i = 0; i < n; i++) sum += means[stream.integer(n)] as number;
+    return logOf(average + 2 * (sum / n - average));
+  });
+  return { ...estimateOf(logOf(average), replicates), rows: n };
 }
 
 /** Whether rows crowd together instead of spreading over all directions. */
