@@ -8,7 +8,7 @@ import { addDiagnose } from "./commands/diagnose.ts";
 import { runDoctor } from "./commands/doctor.ts";
 import { addEmbed } from "./commands/embed.ts";
 import { addExport } from "./commands/export.ts";
-import { addIngest } from "./commands/ingest.ts";
+import { addIngest } from "./commands/ingest-options.ts";
 import { showPapers } from "./commands/papers.ts";
 import { addRestore } from "./commands/restore.ts";
 import { resumeRun, runPaper } from "./commands/run.ts";

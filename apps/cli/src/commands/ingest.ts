@@ -12,7 +12,6 @@ import {
   SourceError,
 } from "@concord/feed/intake";
 import { createSafeFetch, defaultGatePath, fileGate, type SafeFetch } from "@concord/feed/net";
-import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Context, coloursFor, columnsOf } from "../context.ts";
 import { ExitCode, UsageError } from "../errors.ts";
 import { renderIngest } from "../render/ingest.ts";
@@ -20,7 +19,7 @@ import { StageDisplay } from "../stage-display.ts";
 
 /** Name of the store in the data folder; the site's own. */
 const STORE_FILE = "concord.sqlite";
-const FORMATS: readonly FileFormat[] = ["jsonl", "json", "xml", "text"];
+const SHOW_MS = 250;
 const SERVICES = ["arxiv-rss", "arxiv-query", "arxiv-oai", "arxiv-fill", "hf-daily"] as const;
 
 export interface IngestFlags {
@@ -36,24 +35,6 @@ export interface IngestFlags {
   readonly contact?: string;
   readonly dryRun?: boolean;
   readonly json?: boolean;
-}
-
-function parseDay(text: string): string {
-  const moment = Date.parse(`${text}T00:00:00Z`);
-  if (
-    !/^\d{4}-\d\d-\d\d$/.test(text) ||
-    Number.isNaN(moment) ||
-    !new Date(moment).toISOString().startsWith(text)
-  ) {
-    throw new InvalidArgumentError("Expected a day such as 2026-05-14.");
-  }
-  return text;
-}
-
-function parseNames(text: string): string[] {
-  const names = text.split(/[\s,+]+/).filter(Boolean);
-  if (names.length === 0) throw new InvalidArgumentError("Expected categories such as cs.CV,cs.LG.");
-  return names;
 }
 
 interface Range {
@@ -129,17 +110,14 @@ function nameOf(source: IngestSource): string {
   return source.kind === "file" ? source.path : source.kind === "stream" ? "standard input" : source.kind;
 }
 
-/** The exit code that stands for several reports: the first of cancelled, failed, done that one of them asks for. */
 function exitCodeOf(reports: readonly IngestReport[]): ExitCode {
-  const some = (...statuses: readonly IngestReport["status"][]) =>
-    reports.some(({ status }) => statuses.includes(status));
-  if (some("stopped")) return ExitCode.cancelled;
-  return some("failed", "waiting") ? ExitCode.failed : ExitCode.done;
+  const unread = reports.some(({ status }) => status === "failed" || status === "waiting");
+  return unread ? ExitCode.failed : ExitCode.done;
 }
 
 /** Reads papers into the store, one source after another. A source that fails does not keep the next from being read. */
 export async function ingestPapers(
-  context: Context,
+  context: Pick<Context, "stdout" | "stderr" | "env" | "loadSettings" | "onStopRequest">,
   names: readonly string[],
   flags: IngestFlags,
   makeFetch: (contact: string | undefined) => SafeFetch = (contact) =>
@@ -165,19 +143,22 @@ export async function ingestPapers(
     for (const source of sources) {
       if (stopping.signal.aborted) break;
       const display = new StageDisplay(context);
+      const stage = { stage: nameOf(source), done: null as number | null, total: null as number | null };
+      // Servers keep one waiting, and so does politeness: what is being done shows meanwhile.
+      const clock = setInterval(() => display.show(stage), SHOW_MS);
       try {
         const report = await ingest(source, store, {
           fetch,
           signal: stopping.signal,
           dryRun: flags.dryRun,
-          onProgress: ({ items, expected }) =>
-            display.show({ stage: nameOf(source), done: items, total: expected }),
+          onProgress: ({ items, expected }) => Object.assign(stage, { done: items, total: expected }),
         });
         reports.push(report);
       } catch (error) {
         if (error instanceof SourceError) throw new UsageError(error.message, { cause: error });
         throw error;
       } finally {
+        clearInterval(clock);
         display.end();
       }
       if (!flags.json) {
@@ -198,44 +179,5 @@ export async function ingestPapers(
   }
   if (flags.json)
     context.stdout.write(`${JSON.stringify({ store: path, dryRun: flags.dryRun === true, reports })}\n`);
-  return exitCodeOf(reports);
-}
-
-/** Adds `concord ingest` to the command line. */
-export function addIngest(program: Command, context: Context, settle: (code: ExitCode) => void): void {
-  program
-    .command("ingest")
-    .summary("read papers into the store")
-    .description(
-      "Reads papers from arXiv, Daily Papers, files or standard input into the store of the site. What is known stays, what is new is added, a second reading changes nothing; a reading that was stopped goes on where it was. Records that cannot be used are named with the reason. arXiv is asked at most once in three seconds, over all processes of this user.",
-    )
-    .argument(
-      "<sources...>",
-      "arxiv-rss (today's listing), arxiv-query (days of submission), arxiv-oai (all changes), arxiv-fill (what papers of the store lack), hf-daily, arXiv identifiers, files, folders, or - for standard input",
-    )
-    .option("--store <file>", "the store (default: concord.sqlite in the data folder)")
-    .option("--data <dir>", "data folder (default: $CONCORD_DATA, else ./concord-data)")
-    .option("--config <file>", "settings of the site (default: $CONCORD_CONFIG)")
-    .addOption(new Option("--from <day>", "first day, e.g. 2026-05-01").argParser(parseDay))
-    .addOption(new Option("--to <day>", "last day").argParser(parseDay))
-    .addOption(
-      new Option("--day <day>", "one day; for the text of a page, the page's day").argParser(parseDay),
-    )
-    .addOption(
-      new Option("--categories <list>", "arXiv categories (default: $CONCORD_CATEGORIES)").argParser(
-        parseNames,
-      ),
-    )
-    .option("--set <set>", "arxiv-oai: a set such as cs or cs:cs:LG (default: everything)")
-    .addOption(new Option("--format <format>", "what files are (default: looked at)").choices([...FORMATS]))
-    .option("--contact <address>", "web or mail address told to the servers (default: $CONCORD_CONTACT)")
-    .option("--dry-run", "say what would come in, and change nothing")
-    .addOption(new Option("--json", "the reports as JSON"))
-    .addHelpText(
-      "after",
-      `\nExamples:\n  ${context.name} ingest arxiv-rss --categories cs.CV,cs.LG\n  ${context.name} ingest arxiv-query --from 2026-05-01 --to 2026-05-31\n  ${context.name} ingest 2504.12717 papers.jsonl.gz\n  ${context.name} ingest page.txt --day 2025-12-10 --dry-run`,
-    )
-    .action(async (sources: string[], flags: IngestFlags) => {
-      settle(await ingestPapers(context, sources, flags));
-    });
+  return stopping.signal.aborted ? ExitCode.cancelled : exitCodeOf(reports);
 }

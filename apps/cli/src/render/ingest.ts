@@ -27,7 +27,9 @@ export function renderIngest(
       ),
     );
   }
-  if (report.status !== "waiting") lines.push(indented(countsText(report)));
+  const counts = countsText(report);
+  if (counts !== "") lines.push(indented(counts));
+  else if (report.status === "done") lines.push(indented("No records."));
   for (const note of report.notes) lines.push(colours.dim(indented(`Note: ${note}.`)));
   for (const { id, position, reason } of report.rejections.slice(0, MAX_SHOWN)) {
     const where = id === null || id === position ? position : `${position}, ${id}`;
@@ -39,7 +41,7 @@ export function renderIngest(
   return lines.join("\n");
 }
 
-function statusText({ status, seconds, source }: IngestReport, dryRun: boolean): string {
+function statusText({ status, seconds }: IngestReport, dryRun: boolean): string {
   const time = durationText(seconds);
   const trial = dryRun ? ", nothing written" : "";
   switch (status) {
@@ -52,7 +54,7 @@ function statusText({ status, seconds, source }: IngestReport, dryRun: boolean):
     case "stopped":
       return `stopped after ${time}${trial}; the same command goes on from there`;
     case "failed":
-      return `failed after ${time} (${printable(source)})`;
+      return `failed after ${time}`;
   }
 }
 
@@ -67,5 +69,5 @@ function countsText({ inserted, updated, unchanged, rejected, deleted }: IngestR
   const shown = parts
     .filter(([count]) => count > 0)
     .map(([count, what]) => `${count.toLocaleString("en-GB")} ${what}`);
-  return shown.length === 0 ? "No records." : `${shown.join(", ")}.`;
+  return shown.length === 0 ? "" : `${shown.join(", ")}.`;
 }
