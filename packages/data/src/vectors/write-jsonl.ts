@@ -30,12 +30,9 @@ export function jsonlEncoder(file: OutputFile, options: EncoderOptions): VectorE
   };
 }
 
-/** The shortest of 6 to 9 significant digits that gives back the same float32. */
+/** A float32 in at most nine significant digits, so that reading gives back the same bits; 0.1 stays 0.1. */
 export function shortNumber(value: number): string {
-  if (Number.isInteger(value) && Math.abs(value) < 1e9) return Object.is(value, -0) ? "-0" : String(value);
-  for (let digits = 6; digits < 9; digits++) {
-    const short = Number(value.toPrecision(digits));
-    if (Math.fround(short) === value) return String(short);
-  }
-  return String(Number(value.toPrecision(9)));
+  const short = Number(value.toPrecision(8));
+  if (Object.is(value, -0)) return "-0";
+  return String(Math.fround(short) === value ? short : Number(value.toPrecision(9)));
 }
