@@ -2,6 +2,7 @@ import type { SafeFetch } from "../net/index.ts";
 import { FetchError } from "../net/index.ts";
 import { type PaperRecord, paperRecord } from "../record.ts";
 import { type SourceState, type Store, StoreError, type StorePorts } from "../store/ports.ts";
+import { parseArxivId } from "./formats/arxiv-text.ts";
 import { FormatError, type Item, type RejectedItem } from "./formats/item.ts";
 import { readerOf } from "./sources/index.ts";
 import { type IngestSource, type ReadContext, SourceError, type SourcePage } from "./sources/source.ts";
@@ -261,7 +262,7 @@ class Reading {
       await ports.intake.reject(
         refused.map(({ id, position, reason, sample }) => ({
           source: this.#key,
-          ref: id ?? position,
+          ref: refOf(id, position),
           reason,
           sample,
         })),
@@ -270,6 +271,11 @@ class Reading {
     if (Object.keys(change).length > 0) await ports.intake.save(this.#key, change);
     return outcome;
   }
+}
+
+/** What a refused record is known by: its arXiv identifier, or else its place. */
+function refOf(id: string | null, position: string): string {
+  return (id === null ? null : parseArxivId(id)?.id) ?? position;
 }
 
 /** The record that marks a paper as withdrawn; null when the store does not have it, or knows already. */
