@@ -72,7 +72,7 @@ function facts({ paper, venue }: PaperPageParts): Html {
           : paper.licence),
     ],
   ];
-  return html`<dl class="facts">${entries.map(([name, value]) => (value ? html`<div><dt>${name}</dt><dd>${value}</dd></div>` : ""))}</dl>`;
+  return html`<dl class="paper-facts">${entries.map(([name, value]) => (value ? html`<div><dt>${name}</dt><dd>${value}</dd></div>` : ""))}</dl>`;
 }
 
 function versions({ versions }: StoredPaper): Html {
