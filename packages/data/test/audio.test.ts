@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { randomKey } from "@concord/tensor";
 import createFlac from "libflacjs";
@@ -19,6 +19,7 @@ import {
   mixToMono,
   prefetch,
   resample,
+  webdatasetSamples,
 } from "../src/index.ts";
 import { temporaryFolder } from "./temporary.ts";
 
@@ -274,7 +275,6 @@ describe("a folder of sounds", () => {
   const archive = join(data, "esc10.tar.gz");
   if (!existsSync(archive)) console.warn(`skipped: recorded sounds, because ${archive} is not there`);
   test.skipIf(!existsSync(archive))("recorded sounds, mu-law at 8 kHz, brought to 16 kHz", async () => {
-    const { webdatasetSamples } = await import("../src/index.ts");
     let clips = 0;
     for await (const { parts } of webdatasetSamples(archive, { endings: ["wav"] })) {
       const bytes = parts.get("wav")?.bytes;
@@ -288,6 +288,5 @@ describe("a folder of sounds", () => {
       if (++clips === 10) break;
     }
     expect(clips).toBe(10);
-    expect(await readdir(folder)).toContain("sounds");
   });
 });
