@@ -56,22 +56,23 @@ async function ofFile(
   { file, columns = ["a", "b"], ids }: PairFile,
   inputs: readonly [OpenInput, OpenInput],
 ): Promise<RowPairs> {
-  const sides = await Promise.all(
-    inputs.map(async (input, side) => {
-      const column = columns[side] as string;
-      const values = await openColumn(file, { column });
-      const where = (i: number) => `${file}, pair ${i + 1}, column ${column}`;
-      const idColumn = ids?.[side];
-      if (idColumn === undefined) return Float64Array.from(values, (value, i) => rowNumber(value, where(i)));
-      const rows = await rowsById(input, idColumn);
-      return Float64Array.from(values, (value, i) => {
+  const sides: Float64Array[] = [];
+  for (const [side, input] of inputs.entries()) {
+    const column = columns[side] as string;
+    const values = await openColumn(file, { column });
+    const where = (i: number) => `${file}, pair ${i + 1}, column ${column}`;
+    const idColumn = ids?.[side];
+    const rows = idColumn === undefined ? null : await rowsById(input, idColumn);
+    sides.push(
+      Float64Array.from(values, (value, i) => {
+        if (rows === null) return rowNumber(value, where(i));
         const row = rows.get(String(value));
         if (row === undefined)
           throw new RangeError(`${where(i)}: no row of ${input.name} has the id ${JSON.stringify(value)}`);
         return row;
-      });
-    }),
-  );
+      }),
+    );
+  }
   return { a: sides[0] as Float64Array, b: sides[1] as Float64Array };
 }
 

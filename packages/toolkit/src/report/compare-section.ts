@@ -63,7 +63,14 @@ export function compareSection(
       : []),
     table(
       "Findings",
-      [{ text: "Finding" }, { text: "Measure" }, heads[0]!, { text: "" }, heads[1]!, { text: "" }],
+      [
+        { text: "Finding" },
+        { text: "Measure" },
+        heads[0]!,
+        { text: `grade ${labels.before}` },
+        heads[1]!,
+        { text: `grade ${labels.after}` },
+      ],
       before.findings.flatMap((finding) => {
         const later = matchOf(finding, after.findings);
         const [first, second] = [finding.measures[0], later?.measures[0]];
