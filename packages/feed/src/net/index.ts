@@ -11,11 +11,11 @@ export {
   politenessRule,
   type Turn,
 } from "./politeness.ts";
-export {
-  createSafeFetch,
-  type SafeFetch,
-  type SafeFetchOptions,
-  type SafeFetchSettings,
-  type SafeResponse,
-  type Validators,
-} from "./safe-fetch.ts";
+export { createSafeFetch } from "./safe-fetch.ts";
+export type {
+  SafeFetch,
+  SafeFetchOptions,
+  SafeFetchSettings,
+  SafeResponse,
+  Validators,
+} from "./types.ts";
