@@ -347,7 +347,12 @@ export async function adapt(request: AdaptRequest, options: AdaptOptions = {}): 
     const bestValue = (report.looks.find(({ step }) => step === report.bestStep) as Look).value;
     const judged = await judge(stick, heldOut, report.best, embedder, foldIn(key, streams.intervals));
     const better = baseValue === null || isBetter(stick.metric, bestValue, baseValue);
-    const outcome: Outcome = decide(judged.comparisons, stick.metric, better);
+    const outcome: Outcome = decide(
+      judged.comparisons,
+      stick.metric,
+      better,
+      new Set(stick.rows(heldOut).groups).size,
+    );
 
     options.onProgress?.({ phase: "exporting", done: 0, total: prepared.towers.length });
     const environment = describeEnvironment();
@@ -451,7 +456,7 @@ async function writeExamples(
   heldOut: Uint32Array,
   embedder: Embedder,
 ): Promise<void> {
-  const rows = [...heldOut.subarray(0, EXAMPLE_ROWS)];
+  const rows = [...spread(heldOut, EXAMPLE_ROWS)];
   const towers: (ExportedTower & { items: Awaited<ReturnType<typeof exampleItems>> })[] = [];
   for (const [i, tower] of prepared.towers.entries())
     towers.push({ ...(files[i] as ExportedTower), items: await exampleItems(folder, tower, rows) });

@@ -84,7 +84,7 @@ for (const a of left) console.log(right.map((b) => similarity(a, b).toFixed(3).p
 `;
 }
 
-/** `example.py`: the same with onnxruntime and numpy, and transformers for texts and pictures. */
+/** `example.py`: the same with onnxruntime and numpy, tokenizers for texts, and transformers for pictures and sound. */
 export function pythonExample({ towers, bits }: ExampleData): string {
   const kinds = new Set(towers.map(({ modality }) => modality));
   const imports = [
@@ -94,7 +94,7 @@ export function pythonExample({ towers, bits }: ExampleData): string {
     "import numpy as np",
     "import onnxruntime as ort",
     kinds.has("image") ? "from PIL import Image" : null,
-    kinds.has("text") ? "from transformers import AutoTokenizer" : null,
+    kinds.has("text") ? "from tokenizers import Tokenizer" : null,
     kinds.has("image") ? "from transformers import AutoImageProcessor" : null,
     kinds.has("audio") ? "import soundfile\nfrom transformers import AutoFeatureExtractor" : null,
   ].filter((line) => line !== null);
@@ -103,7 +103,15 @@ export function pythonExample({ towers, bits }: ExampleData): string {
     const items = itemsOf(tower.items, "py");
     const prepare = {
       vector: `feeds = {${JSON.stringify(tower.inputs[0])}: np.asarray(data[${JSON.stringify(tower.tower)}], dtype=np.float32)}`,
-      text: `items = ${items}\nfeeds = dict(AutoTokenizer.from_pretrained(${folder})(items, padding=True, truncation=True, return_tensors="np"))`,
+      text: `items = ${items}
+tokenizer = Tokenizer.from_file(str(${folder} / "tokenizer.json"))
+tokenizer.enable_padding()
+encodings = tokenizer.encode_batch(items)
+feeds = {
+    "input_ids": np.asarray([e.ids for e in encodings], dtype=np.int64),
+    "attention_mask": np.asarray([e.attention_mask for e in encodings], dtype=np.int64),
+    "token_type_ids": np.asarray([e.type_ids for e in encodings], dtype=np.int64),
+}`,
       image: `items = ${items}\nfeeds = dict(AutoImageProcessor.from_pretrained(${folder})([Image.open(item).convert("RGB") for item in items], return_tensors="np"))`,
       audio: `items = ${items}\nextractor = AutoFeatureExtractor.from_pretrained(${folder})\nsounds = [soundfile.read(item)[0] for item in items]\nfeeds = dict(extractor(sounds, sampling_rate=extractor.sampling_rate, return_tensors="np"))`,
     }[tower.modality];

@@ -92,6 +92,15 @@ export function intervalText({
     : metricText(value);
 }
 
+/** What guessing would reach: the mean of 1 / rank over random orders is H_n / n. */
+function chanceText(metric: MetricId, { low }: Comparison["after"], groups: number): string {
+  if (metric !== "mrr") return "";
+  let harmonic = 0;
+  for (let rank = 1; rank <= groups; rank++) harmonic += 1 / rank;
+  const chance = harmonic / groups;
+  return `; by chance it would be about ${metricText(chance)}${low <= chance ? ", so nothing was learned that can be told from chance" : ""}`;
+}
+
 function isClearlyWorse({ better, change }: Comparison): boolean {
   if (!change || !Number.isFinite(change.low)) return false;
   return better === "higher" ? change.high < 0 : change.low > 0;
@@ -105,8 +114,14 @@ function fallText({ label, before, after }: Comparison): string {
  * What to keep: what was trained, if it is better than the start on validation rows and on held-out rows.
  *
  * @param better  whether it is on validation rows
+ * @param groups  of held-out rows, each right for itself alone: what chance would find
  */
-export function decide(comparisons: readonly Comparison[], metric: MetricId, better: boolean): Outcome {
+export function decide(
+  comparisons: readonly Comparison[],
+  metric: MetricId,
+  better: boolean,
+  groups: number,
+): Outcome {
   const found = comparisons.find((one) => one.metric === metric);
   const { label } = METRICS[metric];
   if (!found) throw new Error(`decide: ${metric} was not measured`);
@@ -115,7 +130,7 @@ export function decide(comparisons: readonly Comparison[], metric: MetricId, bet
     return {
       kind: "nothing to compare",
       kept: "adapted",
-      text: `The encoders had no common space before; on held-out data ${label} is now ${intervalText(after)}.`,
+      text: `The encoders had no common space before; on held-out data ${label} is now ${intervalText(after)}${chanceText(metric, after, groups)}.`,
     };
   }
   const sign = METRICS[metric].better === "higher" ? 1 : -1;
