@@ -186,7 +186,7 @@ export function addDiagnose(program: Command, context: Context, settle: (code: E
     .addOption(new Option("--unpaired", "two sets without pairs, e.g. two domains").conflicts("pairs"))
     .option(
       "--labels <file|column>",
-      "labels of the rows: a file with one a row, or a column beside the vectors",
+      "labels of the rows: a file with one a row (FILE,FILE for both sets), or a column beside the vectors",
     )
     .option("--label-column <name>", "column of a labels file with several")
     .addOption(

@@ -226,7 +226,7 @@ export async function diagnoseSets(input: DiagnosisInput, options: DiagnoseSetsO
     labelled: labels !== undefined,
     sets: (b ? [a, b] : [a]).map(summaryOf),
     pairs: pairs ? { total: pairs.total, sampled: pairs.a.length } : null,
-    headline: headlineOf(sorted, retrieval),
+    headline: headlineOf({ findings: sorted, retrieval, remedies, names: b ? [a.name, b.name] : [a.name] }),
     findings: sorted,
     retrieval,
     remedies,

@@ -5,7 +5,10 @@ import type { InputBlock } from "./inputs.ts";
 /** One label a row; null for a row without one. */
 export type LabelList = readonly FieldValue[];
 
-/** A label a row of A (and of B), a file with them, or the name of a column beside the vectors. */
+/**
+ * A label a row of A (and of B); a file with those of A, or two with a comma between them, of A and of B; or the name of
+ * a column beside the vectors.
+ */
 export type LabelInput = string | LabelList | { readonly a: LabelList; readonly b?: LabelList };
 
 /** Where labels come from once files are told from columns. */
@@ -28,9 +31,13 @@ export async function planLabels(
 ): Promise<LabelPlan | null> {
   if (labels === undefined) return null;
   if (typeof labels === "string") {
-    if (!(await isFile(labels))) return { kind: "column", column: labels };
-    const values = await openColumn(labels, column === undefined ? {} : { column });
-    return { kind: "lists", a: values, b: null };
+    const paths = (await isFile(labels)) ? [labels] : labels.split(",");
+    const files = await Promise.all(paths.map(isFile));
+    if (paths.length > 2 || files.includes(false)) return { kind: "column", column: labels };
+    const [a, b] = await Promise.all(
+      paths.map((path) => openColumn(path, column === undefined ? {} : { column })),
+    );
+    return { kind: "lists", a: a ?? [], b: b ?? null };
   }
   if ("a" in labels) return { kind: "lists", a: labels.a, b: labels.b ?? null };
   return { kind: "lists", a: labels, b: null };

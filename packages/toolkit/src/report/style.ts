@@ -74,6 +74,7 @@ a { color: var(--accent); text-underline-offset: 0.18em; }
 }
 .finding-head { display: flex; flex-wrap: wrap; gap: 0.35rem 0.75rem; align-items: baseline; }
 .finding > p { margin-top: 0.6rem; }
+.finding > p + .finding-head { margin-top: 1rem; }
 .finding .meaning { color: var(--ink-soft); }
 .finding dl { margin-top: 0.75rem; display: grid; grid-template-columns: 7.5rem 1fr; gap: 0.5rem 1rem; }
 .finding dt { font-weight: 600; font-size: 0.875rem; line-height: 1.75; }
