@@ -2,6 +2,8 @@ import type { StoredPaper, Why } from "@concord/feed";
 import { html } from "hono/html";
 import type { Html } from "../pages/layout.ts";
 import { dayElement } from "../pages/parts.ts";
+import { herePath } from "../people/forms.ts";
+import { backTo, bookmarkForm, paperAnchor } from "../people/paper-acts.ts";
 import { csrfField, type SiteContext } from "../site-env.ts";
 import { countText } from "../text.ts";
 import { address, paperPath } from "./query.ts";
@@ -67,12 +69,12 @@ export function externalLinks({ id, title, links }: StoredPaper): Html {
 export function voteForm(context: SiteContext, { paper, voted }: ShownPaper): Html {
   const count = html`<span class="vote-count" data-count>${paper.upvotes}</span>`;
   const sign = html`<svg viewBox="0 0 12 8" width="12" height="8" aria-hidden="true"><path d="M6 0.8 11.2 7.2H0.8Z"/></svg>`;
-  const label = html`<span class="visually-hidden">${voted ? "Take back your vote" : "Vote"} for ${plainTex(paper.title)}: </span>`;
+  const label = html`<span class="visually-hidden">Vote for ${plainTex(paper.title)}: </span>`;
   if (context.var.viewer === null) {
-    return html`<a class="vote" href="${address("/sign-in", { next: context.req.path })}" rel="nofollow">${sign}${label}${count}<span class="visually-hidden"> so far; sign in first</span></a>`;
+    return html`<a class="vote" href="${address("/sign-in", { next: herePath(context) })}" rel="nofollow">${sign}${label}${count}<span class="visually-hidden"> so far; sign in first</span></a>`;
   }
   return html`<form class="vote-form" method="post" action="${paperPath(paper)}/vote" data-vote>${csrfField(context)}
-<input type="hidden" name="back" value="${context.req.path}">
+<input type="hidden" name="back" value="${backTo(context, paper)}">
 <button class="vote" name="up" value="${voted ? "0" : "1"}" aria-pressed="${voted}">${sign}${label}${count}</button></form>`;
 }
 
@@ -95,8 +97,8 @@ export function paperCard(
   const { paper, venue, why, highlighted } = shown;
   const path = paperPath(paper);
   const [category] = paper.primaryCategory ? [paper.primaryCategory] : paper.categories;
-  return html`<article class="card" data-card>
-${voteForm(context, shown)}
+  return html`<article class="card" id="${paperAnchor(paper)}" data-card>
+<div class="card-acts">${voteForm(context, shown)}${context.var.viewer ? bookmarkForm(context, shown) : ""}</div>
 <div class="card-main">
 <h3 class="paper-title"><a href="${path}">${highlighted?.title ?? texMarkup(paper.title, { links: false })}</a></h3>
 ${authorLine(paper)}

@@ -6,12 +6,16 @@ import { html } from "hono/html";
 import { HTTPException } from "hono/http-exception";
 import { sizesThatNeedFiles } from "../catalogue.ts";
 import { catalogueSections, type PaperView, runSections } from "../pages/paper.ts";
+import { commentSection } from "../people/comment-section.ts";
+import { collectionsWith } from "../people/paper-act-routes.ts";
+import { bookmarkForm, collectMenu } from "../people/paper-acts.ts";
 import type { SiteContext, SiteEnv } from "../site-env.ts";
 import { MAX_SEEDS, type Render, type SiteParts } from "../site-parts.ts";
 import { feedAddress } from "../subscribe/feed-routes.ts";
 import { voteForm } from "./card.ts";
 import { periodText } from "./dates.ts";
 import { listPage } from "./list-page.ts";
+import { paperCardSvg, paperMarkdown } from "./other-forms.ts";
 import { paperPage } from "./paper-page.ts";
 import {
   askedPaper,
@@ -45,7 +49,7 @@ function parseQuery(context: SiteContext) {
 
 /** The lists of papers: newest, day, week, month, trending; and how trending is made. */
 export function dailyRoutes(parts: SiteParts, render: Render): Hono<SiteEnv> {
-  const { store, catalogue, index } = parts;
+  const { store, catalogue, index, publicUrl } = parts;
   const app = new Hono<SiteEnv>();
   const summaries = new Summaries(store);
 
@@ -175,24 +179,47 @@ export function dailyRoutes(parts: SiteParts, render: Render): Hono<SiteEnv> {
     );
   });
 
-  app.on("GET", paperRoutes(), async (context) => {
-    const asked = askedPaper(context);
+  const existing = async (asked: string) => {
     const paper = await findPaper(store.papers, asked);
     if (!paper) throw new HTTPException(404, { message: "There is no such paper here." });
+    return paper;
+  };
+
+  app.on("GET", paperRoutes("/card.svg"), async (context) => {
+    const paper = await existing(askedPaper(context));
+    return context.body(String(await paperCardSvg(paper)), 200, {
+      "Content-Type": "image/svg+xml",
+      "Cache-Control": "public, max-age=86400",
+    });
+  });
+
+  app.on("GET", paperRoutes(), async (context, next) => {
+    const asked = askedPaper(context);
+    const asMarkdown = asked.endsWith(".md") || context.req.header("accept")?.startsWith("text/markdown");
+    if (!asMarkdown) return next();
+    const paper = await existing(asked.replace(/\.md$/, ""));
+    const text = paperMarkdown(paper, publicUrl() + paperPath(paper));
+    return context.body(text, 200, { "Content-Type": "text/markdown; charset=utf-8" });
+  });
+
+  app.on("GET", paperRoutes(), async (context) => {
+    const asked = askedPaper(context);
+    const paper = await existing(asked);
     const path = paperPath(paper);
     if (path !== `/papers/${asked}`) return context.redirect(path, 301);
     const [shown] = await shownPapers(parts, context.var.viewer, [paper]);
     const card = paper.slug === undefined ? null : catalogue.card(paper.slug);
     const view = card && (await catalogueView(card));
+    const collections = await collectionsWith(store, context.var.account, paper);
     const body = paperPage({
       // Until the abstract comes in, the record has our summary, which the catalogue's part shows.
       paper: card && paper.abstract === card.summary ? { ...paper, abstract: "" } : paper,
       venue: card?.venue,
-      actions: voteForm(context, shown!),
+      actions: html`${voteForm(context, shown!)}${bookmarkForm(context, shown!)}${collectMenu(context, paper, collections)}`,
       catalogue: view ? catalogueSections(view) : html``,
       runs: view ? runSections(context, view) : html``,
       similar: html``,
-      comments: html``,
+      comments: await commentSection(context, store, paper),
     });
     const title = plainTex(paper.title);
     const description = card?.useFor ?? plainTex(paper.abstract).slice(0, 200);
