@@ -55,6 +55,7 @@ const steps = {
     [bin("typescript/bin/tsc"), "-p", "tsconfig.json"],
     [bin("typescript/bin/tsc"), "-p", "apps/site/client/tsconfig.json"],
     [bin("typescript/bin/tsc"), "-p", "examples/browser-training/tsconfig.json"],
+    [bin("typescript/bin/tsc"), "-p", "examples/browser-search/tsconfig.json"],
   ],
   "test:unit": [[bin("vitest/vitest.mjs"), "run"]],
   build: [[join(root, "scripts/build.mjs")]],

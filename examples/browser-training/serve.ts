@@ -23,6 +23,8 @@ const contentTypes: Readonly<Record<string, string>> = {
   ".js": "text/javascript; charset=utf-8",
   ".mjs": "text/javascript; charset=utf-8",
   ".wasm": "application/wasm",
+  ".json": "application/json",
+  ".png": "image/png",
 };
 
 /** Files by their names on the server. */
@@ -56,7 +58,7 @@ export async function readOrtFiles(): Promise<Files> {
 
 /** Allows what ONNX Runtime needs (WebAssembly, workers of the own origin) and nothing else. */
 const policy =
-  "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; style-src 'self'; img-src data:";
+  "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self' data:";
 
 /**
  * Serves files on this machine.
