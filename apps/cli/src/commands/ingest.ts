@@ -135,7 +135,9 @@ export async function ingestPapers(
   );
   const path = resolve(flags.store ?? join(data.folder, STORE_FILE));
   const store = openSqliteStore(flags.dryRun && !existsSync(path) ? IN_MEMORY : path);
-  const fetch = makeFetch(flags.contact ?? intake.contact);
+  // The file by which processes take turns is not made for those that ask no server.
+  const online = sources.some(({ kind }) => kind !== "file" && kind !== "stream");
+  const fetch = online ? makeFetch(flags.contact ?? intake.contact) : createSafeFetch();
   const stopping = new AbortController();
   const endWatch = context.onStopRequest(() => stopping.abort());
   const reports: IngestReport[] = [];

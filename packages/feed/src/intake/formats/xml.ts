@@ -95,13 +95,15 @@ export function sliceXml(text: string, repeated: readonly string[]): SlicedXml {
     throw new FormatError("expected an XML document", "line 1");
   }
   while (at !== -1) {
-    if (text.startsWith("<!--", at)) at = text.indexOf("<", skip(at + 4, "-->", "a comment"));
-    else if (text.startsWith("<![CDATA[", at)) at = text.indexOf("<", skip(at + 9, "]]>", "a CDATA section"));
-    else if (text.startsWith("<?", at))
-      at = text.indexOf("<", skip(at + 2, "?>", "a processing instruction"));
-    else if (text.startsWith("<!", at)) throw fail("document type declarations are not accepted", at);
+    const mark = text[at + 1];
+    if (mark === "?") at = text.indexOf("<", skip(at + 2, "?>", "a processing instruction"));
+    else if (mark === "!" && text.startsWith("<!--", at)) {
+      at = text.indexOf("<", skip(at + 4, "-->", "a comment"));
+    } else if (mark === "!" && text.startsWith("<![CDATA[", at)) {
+      at = text.indexOf("<", skip(at + 9, "]]>", "a CDATA section"));
+    } else if (mark === "!") throw fail("document type declarations are not accepted", at);
     else {
-      const closing = text[at + 1] === "/";
+      const closing = mark === "/";
       NAME.lastIndex = at + (closing ? 2 : 1);
       const name = NAME.exec(text)?.[0];
       if (name === undefined) throw fail("a < that begins no tag", at);
