@@ -37,7 +37,7 @@ export function mergeRecords(known: PaperRecord, incoming: PaperRecord): PaperRe
   );
   return {
     ...first,
-    id: isLocalId(known.id) ? incoming.id : known.id,
+    id: isLocalId(known.id) && !isLocalId(incoming.id) ? incoming.id : known.id,
     ...(slug === undefined ? {} : { slug }),
     authors,
     authorCount: authorCount === null ? null : Math.max(authorCount, authors.length),

@@ -20,10 +20,12 @@ export function cleanText(text: string): string {
   return (
     text
       .toWellFormed()
-      .normalize("NFC")
+      .replace(/[\u200b\u202a-\u202e\u2066-\u2069\ufeff\ufffd\ufffe\uffff]/g, "")
       // White space first: the controls among it separate words, the others do not.
       .replace(/\s+/g, " ")
-      .replace(/[\p{Cc}\u200b\u202a-\u202e\u2066-\u2069\ufeff\ufffd\ufffe\uffff]/gu, "")
+      .replace(/\p{Cc}/gu, "")
+      // Composed last: what was taken out may have stood between a letter and its accent.
+      .normalize("NFC")
       .replace(/ {2,}/g, " ")
       .trim()
   );

@@ -1,3 +1,4 @@
+import { setImmediate as breathe } from "node:timers/promises";
 import { sql } from "kysely";
 import { z } from "zod";
 import { readSpan, spanOf } from "../../calendar.ts";
@@ -19,7 +20,6 @@ import { filterParts } from "./paper-filter.ts";
 import {
   deletePaper,
   type KnownRow,
-  NO_TREND,
   type PaperRow,
   type TextWriter,
   toPaper,
@@ -31,6 +31,8 @@ import { checkIds, cutPage, fromJson, pageLimit, readCursor } from "./values.ts"
 
 /** Records of one step of `upsert`: some milliseconds of work. */
 const BATCH = 32;
+/** Records that are checked before others of the process get a turn. */
+const CHECKED_AT_ONCE = 100;
 const MAX_CHANGES = 1000;
 const MAX_FACETS = 500;
 
@@ -98,15 +100,19 @@ export class SqlPapers implements Papers {
   }
 
   async upsert(records: readonly PaperRecord[]): Promise<Upserted[]> {
-    const checked = records.map((record, index) => {
+    const checked: PaperRecord[] = [];
+    for (const [index, record] of records.entries()) {
       const result = paperRecord.safeParse(record);
-      if (result.success) return result.data;
-      const [issue] = result.error.issues;
-      throw new StoreError(
-        "invalid",
-        `records[${index}].${issue?.path.join(".") ?? ""}: ${issue?.message ?? "malformed"}.`,
-      );
-    });
+      if (!result.success) {
+        const [issue] = result.error.issues;
+        throw new StoreError(
+          "invalid",
+          `records[${index}].${issue?.path.join(".") ?? ""}: ${issue?.message ?? "malformed"}.`,
+        );
+      }
+      checked.push(result.data);
+      if (checked.length % CHECKED_AT_ONCE === 0) await breathe();
+    }
     const results: Upserted[] = [];
     if (checked.length === 0) return results;
     let start = 0;
@@ -344,5 +350,3 @@ export class SqlPapers implements Papers {
     });
   }
 }
-
-export { NO_TREND };

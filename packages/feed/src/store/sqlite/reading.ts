@@ -1,0 +1,45 @@
+import { sql } from "kysely";
+import type { Papers, TextIndex, VectorIndex } from "../ports.ts";
+import type { Gate } from "../sql/gate.ts";
+import { SqlPapers } from "../sql/papers.ts";
+import { SqlVectors } from "../sql/vectors.ts";
+import { SqliteGate } from "./gate.ts";
+import { openForReading } from "./open.ts";
+import { SqliteTextIndex, sqliteTextWriter } from "./text.ts";
+
+/** What another thread or process reads of a store while its owner writes. */
+export interface ReadingPorts {
+  readonly gate: Gate;
+  readonly papers: Papers;
+  readonly text: TextIndex;
+  readonly vectors: VectorIndex;
+  /** Another number after every commit of others. */
+  dataVersion(): number;
+  /** Those of some papers that are there. */
+  existing(ids: readonly string[]): Promise<ReadonlySet<string>>;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a store for reading alone: calls that write throw.
+ * @throws StoreError as `openForReading`
+ */
+export function readingPorts(path: string): ReadingPorts {
+  const database = openForReading(path);
+  const gate = new SqliteGate({ path, writer: database, reader: null }, Date.now);
+  const version = database.prepare("pragma data_version");
+  return {
+    gate,
+    papers: new SqlPapers(gate, sqliteTextWriter),
+    text: new SqliteTextIndex(gate),
+    vectors: new SqlVectors(gate),
+    dataVersion: () => Number(version.get()?.data_version),
+    existing: (ids) =>
+      gate.read(async (db) => {
+        const { rows } = await sql<{ id: string }>`
+          select id from papers where id in (select value from json_each(${JSON.stringify(ids)}))`.execute(db);
+        return new Set(rows.map(({ id }) => id));
+      }),
+    close: () => gate.close(),
+  };
+}
