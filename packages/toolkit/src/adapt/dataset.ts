@@ -8,7 +8,6 @@ import {
   openImageFiles,
   openPairs,
   openVectors,
-  type PairRow,
 } from "@concord/data";
 import type { NDArray } from "@concord/tensor";
 import type { Encoder, EncoderItem, Modality } from "../encoders/encoder.ts";
@@ -216,29 +215,35 @@ interface ItemTower {
 type Row = Readonly<Record<string, string | undefined>> & { readonly [at]: string };
 const at = Symbol("where");
 
-/** Rows of a table as cells by column. */
-async function* tableRows(file: string, wanted: readonly string[], skipped: SkipLog): AsyncGenerator<Row> {
-  const [first, second = first] = wanted as readonly [string, ...string[]];
-  const { pairs } = await openPairs(file, { image: first, caption: second });
-  const rows: AsyncIterable<PairRow> = pairs.rows(({ line, reason }) =>
-    skipped.add(reason, `${file}:${line}`),
-  );
-  for await (const row of rows) {
-    const cells = Object.fromEntries(wanted.map((name) => [name, row.labels.get(name)]));
-    yield { ...cells, [second]: row.caption, [first]: row.image, [at]: `${row.file}:${row.line}` };
-  }
+/** Rows as cells by column, and where the files that they name are. */
+interface OpenRows {
+  readonly rows: AsyncIterable<Row>;
+  readonly files: string | ImageFiles | null;
 }
 
-/** Pairs of formats that have an image and a caption and no names for them. */
-async function* pairRows(file: string, skipped: SkipLog): AsyncGenerator<Row> {
-  const { pairs } = await openPairs(file);
-  for await (const row of pairs.rows(({ line, reason }) => skipped.add(reason, `${file}:${line}`)))
-    yield {
-      ...Object.fromEntries(row.labels),
-      image: row.image,
-      caption: row.caption,
-      [at]: `${row.file}:${row.line}`,
-    };
+/** A table, read by the names of its columns. The first one wanted may hold files, in Parquet their bytes too. */
+async function openTable(file: string, wanted: readonly string[], skipped: SkipLog): Promise<OpenRows> {
+  const [first, second = first] = wanted as readonly [string, ...string[]];
+  const { pairs, images } = await openPairs(file, { image: first, caption: second });
+  async function* rows(): AsyncGenerator<Row> {
+    for await (const row of pairs.rows(({ line, reason }) => skipped.add(reason, `${file}:${line}`))) {
+      const cells = Object.fromEntries(wanted.map((name) => [name, row.labels.get(name)]));
+      yield { ...cells, [second]: row.caption, [first]: row.image, [at]: `${row.file}:${row.line}` };
+    }
+  }
+  return { rows: rows(), files: images };
+}
+
+/** Pairs of formats that have an image and a caption and no names for them: folders, shards, COCO. */
+async function openNamed(file: string, skipped: SkipLog): Promise<OpenRows> {
+  const { pairs, images } = await openPairs(file);
+  async function* rows(): AsyncGenerator<Row> {
+    for await (const { image, caption, labels, file: source, line } of pairs.rows((problem) =>
+      skipped.add(problem.reason, `${problem.file}:${problem.line}`),
+    ))
+      yield { ...Object.fromEntries(labels), image, caption, [at]: `${source}:${line}` };
+  }
+  return { rows: rows(), files: images };
 }
 
 async function* textLines(file: string): AsyncGenerator<Row> {
@@ -274,17 +279,22 @@ export async function readPairs(
     [scoreColumn, "--score"],
   ];
   for (const [name, flag] of extra) if (name !== undefined) requireColumn(file, known, name, flag);
-  const wanted = [...new Set([...Object.values(chosen), ...extra.flatMap(([name]) => name ?? [])])];
-  const rows = isText
-    ? textLines(file)
-    : columns
-      ? tableRows(file, wanted, skipped)
-      : pairRows(file, skipped);
-  const needsFiles = described.some(({ modality }) => modality === "image" || modality === "audio");
-  const opened = needsFiles
-    ? (request.images ?? (isText ? undefined : (await openPairs(file)).images))
-    : undefined;
-  const maker = new ItemMaker(opened === undefined ? null : await openImageFiles(opened));
+  const isFile = ({ modality }: { readonly modality: Modality }): boolean =>
+    modality === "image" || modality === "audio";
+  const inOrder = [...described.filter(isFile), ...described.filter((tower) => !isFile(tower))];
+  const wanted = [
+    ...new Set([
+      ...inOrder.map(({ name }) => chosen[name] as string),
+      ...extra.flatMap(([name]) => name ?? []),
+    ]),
+  ];
+  const opened = isText
+    ? { rows: textLines(file), files: null }
+    : await (columns ? openTable(file, wanted, skipped) : openNamed(file, skipped));
+  const { rows } = opened;
+  const place = request.images ?? opened.files;
+  const files = typeof place === "string" ? await openImageFiles(place) : place;
+  const maker = new ItemMaker(described.some(isFile) ? files : null);
 
   const items = towers.map((): EncoderItem[] => []);
   const labels: RowLabels[] = [];
