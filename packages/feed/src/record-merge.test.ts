@@ -71,6 +71,22 @@ describe("merging records", () => {
   });
 });
 
+describe("withdrawals", () => {
+  const base = { id: "2501.00001", title: "T", abstract: "A.", sources: ["arxiv"] };
+  it.each([
+    ["stay when a source does not say", { version: 2, withdrawn: true }, {}, true],
+    ["come with the same version", { version: 2 }, { version: 2, withdrawn: true }, true],
+    ["end with a newer version", { version: 2, withdrawn: true }, { version: 3 }, false],
+    ["do not come from an older version", { version: 2 }, { version: 1, withdrawn: true }, false],
+  ])("%s", (_, known, incoming, expected) => {
+    const merged = mergeRecords(
+      paperRecord.parse({ ...base, ...known }),
+      paperRecord.parse({ ...base, ...incoming }),
+    );
+    expect(merged.withdrawn).toBe(expected);
+  });
+});
+
 describe("texts", () => {
   it.each([
     ["  two\n\t words \r\n", "two words"],

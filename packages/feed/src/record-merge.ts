@@ -54,10 +54,17 @@ export function mergeRecords(known: PaperRecord, incoming: PaperRecord): PaperRe
     doi: first.doi ?? second.doi,
     licence: first.licence ?? second.licence,
     links: { ...second.links, ...first.links },
-    withdrawn: fills ? known.withdrawn : incoming.withdrawn,
+    withdrawn: isWithdrawn(known, incoming, fills),
     runnable: known.runnable || incoming.runnable,
     sources: [...new Set([...known.sources, ...incoming.sources])].sort().slice(0, MAX_SOURCES),
   };
+}
+
+/** Most sources do not say; only a newer version takes a withdrawal back. */
+function isWithdrawn(known: PaperRecord, incoming: PaperRecord, fills: boolean): boolean {
+  if (fills) return known.withdrawn;
+  const newer = incoming.version !== null && known.version !== null && incoming.version > known.version;
+  return newer ? incoming.withdrawn : known.withdrawn || incoming.withdrawn;
 }
 
 function earliest(a: string | null, b: string | null): string | null {

@@ -29,7 +29,7 @@ export interface TextHits {
 }
 
 export interface AuthorMatch {
-  /** The most frequent spelling. */
+  /** The spelling that came first. */
   readonly name: string;
   readonly papers: number;
   /** Dice coefficient of the names' trigrams, 0 to 1. */
