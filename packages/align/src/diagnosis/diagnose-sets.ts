@@ -213,7 +213,7 @@ export async function diagnoseSets(input: DiagnosisInput, options: DiagnoseSetsO
     findings.push(await uniformityFinding(view, set, scope, remedies));
     stage(`neighbours in ${set.name}`);
     const asking = pairs && other ? other : null;
-    const hub = await hubnessFinding(view, { items: set, scope, queries: asking });
+    const hub = await hubnessFinding(view, { items: set, scope, queries: asking }, remedies);
     findings.push(hub.finding);
     hubs.push({ label: set.name, occurrences: hub.occurrences });
     findings.push(duplicateRowsFinding(set, scope), await outlierRowsFinding(view, set, scope));

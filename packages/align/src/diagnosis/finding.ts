@@ -73,7 +73,7 @@ export interface RetrievalDirection {
 
 /** A change in closed form, fitted on one half of the pairs or rows and measured on the other. */
 export interface RemedyResult {
-  readonly id: "mean-shift" | "whitening" | "procrustes";
+  readonly id: "mean-shift" | "whitening" | "procrustes" | "local-scaling";
   /** What it does, in plain words. */
   readonly label: string;
   /** What was measured: share of queries that find their partner first, or of rows labelled right. */

@@ -10,6 +10,8 @@ import {
 } from "@concord/tensor";
 import { bootstrapDifference } from "../metrics/bootstrap.ts";
 import { nearestNeighbourAccuracy } from "../metrics/knn.ts";
+import { kLargest } from "../metrics/neighbours.ts";
+import { forEachBlockOfProducts } from "../metrics/rows.ts";
 import type { RemedyResult } from "./finding.ts";
 import { meanEstimate, RESAMPLES } from "./resample.ts";
 import { hitsWithin, queryRanks } from "./retrieval.ts";
@@ -36,6 +38,7 @@ const LABELS: Readonly<Record<RemedyId, string>> = {
   "mean-shift": "subtract from each set its own mean",
   whitening: "subtract the mean and give every direction the same spread (whitening)",
   procrustes: "subtract the means and rotate one set onto the other (Procrustes)",
+  "local-scaling": "rank by cosine minus half of each item's closeness to everybody (CSLS)",
 };
 
 /** A rotation or a whitening matrix needs products of this width; above it the closed forms are left out. */
@@ -140,6 +143,26 @@ async function fitRotation(a: UnitRows, b: UnitRows, pairs: PairedPlaces): Promi
   };
 }
 
+/** Neighbours, and rows to find them among, that say how near an item is to everybody. */
+const LOCAL_NEIGHBOURS = 10;
+const LOCAL_ROWS = 4000;
+
+/** Half of each item's mean cosine with its nearest rows of the side that asks (Conneau et al. 2018, CSLS). */
+async function nearnessOf(items: UnitRows, asking: UnitRows, key: Key): Promise<Float64Array> {
+  const sample = takeRows(asking, choose(asking.shape[0] as number, LOCAL_ROWS, key));
+  const n = sample.shape[0] as number;
+  const nearness = new Float64Array(items.shape[0] as number);
+  await forEachBlockOfProducts(items, sample, (first, count, products) => {
+    for (let row = 0; row < count; row++) {
+      const scores = products.subarray(row * n, (row + 1) * n);
+      const nearest = kLargest(scores, Math.min(LOCAL_NEIGHBOURS, n));
+      nearness[first + row] =
+        nearest.reduce((sum, i) => sum + (scores[i] as number), 0) / (2 * nearest.length);
+    }
+  });
+  return nearness;
+}
+
 export interface RemedyOptions {
   readonly key: Key;
   readonly queries: number;
@@ -153,7 +176,7 @@ function halves(count: number, key: Key): readonly [fit: Uint32Array, test: Uint
 }
 
 /**
- * What shifting, whitening and rotating would change, measured: fitted on one half of the pairs, then both directions
+ * What shifting, whitening, rotating and local scaling would change, measured: fitted on one half of the pairs, then both directions
  * of retrieval on the other half before and after. Closed forms; fitting is not training.
  */
 export async function pairRemedies(
@@ -185,11 +208,21 @@ export async function pairRemedies(
     pairs,
     every.filter((i) => !isFit(i)),
   );
-  const hitsOf = async (left: UnitRows, right: UnitRows): Promise<Float64Array> => {
+  const hitsOf = async (
+    left: UnitRows,
+    right: UnitRows,
+    shifts?: { readonly left: Float64Array; readonly right: Float64Array },
+  ): Promise<Float64Array> => {
     const options = { key: queryKey, queries };
-    const there = hitsWithin(await queryRanks(left, right, test.pairs, "a", options), 1);
-    const back = hitsWithin(await queryRanks(right, left, test.pairs, "b", options), 1);
-    return Float64Array.from([...there, ...back]);
+    const there = await queryRanks(left, right, test.pairs, "a", {
+      ...options,
+      ...(shifts ? { itemShift: shifts.right } : {}),
+    });
+    const back = await queryRanks(right, left, test.pairs, "b", {
+      ...options,
+      ...(shifts ? { itemShift: shifts.left } : {}),
+    });
+    return Float64Array.from([...hitsWithin(there, 1), ...hitsWithin(back, 1)]);
   };
   const before = await hitsOf(test.a, test.b);
   const mends: (readonly [RemedyId, () => Promise<Mend>])[] = [
@@ -202,15 +235,19 @@ export async function pairRemedies(
     );
   }
   const results: RemedyResult[] = [];
+  const add = (id: RemedyId, after: Float64Array): void => {
+    const gallery = test.b.shape[0] as number;
+    results.push({ ...changeOf(id, before, after, resampleKey), metric: "recall@1", gallery });
+  };
   for (const [id, make] of mends) {
     const mend = await make();
-    const after = await hitsOf(await mend.a(test.a), await mend.b(test.b));
-    results.push({
-      ...changeOf(id, before, after, resampleKey),
-      metric: "recall@1",
-      gallery: test.b.shape[0] as number,
-    });
+    add(id, await hitsOf(await mend.a(test.a), await mend.b(test.b)));
   }
+  const shifts = {
+    left: await nearnessOf(test.a, fit.b, fitKey),
+    right: await nearnessOf(test.b, fit.a, fitKey),
+  };
+  add("local-scaling", await hitsOf(test.a, test.b, shifts));
   return results;
 }
 

@@ -25,6 +25,8 @@ export interface RankOptions {
   readonly queries: number;
   /** Factor of each item's products, e.g. its length where products stand in for cosines. */
   readonly itemScale?: Float64Array;
+  /** What is taken from each item's products, e.g. how near it is to everybody. */
+  readonly itemShift?: Float64Array;
 }
 
 /**
@@ -40,7 +42,7 @@ export async function queryRanks(
   to: UnitRows,
   pairs: PairedPlaces,
   side: "a" | "b",
-  { key, queries, itemScale }: RankOptions,
+  { key, queries, itemScale, itemShift }: RankOptions,
 ): Promise<QueryRanks> {
   const partners = partnersOf(pairs, side);
   const asking = [...partners.keys()];
@@ -57,6 +59,8 @@ export async function queryRanks(
       const scores = products.subarray(row * gallery, (row + 1) * gallery);
       if (itemScale)
         for (let j = 0; j < gallery; j++) scores[j] = (scores[j] as number) * (itemScale[j] as number);
+      if (itemShift)
+        for (let j = 0; j < gallery; j++) scores[j] = (scores[j] as number) - (itemShift[j] as number);
       const own = partners.get(chosen[query] as number) as readonly number[];
       const best = own.reduce((top, item) => Math.max(top, scores[item] as number), Number.NEGATIVE_INFINITY);
       let more = 0;

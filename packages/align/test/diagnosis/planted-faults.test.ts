@@ -122,6 +122,8 @@ describe("pairs", () => {
     checkWhole(diagnosis);
     expect(finding(diagnosis, "hubness", "b").severity).toBe("serious");
     expect(finding(diagnosis, "hubness", "a").severity).toBe("none");
+    expect(change(diagnosis, "local-scaling")).toBeGreaterThan(0.05);
+    expect(finding(diagnosis, "hubness", "b").cost).toContain("closeness to everybody");
   });
 
   it("of very different lengths are named, with what dot products lose", async () => {

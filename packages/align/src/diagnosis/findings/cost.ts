@@ -24,6 +24,7 @@ export function costOf(remedies: readonly RemedyResult[], id: RemedyResult["id"]
     "mean-shift": "with the means of the sets removed",
     whitening: "after whitening",
     procrustes: "after a rotation of one set onto the other",
+    "local-scaling": "with each item's closeness to everybody taken off (CSLS)",
   }[id];
   const verdict = clear(change)
     ? change.value > 0

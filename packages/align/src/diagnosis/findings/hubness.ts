@@ -1,12 +1,13 @@
 import { foldIn, type Key, RandomStream } from "@concord/tensor";
 import { hubness } from "../../metrics/neighbourhoods.ts";
 import type { CollectedSet } from "../collect.ts";
-import type { Estimate, Finding, FindingScope } from "../finding.ts";
+import type { Estimate, Finding, FindingScope, RemedyResult } from "../finding.ts";
 import { estimateOf, meanEstimate, RESAMPLES } from "../resample.ts";
 import { choose, takeRows, type UnitRows } from "../sample.ts";
 import { count, ofHundred, percent, plain } from "../text.ts";
 import { severityOf, THRESHOLDS } from "../thresholds.ts";
 import { basisOf, type DiagnosisView, measure } from "../view.ts";
+import { costOf } from "./cost.ts";
 
 const ROWS = 4000;
 const NEIGHBOURS = 10;
@@ -45,6 +46,7 @@ export interface HubnessInput {
 export async function hubnessFinding(
   view: DiagnosisView,
   { items, scope, queries }: HubnessInput,
+  remedies: readonly RemedyResult[],
 ): Promise<{ readonly finding: Finding; readonly occurrences: Float64Array }> {
   const key = foldIn(view.key, scope === "b" ? 32 : 31);
   const pick = (set: CollectedSet, stream: number): UnitRows => {
@@ -89,11 +91,11 @@ export async function hubnessFinding(
     explanation:
       "In spaces of many dimensions some items become everybody's neighbour, hubs, and push the right answers out; others are found by nobody.",
     normal: `A skewness below ${plain(mild, 1)}. Mild from ${plain(mild, 1)}, serious from ${plain(serious, 0)}. ${why}`,
-    cost: null,
+    cost: severity === "none" || !queries ? null : costOf(remedies, "local-scaling"),
     remedy:
       severity === "none"
         ? "Nothing to do."
-        : "Remove the gap and the common mean first: both make hubs. If hubs stay, rank by mutual proximity or inverted softmax instead of plain cosine, and look at the most popular items: often they are empty or broken inputs.",
+        : "Remove the gap and the common mean first: both make hubs. If hubs stay, take from each similarity how near the item is to everybody (CSLS, mutual proximity, inverted softmax), and look at the most popular items: often they are empty or broken inputs.",
     basis: `${basisOf(n, items.rows)} as items, ${count(asked)} queries; the number grows slowly with the number of items`,
   };
   return { finding, occurrences };
