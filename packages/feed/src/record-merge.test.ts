@@ -2,6 +2,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { cleanText, localId, mergeRecords, type PaperRecord, paperRecord } from "./index.ts";
 
+fc.configureGlobal({ seed: 20261120, numRuns: 500 });
+
 const day = fc.constantFrom(null, "2025-01-01", "2025-02-01", "2025-03-01");
 const record = fc
   .record({

@@ -6,9 +6,9 @@ const MAX_TOPICS = 100;
 /** Whether `incoming` says less reliably what `known` says: it only fills gaps then. */
 function onlyFills(known: PaperRecord, incoming: PaperRecord): boolean {
   if (isLocalId(incoming.id) && !isLocalId(known.id)) return true;
-  if (incoming.sources.every((source) => source === CATALOGUE_SOURCE) && incoming.sources.length > 0) {
-    return known.sources.some((source) => source !== CATALOGUE_SOURCE);
-  }
+  const fromCatalogue =
+    incoming.sources.length > 0 && incoming.sources.every((source) => source === CATALOGUE_SOURCE);
+  if (fromCatalogue && known.sources.some((source) => source !== CATALOGUE_SOURCE)) return true;
   return known.version !== null && incoming.version !== null && incoming.version < known.version;
 }
 

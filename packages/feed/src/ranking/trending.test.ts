@@ -12,6 +12,8 @@ import {
   withdrawEvent,
 } from "./trending.ts";
 
+fc.configureGlobal({ seed: 20261120, numRuns: 500 });
+
 const DAY = 86_400_000;
 const START = Date.UTC(2026, 10, 1);
 const COLD: Heat = { value: 0, at: 0 };
