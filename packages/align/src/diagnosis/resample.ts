@@ -1,5 +1,5 @@
-import { type Key, RandomStream } from "@concord/tensor";
-import { bootstrapMean, intervalOfReplicates } from "../metrics/bootstrap.ts";
+import { bitsAt, foldIn, type Key, RandomStream } from "@concord/tensor";
+import { intervalOfReplicates } from "../metrics/bootstrap.ts";
 import { mean } from "../metrics/checks.ts";
 import type { RowGroups } from "./collect.ts";
 import type { Estimate } from "./finding.ts";
@@ -26,6 +26,14 @@ export function exactly(value: number): Estimate {
   return { value, low: value, high: value };
 }
 
+/** Mean of as many draws as there are values; one hash a draw, as this is most of the work of a diagnosis. */
+export function resampledMean(values: ArrayLike<number>, key: Key): number {
+  const n = values.length;
+  let sum = 0;
+  for (let i = 0; i < n; i++) sum += values[Math.floor((bitsAt(key, i) * n) / 2 ** 32)] as number;
+  return sum / n;
+}
+
 /**
  * Mean of one value a row with its BCa bootstrap interval. Where every value is 0, or every one 1, resamples cannot
  * vary; the interval then reaches as far as 3 / n, beyond which such a sample has a chance below 5 %.
@@ -42,8 +50,12 @@ export function meanEstimate(values: ArrayLike<number>, key: Key): Estimate {
       high: first === 0 ? Math.min(1, 3 / n) : 1,
     };
   }
-  const { low, high } = bootstrapMean(values, { key, resamples: RESAMPLES });
-  return { value, low, high };
+  const replicates = Float64Array.from({ length: RESAMPLES }, (_, r) =>
+    resampledMean(values, foldIn(key, r)),
+  );
+  const jackknife = Float64Array.from({ length: n }, (_, i) => (value * n - (values[i] as number)) / (n - 1));
+  const { low, high } = intervalOfReplicates(value, replicates, n > 1 ? { jackknife } : {});
+  return { value, low: Math.min(low, value), high: Math.max(high, value) };
 }
 
 /** Groups without the empty ones. */

@@ -1,9 +1,9 @@
-import { foldIn, type Key, RandomStream } from "@concord/tensor";
+import { foldIn, type Key } from "@concord/tensor";
 import { mean } from "../../metrics/checks.ts";
 import { forEachBlockOfProducts } from "../../metrics/rows.ts";
 import type { CollectedSet } from "../collect.ts";
 import type { Estimate, Finding, FindingScope, RemedyResult } from "../finding.ts";
-import { estimateOf, exactly, RESAMPLES, squaredMeanLength } from "../resample.ts";
+import { estimateOf, exactly, RESAMPLES, resampledMean, squaredMeanLength } from "../resample.ts";
 import { choose, takeRows } from "../sample.ts";
 import type { Spectrum } from "../spectrum.ts";
 import { count, percent, plain } from "../text.ts";
@@ -124,13 +124,10 @@ export async function uniformityOf(set: CollectedSet, key: Key): Promise<Estimat
     }
   });
   const average = mean(means);
-  const stream = new RandomStream(key);
   const logOf = (potential: number): number => Math.log(Math.max(potential, Math.exp(-8)));
-  const replicates = Float64Array.from({ length: RESAMPLES }, () => {
-    let sum = 0;
-    for (let i = 0; i < n; i++) sum += means[stream.integer(n)] as number;
-    return logOf(average + 2 * (sum / n - average));
-  });
+  const replicates = Float64Array.from({ length: RESAMPLES }, (_, r) =>
+    logOf(average + 2 * (resampledMean(means, foldIn(key, r)) - average)),
+  );
   return { ...estimateOf(logOf(average), replicates), rows: n };
 }
 
