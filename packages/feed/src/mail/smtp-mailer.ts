@@ -20,6 +20,8 @@ export function smtpMailer(options: SmtpOptions): Mailer {
     url: options.url,
     pool: true,
     maxConnections: options.connections ?? 2,
+    // Whether a message goes out again is for whoever keeps count of it: the pool must not repeat one by itself.
+    maxRequeues: 0,
     connectionTimeout: CONNECT_MS,
     greetingTimeout: CONNECT_MS,
     socketTimeout: ANSWER_MS,

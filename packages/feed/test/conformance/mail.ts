@@ -307,6 +307,33 @@ export function mailConformance(openStore: OpenStore): void {
         expect(await store.outbox.progress(issue)).toMatchObject({ unknown: 1, queued: 0 });
       }));
 
+    it("resends more than once where that is asked for", () =>
+      using(async ({ store, clock }) => {
+        await filled(store, ["ada"]);
+        for (const attempts of [1, 2, 3]) {
+          expect(await store.outbox.lease(lease)).toMatchObject([{ attempts }]);
+          clock.pass(60_001);
+          expect(await store.outbox.expire("resend", { attempts: 2 })).toBe(1);
+        }
+        expect(await store.outbox.lease(lease)).toEqual([]);
+      }));
+
+    it("takes back what was not tried, and skips what there is no need to send", () =>
+      using(async ({ store, clock }) => {
+        const issue = await filled(store, ["ada", "bo"]);
+        const [one, two] = await store.outbox.lease(lease);
+        expect(await store.outbox.released(one as NonNullable<typeof one>)).toBe(true);
+        expect(await store.outbox.released(one as NonNullable<typeof one>)).toBe(false);
+        expect(await store.outbox.skipped(two as NonNullable<typeof two>, "nothing chosen")).toBe(true);
+        expect(await store.outbox.sent(two as NonNullable<typeof two>, "250")).toBe(false);
+        expect(await store.outbox.progress(issue)).toMatchObject({ queued: 1, skipped: 1 });
+        const [again] = await store.outbox.lease(lease);
+        expect(again).toMatchObject({ id: one?.id, attempts: 1 });
+        clock.pass(60_001);
+        await store.outbox.expire("hold");
+        expect(await store.outbox.released(again as NonNullable<typeof again>)).toBe(true);
+      }));
+
     it("takes a late answer for a row that nobody has leased since", () =>
       using(async ({ store, clock }) => {
         const issue = await filled(store, ["ada"]);

@@ -91,11 +91,16 @@ export interface Outbox {
     answer: { readonly code: string; readonly retryAt: Millis | null },
   ): Promise<boolean>;
 
+  /** Was not tried at all (no connection, the server stops): the row waits again, and the attempt does not count. */
+  released(delivery: Pick<LeasedDelivery, "id" | "lease">): Promise<boolean>;
+  /** There is nothing to send to this reader after all. False when the lease is lost. */
+  skipped(delivery: Pick<LeasedDelivery, "id" | "lease">, reason: string): Promise<boolean>;
+
   /**
-   * Rows whose lease ran out become `unknown`; with `resend`, those with one attempt are queued again, under the same
-   * Message-ID. @returns how many rows changed
+   * Rows whose lease ran out become `unknown`; with `resend`, those with at most `attempts` attempts (default 1) are
+   * queued again, under the same Message-ID. @returns how many rows changed
    */
-  expire(policy: "resend" | "hold"): Promise<number>;
+  expire(policy: "resend" | "hold", options?: { readonly attempts?: number }): Promise<number>;
 
   progress(issueId: string): Promise<Readonly<Record<DeliveryState, number>>>;
   /** A reader's own history, newest first. */

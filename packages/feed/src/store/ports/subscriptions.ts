@@ -21,7 +21,7 @@ export interface Reader {
   readonly email: string;
   readonly state: ReaderState;
   readonly cadence: Cadence;
-  /** Only papers with one of these; empty: all. */
+  /** Only papers with one of these topics, categories ("cs.CV") or archives ("cs"); empty: all. */
   readonly topics: readonly string[];
   /** Only papers found by one of these; empty: all. */
   readonly savedSearches: readonly string[];

@@ -29,6 +29,8 @@ const newIssue = z.strictObject({
 const mailHost = z.string().regex(/^[A-Za-z0-9.-]{1,253}$/, "expected a host name");
 const leaseOptions = z.strictObject({ limit: z.int().min(1).max(MAX_LEASED), leaseMs: z.int().min(1) });
 
+const expireOptions = z.strictObject({ attempts: z.int().min(1).default(1) });
+
 type DeliveryRow = Selectable<Tables["outbox"]>;
 
 const toIssue = (row: Selectable<Tables["issues"]>): Issue => ({
@@ -275,7 +277,30 @@ export class SqlOutbox implements Outbox {
     );
   }
 
-  async expire(policy: "resend" | "hold"): Promise<number> {
+  released(delivery: Pick<LeasedDelivery, "id" | "lease">): Promise<boolean> {
+    return this.#gate.write(async (db) => {
+      const result = await db
+        .updateTable("outbox")
+        .set(({ eb }) => ({
+          state: "queued",
+          attempts: eb("attempts", "-", 1),
+          lease: null,
+          lease_until: null,
+        }))
+        .where("id", "=", delivery.id)
+        .where("lease", "=", delivery.lease)
+        .where("state", "in", ["sending", "unknown"])
+        .executeTakeFirst();
+      return result.numUpdatedRows > 0n;
+    });
+  }
+
+  skipped(delivery: Pick<LeasedDelivery, "id" | "lease">, reason: string): Promise<boolean> {
+    return this.#settle(delivery, { state: "skipped", last_code: reason });
+  }
+
+  async expire(policy: "resend" | "hold", options: { readonly attempts?: number } = {}): Promise<number> {
+    const { attempts } = check(expireOptions, options, "options");
     return this.#gate.write(async (db) => {
       const now = this.#gate.now();
       const lost = await db
@@ -289,7 +314,7 @@ export class SqlOutbox implements Outbox {
         .updateTable("outbox")
         .set({ state: "queued", lease: null, run_at: now })
         .where("state", "=", "unknown")
-        .where("attempts", "=", 1)
+        .where("attempts", "<=", attempts)
         .executeTakeFirst();
       return Math.max(Number(lost.numUpdatedRows), Number(again.numUpdatedRows));
     });

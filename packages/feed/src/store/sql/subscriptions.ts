@@ -35,7 +35,7 @@ const SOFT_WINDOW_MS = 14 * 86_400_000;
 const SOFT_BOUNCES = 3;
 const MAX_FILTER = 4000;
 
-const topics = z.array(z.string().regex(/^[a-z0-9-]{1,64}$/, "expected a topic")).max(50);
+const topics = z.array(z.string().regex(/^[A-Za-z0-9.-]{1,64}$/, "expected a topic or a category")).max(50);
 const searches = z.array(text(64)).max(20);
 const cadence = z.enum(["daily", "weekly"]);
 const tokens = z.strictObject({ confirm: secretHash, manage: secretHash, unsubscribe: secretHash });
