@@ -123,8 +123,9 @@ export class SqliteTextIndex implements TextIndex {
   async #match(db: Db, match: string, { filter = {} }: TextQueryOptions, limit: number): Promise<Hit[]> {
     const narrowed = Object.values(filter).some((value) => value !== undefined);
     const { from, where } = filterParts(filter);
+    // The plus keeps SQLite from asking the index anew for every paper that the filter lets through: 100 times slower.
     const allowed: RawBuilder<unknown> = narrowed
-      ? sql`and paper_text.rowid in (select p.num from ${from} where ${where})`
+      ? sql`and +paper_text.rowid in (select p.num from ${from} where ${where})`
       : sql``;
     // The inner query hands on the newest candidates without looking at others; only those are ranked.
     const { rows } = await sql<Hit>`
