@@ -1,6 +1,7 @@
 import { listenToKeys } from "./keyboard.ts";
 import { startLists } from "./lists.ts";
 import { remember } from "./storage.ts";
+import { startVotes } from "./votes.ts";
 
 const COPIED_MS = 1600;
 
@@ -39,3 +40,4 @@ document.addEventListener("click", (event) => {
 
 listenToKeys({ toggleTheme, openHelp });
 startLists();
+startVotes();

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { filterRecords, groupByDay, MAX_QUERY_LENGTH, searchRecords } from "@concord/feed";
+import { filterRecords, groupByDay, MAX_QUERY_LENGTH, StoreError, searchRecords } from "@concord/feed";
+import { PasswordsBusyError, PeopleError } from "@concord/feed/people";
 import { BrokenRunError, RunBusyError, RunRequestError, UnknownRunError } from "@concord/papers";
 import { Hono } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import { compress } from "hono/compress";
 import { HTTPException } from "hono/http-exception";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
@@ -10,18 +10,20 @@ import { z } from "zod";
 import { apiRoutes } from "./api/routes.ts";
 import { dailyRoutes } from "./daily/routes.ts";
 import { findClient } from "./http/client-address.ts";
-import { hostCheck, sameOriginOnly, securityHeaders } from "./http/security.ts";
+import { formTokens } from "./http/csrf.ts";
+import { hostCheck, requestLimits, sameOriginOnly, securityHeaders } from "./http/security.ts";
+import { findViewer } from "./http/session.ts";
 import { requestLog } from "./ops/log.ts";
 import { metricsPage } from "./ops/metrics.ts";
+import { robotsText } from "./ops/robots.ts";
 import { cataloguePage } from "./pages/catalogue.ts";
 import { layout } from "./pages/layout.ts";
 import { aboutPage, messagePage } from "./pages/plain.ts";
+import { peopleRoutes } from "./people/routes.ts";
 import { runRoutes } from "./run-routes.ts";
 import type { SiteEnv } from "./site-env.ts";
 import type { Render, SiteParts } from "./site-parts.ts";
 import { feedRoutes } from "./subscribe/feed-routes.ts";
-
-const MAX_BODY_BYTES = 16 * 1024;
 
 const catalogueQuery = z.object({
   q: z.string().trim().max(MAX_QUERY_LENGTH).default(""),
@@ -38,6 +40,15 @@ function describeFailure(error: Error): {
   if (error instanceof HTTPException) {
     const title = error.status === 404 ? "Not found" : "Not possible";
     return { status: error.status as ContentfulStatusCode, title, message: error.message };
+  }
+  if (error instanceof PeopleError) {
+    const status = error.kind === "fault" ? 400 : error.kind === "limited" ? 429 : 403;
+    return { status, title: "Not possible", message: error.message };
+  }
+  if (error instanceof PasswordsBusyError)
+    return { status: 503, title: "One moment", message: error.message };
+  if (error instanceof StoreError && error.code === "busy") {
+    return { status: 503, title: "One moment", message: "The server is busy. Try again in a moment." };
   }
   if (error instanceof UnknownRunError) {
     return { status: 404, title: "Not found", message: "There is no such run. It may have been deleted." };
@@ -56,7 +67,7 @@ function describeFailure(error: Error): {
 
 /** All routes of the site. */
 export function createApp(parts: SiteParts): Hono<SiteEnv> {
-  const { assets, catalogue, settings, store, log, metrics } = parts;
+  const { assets, catalogue, settings, store, people, log, metrics } = parts;
   const render: Render = (context, page) => layout(assets, context, page);
   const app = new Hono<SiteEnv>();
 
@@ -64,7 +75,10 @@ export function createApp(parts: SiteParts): Hono<SiteEnv> {
     context.set("requestId", randomUUID().slice(0, 8));
     context.set("viewer", null);
     context.set("scopes", []);
-    context.set("csrf", "");
+    context.set("failed", false);
+    context.set("account", null);
+    context.set("session", null);
+    context.set("csrf", () => "");
     await next();
   });
   app.use(findClient(settings.server.trustedProxies));
@@ -74,23 +88,19 @@ export function createApp(parts: SiteParts): Hono<SiteEnv> {
   app.use(hostCheck(settings.server.host, settings.server.allowHosts));
   app.use(sameOriginOnly);
   app.use(compress());
-  app.use(
-    bodyLimit({
-      maxSize: MAX_BODY_BYTES,
-      onError: () => {
-        throw new HTTPException(413, { message: `A request may have at most ${MAX_BODY_BYTES} bytes.` });
-      },
-    }),
-  );
+  app.use(requestLimits);
   app.use(async (context, next) => {
     await next();
     if (!context.res.headers.has("cache-control")) context.header("Cache-Control", "no-cache");
   });
+  app.use(findViewer(people.sessions));
+  app.use(formTokens(people));
 
   app.get("/healthz", async (context) => {
     const { ok, problem } = await store.health();
     return ok ? context.json({ status: "ok" }) : context.json({ status: "failing", problem }, 503);
   });
+  app.get("/robots.txt", (context) => context.text(robotsText));
   app.get("/metrics", (context) => metricsPage(metrics, context, settings.metrics.token));
 
   app.get("/assets/:file", (context) => {
@@ -137,6 +147,7 @@ export function createApp(parts: SiteParts): Hono<SiteEnv> {
   );
 
   app.route("/", apiRoutes(parts, render));
+  app.route("/", peopleRoutes(parts, render));
   app.route("/", dailyRoutes(parts, render));
   app.route("/", feedRoutes(parts));
   app.route("/", runRoutes(parts, render));
@@ -145,7 +156,14 @@ export function createApp(parts: SiteParts): Hono<SiteEnv> {
     throw new HTTPException(404, { message: "There is no such page." });
   });
   app.onError((error, context) => {
+    // An answer that a route chose itself, such as the way to the sign-in page.
+    if (error instanceof HTTPException && error.res) return error.getResponse();
     const { status, title, message } = describeFailure(error);
+    context.set("failed", true);
+    if (error instanceof PeopleError && error.retryAt !== null) {
+      const seconds = Math.max(1, Math.ceil((error.retryAt - people.clock()) / 1000));
+      context.header("Retry-After", String(seconds));
+    }
     if (status >= 500) log.error({ err: error, request: context.var.requestId }, "a request failed");
     return context.html(
       render(context, { title, section: "none", body: messagePage(title, message) }),

@@ -10,6 +10,8 @@ import { buildAssets } from "./http/assets.ts";
 import { createLog } from "./ops/log.ts";
 import { maintenance } from "./ops/maintenance.ts";
 import { Metrics } from "./ops/metrics.ts";
+import { createPeople, mailerOf, type People } from "./people/service.ts";
+import { submissionService } from "./people/submit.ts";
 import { RunEvents } from "./runs/events.ts";
 import { Journals } from "./runs/journal.ts";
 import { RunQueue } from "./runs/queue.ts";
@@ -67,11 +69,14 @@ export async function startSite(options: SiteOptions): Promise<Site> {
     const [assets, catalogue] = await Promise.all([buildAssets(), Catalogue.load(source)]);
     await syncCatalogue(store, await catalogueEntries(source));
     let address = settings.server.publicUrl?.replace(/\/+$/, "") ?? `http://${host}:${port}`;
+    const publicUrl = () => address;
+    const people = await createPeople({ store, settings, log, publicUrl, mailer: mailerOf(settings) });
     const parts: SiteParts = {
       assets,
       catalogue,
       store,
       search: wordSearch(store),
+      people,
       runStore,
       index,
       queue,
@@ -80,11 +85,16 @@ export async function startSite(options: SiteOptions): Promise<Site> {
       settings,
       log,
       metrics: new Metrics(store),
-      publicUrl: () => address,
+      publicUrl,
     };
     const { server, url } = await listen(createApp(parts), host, port);
     if (settings.server.publicUrl === undefined) address = url;
-    for (const service of [maintenance(store, log), queueService(queue, events)]) {
+    for (const service of [
+      maintenance(store, log),
+      queueService(queue, events),
+      submissionService(parts),
+      officeService(people),
+    ]) {
       await service.start();
       started.push(service);
     }
@@ -124,6 +134,10 @@ async function listen(app: ReturnType<typeof createApp>, host: string, port: num
   );
   const name = address.family === "IPv6" ? `[${address.address}]` : address.address;
   return { server, url: `http://${name}:${address.port}` };
+}
+
+function officeService({ office }: People): Service {
+  return { start() {}, stop: () => office.close() };
 }
 
 function queueService(queue: RunQueue, events: RunEvents): Service {

@@ -7,8 +7,9 @@ import { HTTPException } from "hono/http-exception";
 import { z } from "zod";
 import { runPage } from "./pages/run.ts";
 import { runsPage } from "./pages/runs.ts";
+import { runRefusal } from "./people/run-rights.ts";
 import { queuePosition } from "./runs/queue.ts";
-import type { SiteEnv } from "./site-env.ts";
+import type { SiteContext, SiteEnv } from "./site-env.ts";
 import { MAX_SEEDS, type Render, type SiteParts } from "./site-parts.ts";
 
 const RUNS_SHOWN = 200;
@@ -46,12 +47,18 @@ async function readMap(store: RunStore, id: string, seed: number): Promise<Embed
 
 /** Routes of runs: start, show, follow, stop, take up again, delete, download. */
 export function runRoutes(
-  { catalogue, runStore: store, index, queue, journals, events }: SiteParts,
+  { catalogue, runStore: store, index, queue, journals, events, settings }: SiteParts,
   render: Render,
 ): Hono<SiteEnv> {
   const app = new Hono<SiteEnv>();
 
+  const requireRight = (context: SiteContext) => {
+    const refusal = runRefusal(settings, context.var.viewer);
+    if (refusal !== null) throw new HTTPException(403, { message: refusal });
+  };
+
   app.post("/papers/:slug/runs", async (context) => {
+    requireRight(context);
     const slug = context.req.param("slug");
     const experiment = await catalogue.experiment(slug);
     if (!experiment) throw new HTTPException(404, { message: "There is no such paper to run here." });
@@ -99,6 +106,8 @@ export function runRoutes(
     const seed = asked !== undefined && mapSeeds.includes(asked) ? asked : mapSeeds[0];
     const card = catalogue.card(run.paper);
     const body = runPage({
+      context,
+      mayAct: runRefusal(settings, context.var.viewer) === null,
       run,
       card,
       changed,
@@ -119,6 +128,7 @@ export function runRoutes(
   });
 
   app.post("/runs/:id/:action{cancel|resume|delete}", async (context) => {
+    requireRight(context);
     const { id, status } = await store.read(context.req.param("id"));
     switch (context.req.param("action")) {
       case "cancel":

@@ -1,3 +1,4 @@
+import type { Account, Session } from "@concord/feed";
 import type { Context } from "hono";
 import { html } from "hono/html";
 import type { Html } from "./pages/layout.ts";
@@ -14,13 +15,18 @@ export interface Viewer {
 export interface SiteEnv {
   readonly Variables: {
     viewer: Viewer | null;
-    /** Goes into every form and is checked on every change. */
-    csrf: string;
+    /** The viewer's account and session, on pages; null on the API, where a key says who somebody is. */
+    account: Account | null;
+    session: Session | null;
+    /** Makes the token that goes into every form and is checked on every change; `csrfField` calls it. */
+    csrf: () => string;
     /** Address of the client, behind proxies only as far as they are trusted. */
     client: string;
     /** Whether the browser reached the site by HTTPS. */
     secure: boolean;
     requestId: string;
+    /** Whether the answer is a page that says what went wrong: it gets stricter headers. */
+    failed: boolean;
     /** What the key of an API request may do; empty elsewhere. */
     scopes: readonly string[];
   };
@@ -30,5 +36,5 @@ export type SiteContext = Context<SiteEnv>;
 
 /** The hidden field that every form which changes something must carry. */
 export function csrfField(context: SiteContext): Html {
-  return html`<input type="hidden" name="_csrf" value="${context.var.csrf}">`;
+  return html`<input type="hidden" name="_csrf" value="${context.var.csrf()}">`;
 }

@@ -6,6 +6,7 @@ import type { Assets } from "./http/assets.ts";
 import type { Log } from "./ops/log.ts";
 import type { Metrics } from "./ops/metrics.ts";
 import type { Html, Page } from "./pages/layout.ts";
+import type { People } from "./people/service.ts";
 import type { RunEvents } from "./runs/events.ts";
 import type { Journals } from "./runs/journal.ts";
 import type { RunQueue } from "./runs/queue.ts";
@@ -19,6 +20,8 @@ export interface SiteParts {
   /** Papers, people, mail: everything but the runs. */
   readonly store: Store;
   readonly search: Search;
+  /** Accounts, sessions, discussion. */
+  readonly people: People;
   readonly runStore: RunStore;
   readonly index: RunIndex;
   readonly queue: RunQueue;

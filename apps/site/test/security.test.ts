@@ -15,7 +15,7 @@ const start = "/papers/clip-refine/runs";
 const queued = async () => (await site.store.list()).length;
 
 describe("headers", () => {
-  it.each(["/", "/runs", "/nothing", "/healthz", "/papers/swav"])("protect %s", async (path) => {
+  it.each(["/", "/runs", "/sign-in", "/healthz", "/papers/swav"])("protect %s", async (path) => {
     const { headers } = await site.app.request(path);
     expect(headers.get("content-security-policy")).toBe(
       "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
@@ -28,6 +28,17 @@ describe("headers", () => {
     expect(headers.get("x-frame-options")).toBe("DENY");
   });
 
+  it("are stricter on pages that say what went wrong", async () => {
+    for (const init of [undefined, { method: "POST" }] as const) {
+      const { headers } = await site.app.request("/nothing", init);
+      const policy = headers.get("content-security-policy");
+      expect(policy).toMatch(
+        /^default-src 'none'; .*form-action 'none'; frame-ancestors 'none'; base-uri 'none'$/,
+      );
+      expect(policy).not.toContain("connect-src");
+    }
+  });
+
   it("leave nothing inline for the policy to forbid", async () => {
     const text = await (await site.app.request("/papers/clip-refine")).text();
     expect(text).not.toMatch(/<script(?![^>]*\bsrc=)/);
@@ -36,10 +47,11 @@ describe("headers", () => {
 });
 
 describe("state-changing requests", () => {
-  const form = (headers: Record<string, string>): RequestInit => ({
-    ...ownForm({ preset: "smoke" }),
-    headers,
-  });
+  const form = (headers: Record<string, string>): RequestInit => {
+    const own = ownForm({ preset: "smoke" });
+    const { cookie = "" } = own.headers as Record<string, string>;
+    return { ...own, headers: { cookie, ...headers } };
+  };
 
   it.each([
     ["a page elsewhere", { "sec-fetch-site": "cross-site", origin: "http://localhost" }],

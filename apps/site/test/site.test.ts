@@ -2,7 +2,7 @@ import { RunStore } from "@concord/papers";
 import { expect, it } from "vitest";
 import { startSite } from "../src/index.ts";
 import { eventually, temporaryFolder, testSettings, toyCommand, toyPapers } from "./support.ts";
-import { ownForm } from "./support-app.ts";
+import { Visitor } from "./support-app.ts";
 
 it("serves, executes runs, and takes a run up again that was under way when it was closed", async () => {
   const folder = await temporaryFolder();
@@ -14,10 +14,9 @@ it("serves, executes runs, and takes a run up again that was under way when it w
     startSite({ ...options, settings: testSettings(folder.path, { port: Number(new URL(site.url).port) }) }),
   ).rejects.toThrow(/Port \d+ .*is taken/);
 
-  const answer = await fetch(`${site.url}/papers/clip-refine/runs`, {
-    ...ownForm({ preset: "default", seeds: "1" }),
-    redirect: "manual",
-  });
+  const visitor = new Visitor((path, init) => fetch(site.url + path, { ...init, redirect: "manual" }));
+  await visitor.get("/papers/clip-refine");
+  const answer = await visitor.post("/papers/clip-refine/runs", { preset: "default", seeds: "1" });
   const id = answer.headers.get("location")!.split("/").at(-1)!;
   const store = new RunStore(options.settings.data.runs);
   const half = await eventually(async () => {

@@ -85,9 +85,9 @@ export const siteSettings = z.strictObject({
         "Whether people may make accounts. The first account, the owner's, can always be made.",
       ),
       runs: setting(
-        z.enum(["anyone", "members", "owner"]).default("anyone"),
+        z.enum(["anyone", "members", "owner"]).optional(),
         "CONCORD_WHO_RUNS",
-        "Who may start runs. `anyone` is for servers that only their owner can reach: where others can, say `members` or `owner`.",
+        "Who may start, stop and delete runs: `anyone`, `members` or `owner`. Without it, anyone where the server listens on a loopback address without proxy, public URL or further names; else members.",
       ),
     })
     .prefault({}),

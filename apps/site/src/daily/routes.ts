@@ -9,6 +9,7 @@ import { catalogueSections, type PaperView, runSections } from "../pages/paper.t
 import { commentSection } from "../people/comment-section.ts";
 import { collectionsWith } from "../people/paper-act-routes.ts";
 import { bookmarkForm, collectMenu } from "../people/paper-acts.ts";
+import { runRefusal } from "../people/run-rights.ts";
 import type { SiteContext, SiteEnv } from "../site-env.ts";
 import { MAX_SEEDS, type Render, type SiteParts } from "../site-parts.ts";
 import { feedAddress } from "../subscribe/feed-routes.ts";
@@ -53,11 +54,12 @@ export function dailyRoutes(parts: SiteParts, render: Render): Hono<SiteEnv> {
   const app = new Hono<SiteEnv>();
   const summaries = new Summaries(store);
 
-  async function catalogueView(card: PaperCard): Promise<PaperView> {
+  async function catalogueView(context: SiteContext, card: PaperCard): Promise<PaperView> {
     const experiment = await catalogue.experiment(card.slug);
     const needsFiles = experiment ? await sizesThatNeedFiles(experiment) : new Set<PresetName>();
     const runs = (await index.list()).filter(({ paper }) => paper === card.slug).slice(0, PAST_RUNS_SHOWN);
-    return { card, experiment, runs, maxSeeds: MAX_SEEDS, needsFiles };
+    const refusal = runRefusal(parts.settings, context.var.viewer);
+    return { card, experiment, runs, maxSeeds: MAX_SEEDS, needsFiles, refusal };
   }
 
   async function showList(
@@ -209,7 +211,7 @@ export function dailyRoutes(parts: SiteParts, render: Render): Hono<SiteEnv> {
     if (path !== `/papers/${asked}`) return context.redirect(path, 301);
     const [shown] = await shownPapers(parts, context.var.viewer, [paper]);
     const card = paper.slug === undefined ? null : catalogue.card(paper.slug);
-    const view = card && (await catalogueView(card));
+    const view = card && (await catalogueView(context, card));
     const collections = await collectionsWith(store, context.var.account, paper);
     const body = paperPage({
       // Until the abstract comes in, the record has our summary, which the catalogue's part shows.

@@ -1,7 +1,9 @@
 import { html } from "hono/html";
 import type { HtmlEscapedString } from "hono/utils/html";
+import { address } from "../daily/query.ts";
 import type { AssetName, Assets } from "../http/assets.ts";
-import type { SiteContext } from "../site-env.ts";
+import { herePath } from "../people/forms.ts";
+import { csrfField, type SiteContext } from "../site-env.ts";
 
 /** Escaped HTML, as `html` makes it. */
 export type Html = HtmlEscapedString | Promise<HtmlEscapedString>;
@@ -54,8 +56,26 @@ function feedLinks(query: string): Html {
   )}`;
 }
 
+/** The way in for visitors; for others what is theirs. On pages about failures only links: those send no forms. */
+function accountMenu(context: SiteContext): Html {
+  const { account, failed } = context.var;
+  if (account === null) {
+    const here = context.req.method === "GET" && !failed ? herePath(context) : "/";
+    const next = /^\/(?:sign-|forgot|link\/)/.test(here) || here === "/" ? undefined : here;
+    return html`<a class="sign-in" href="${address("/sign-in", { next })}" rel="nofollow">Sign in</a>`;
+  }
+  const initial = [...account.displayName][0]?.toUpperCase() ?? "?";
+  const face = html`<span class="face" aria-hidden="true">${initial}</span>`;
+  if (failed)
+    return html`<a class="account-link" href="/you/bookmarks">${face}<span class="visually-hidden">${account.displayName}</span></a>`;
+  return html`<details class="account"><summary>${face}<span class="visually-hidden">Account of ${account.displayName}</span></summary>
+<div class="account-box"><p class="account-name">${account.displayName}<span class="quiet small">@${account.name}</span></p>
+<ul><li><a href="/you/bookmarks">Kept papers</a></li><li><a href="/you/collections">Collections</a></li><li><a href="/you/comments">Comments</a></li><li><a href="/submit">Submit a paper</a></li><li><a href="/settings">Settings</a></li>${account.role === "member" ? "" : html`<li><a href="/moderation">Moderation</a></li>`}</ul>
+<form method="post" action="/sign-out">${csrfField(context)}<button class="button button-quiet">Sign out</button></form></div></details>`;
+}
+
 /** The frame of every page: head, navigation, main part, footer, dialog of keyboard shortcuts. */
-export function layout(assets: Assets, _context: SiteContext, page: Page): Html {
+export function layout(assets: Assets, context: SiteContext, page: Page): Html {
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -83,9 +103,12 @@ ${navigation.map(({ section, href, label }) =>
     : html`<a href="${href}">${label}</a>`,
 )}
 </nav>
-<div class="tools needs-script">
+<div class="tools">
+${accountMenu(context)}
+<div class="tools-scripted needs-script">
 <button type="button" class="tool" data-action="help" aria-label="Keyboard shortcuts" aria-haspopup="dialog"><span aria-hidden="true">?</span></button>
 <button type="button" class="tool" data-action="theme" aria-label="Switch between light and dark"><svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true"><circle cx="8" cy="8" r="6.25" fill="none" stroke="currentColor" stroke-width="1.5"/><path d="M8 2a6 6 0 0 1 0 12z" fill="currentColor"/></svg></button>
+</div>
 </div>
 </div>
 </header>

@@ -1,5 +1,6 @@
 import type { Claim, PaperCard, PresetName, RunRecord } from "@concord/papers";
 import { html } from "hono/html";
+import { address } from "../daily/query.ts";
 import type { ExperimentInfo } from "../runs/summary.ts";
 import { csrfField, type SiteContext } from "../site-env.ts";
 import { countText, differenceUnit, numberText } from "../text.ts";
@@ -13,26 +14,28 @@ export interface PaperView {
   /** Runs of this paper, newest first. */
   readonly runs: readonly RunRecord[];
   readonly maxSeeds: number;
+  /** Why the viewer may not start runs; null when they may. */
+  readonly refusal: string | null;
   /** Sizes that cannot be run without files of the user. */
   readonly needsFiles: ReadonlySet<PresetName>;
 }
 
 const presetNames: readonly PresetName[] = ["smoke", "default", "paper"];
 
-function runPanel(context: SiteContext, { card, experiment, maxSeeds, needsFiles }: PaperView): Html {
-  if (!experiment) {
-    return html`<section class="panel" aria-labelledby="run">
-<h2 id="run" class="panel-title">Run</h2>
-<p class="quiet">No experiment of this paper can be run here yet.</p>
-</section>`;
-  }
-  const inputs = experiment.inputs ?? [];
-  const flags = inputs
-    .filter(({ kind }) => kind === "path")
-    .map(({ name, placeholder }) => `--${name} ${placeholder ?? name.toUpperCase()}`);
-  return html`<section class="panel" aria-labelledby="run">
-<h2 id="run" class="panel-title">Run</h2>
-<form method="post" action="/papers/${card.slug}/runs">${csrfField(context)}
+/** Why there is no button here, and what can be done about it. */
+function refusedRun(context: SiteContext, refusal: string): Html {
+  const visitor = context.var.viewer === null;
+  return html`<p class="quiet">${refusal}</p>
+${visitor ? html`<p><a class="button button-quiet" href="${address("/sign-in", { next: context.req.path })}" rel="nofollow">Sign in</a></p>` : ""}`;
+}
+
+function startForm(
+  context: SiteContext,
+  card: PaperCard,
+  experiment: ExperimentInfo,
+  { maxSeeds, needsFiles }: Pick<PaperView, "maxSeeds" | "needsFiles">,
+): Html {
+  return html`<form method="post" action="/papers/${card.slug}/runs">${csrfField(context)}
 <fieldset class="presets">
 <legend>Size</legend>
 ${presetNames.map((name) => {
@@ -51,7 +54,26 @@ ${presetNames.map((name) => {
 <p id="seeds-help" class="help">Two or more give an interval; empty keeps the number of the size.</p>
 </div>
 <button class="button button-primary">Run</button>
-</form>
+</form>`;
+}
+
+function runPanel(
+  context: SiteContext,
+  { card, experiment, maxSeeds, needsFiles, refusal }: PaperView,
+): Html {
+  if (!experiment) {
+    return html`<section class="panel" aria-labelledby="run">
+<h2 id="run" class="panel-title">Run</h2>
+<p class="quiet">No experiment of this paper can be run here yet.</p>
+</section>`;
+  }
+  const inputs = experiment.inputs ?? [];
+  const flags = inputs
+    .filter(({ kind }) => kind === "path")
+    .map(({ name, placeholder }) => `--${name} ${placeholder ?? name.toUpperCase()}`);
+  return html`<section class="panel" aria-labelledby="run">
+<h2 id="run" class="panel-title">Run</h2>
+${refusal === null ? startForm(context, card, experiment, { maxSeeds, needsFiles }) : refusedRun(context, refusal)}
 ${
   flags.length > 0
     ? html`<div class="own-data"><h3>On your own data</h3>

@@ -1,6 +1,7 @@
 import type { RunRecord } from "@concord/papers";
 import { html } from "hono/html";
 import { doneShare, progressText } from "../runs/progress.ts";
+import { csrfField } from "../site-env.ts";
 import { countText, durationText } from "../text.ts";
 import type { Html } from "./layout.ts";
 import { outcomeCounts, statusBadge, timeElement } from "./parts.ts";
@@ -29,9 +30,10 @@ function statusText(view: RunView): Html {
   }
 }
 
-function actions({ run }: RunView): Html {
+function actions({ run, context, mayAct }: RunView): Html {
+  if (!mayAct) return html``;
   const post = (action: string, label: string, look: string) =>
-    html`<form method="post" action="/runs/${run.id}/${action}"><button class="button ${look}">${label}</button></form>`;
+    html`<form method="post" action="/runs/${run.id}/${action}">${csrfField(context)}<button class="button ${look}">${label}</button></form>`;
   if (run.status === "queued" || run.status === "running") {
     return html`<div class="actions">${post("cancel", "Cancel", "button-quiet")}</div>`;
   }

@@ -4,6 +4,7 @@ import { html, raw } from "hono/html";
 import type { Journal } from "../runs/journal.ts";
 import { positionText } from "../runs/log-file.ts";
 import { armStyles, type ExperimentInfo, metricsOf } from "../runs/summary.ts";
+import type { SiteContext } from "../site-env.ts";
 import { countText } from "../text.ts";
 import type { Html } from "./layout.ts";
 import { timeElement } from "./parts.ts";
@@ -13,6 +14,9 @@ import { publishedSection, resultsSection, verdictSection } from "./run-results.
 import { doneUnits, runStatusSection } from "./run-status.ts";
 
 export interface RunView {
+  readonly context: SiteContext;
+  /** Whether the viewer may stop, resume and delete runs. */
+  readonly mayAct: boolean;
   readonly run: RunRecord;
   /** The paper and its experiment; null where this catalogue has them no more. */
   readonly card: PaperCard | null;

@@ -1,4 +1,4 @@
-export { Accounts, type AccountsOptions } from "./accounts.ts";
+export { Accounts, type AccountsOptions, checkedDisplayName, checkedEmail, checkedName } from "./accounts.ts";
 export { Discussion, isNewcomer, MAX_COMMENT, moderates } from "./discussion.ts";
 export { PeopleError } from "./errors.ts";
 export { limitRules, takeOrRefuse, type Whence } from "./limits.ts";

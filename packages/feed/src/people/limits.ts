@@ -59,8 +59,6 @@ export const limitRules = {
     rule(`submit:${accountId}`, 10, HOUR),
     rule(`submit:${accountId}`, 30, DAY),
   ],
-  run: (accountId: string) => [rule(`run:${accountId}`, 30, HOUR)],
-  export: (accountId: string) => [rule(`export:${accountId}`, 20, HOUR)],
 } as const;
 
 /** @throws PeopleError `limited`, with the time when it is possible again */
