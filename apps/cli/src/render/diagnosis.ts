@@ -46,7 +46,8 @@ function renderSets({ sets, pairs }: Diagnosis, style: Style): string {
 function renderFinding(finding: Finding, also: readonly Finding[], style: Style): string {
   const { colours } = style;
   const mark = finding.severity === "serious" ? colours.red("✗") : colours.yellow("!");
-  const head = `${mark} ${colours.bold(printable(finding.title))} ${colours.dim(`(${finding.term}, ${finding.severity})`)}`;
+  const title = prose(finding.title, style).slice(INDENT.length);
+  const head = `${mark} ${colours.bold(title)}\n${colours.dim(prose(`${finding.term}, ${finding.severity}`, style))}`;
   const blocks = [
     prose(finding.sentence, style),
     ...also.map((other) => prose(other.sentence, style)),
@@ -73,13 +74,13 @@ function numbersOf(findings: readonly Finding[], style: Style): string {
 function renderRetrieval({ retrieval }: Diagnosis, { colours }: Style): string {
   const share = (estimate: { value: number; low: number; high: number }): string => {
     const measure = { ...estimate, format: "share" as const };
-    const interval = intervalText(measure);
+    const interval = intervalText(measure).replace(" to ", "–").replace(" %", "");
     return interval ? `${valueText(measure)} (${interval})` : valueText(measure);
   };
   return renderTable(
     [
       { head: "From → to" },
-      ...["first", "among 5", "among 10", "mean 1/rank", "median rank"].map((head) => ({
+      ...["first", "among 5", "among 10", "mean 1/rank", "median"].map((head) => ({
         head,
         align: "right" as const,
       })),
@@ -102,7 +103,8 @@ function renderAdvice({ advice }: DiagnoseResult, style: Style): string {
     const reasons = addresses.map(({ finding, because }) =>
       prose(`${finding.replaceAll("-", " ")}: ${because}`, style, `${INDENT}   `),
     );
-    return `${INDENT}${place + 1}. ${colours.bold(printable(title))}\n${INDENT}   ${colours.dim(how)}\n${reasons.join("\n")}`;
+    const head = prose(title, style, `${INDENT}   `).slice(INDENT.length + 3);
+    return `${INDENT}${place + 1}. ${colours.bold(head)}\n${INDENT}   ${colours.dim(how)}\n${reasons.join("\n")}`;
   });
   if (advice.length > shown.length)
     lines.push(`${INDENT}${colours.dim(`and ${advice.length - shown.length} more with --json or --html`)}`);
