@@ -1,52 +1,24 @@
 import { prefetch } from "@concord/data";
-import { describeEnvironment, encodeNpy } from "@concord/papers/files";
+import { describeEnvironment } from "@concord/papers/files";
 import type { RecipeContext, RecipeTower } from "@concord/papers/recipes";
-import { foldIn, type NDArray, randomKey } from "@concord/tensor";
+import { foldIn, randomKey } from "@concord/tensor";
 import { adaptBatches, rowPlan } from "./batches.ts";
 import type { Dataset } from "./dataset.ts";
-import {
-  type Comparison,
-  chooseMetric,
-  compareCorrelations,
-  compareMeasured,
-  type Directions,
-  isBetter,
-  METRICS,
-  type Measured,
-  type MeasuredRows,
-  type MetricId,
-  measure,
-  possibleMetrics,
-} from "./evaluate.ts";
-import { exampleVectors, nodeExample, pythonExample } from "./examples.ts";
-import { type ExportedTower, exampleItems, exportTower } from "./export.ts";
+import { isBetter, METRICS } from "./evaluate.ts";
+import { type ExportedTower, exportTower } from "./export.ts";
 import { digestOfAll } from "./features.ts";
-import { type FeedSource, makeFeedSource } from "./feeds.ts";
 import { checkFolder, type OutputFolder, takeFolder } from "./folder.ts";
-import {
-  type Embedder,
-  type Measurer,
-  makeEmbedder,
-  makeMeasurer,
-  startOf,
-  statisticsOf,
-  type Trainable,
-  type Vectors,
-} from "./model.ts";
-import {
-  openEncoders,
-  type Prepared,
-  prepare,
-  type ResolvedRequest,
-  readData,
-  resolveRequest,
-  streams,
-} from "./prepare.ts";
+import { judge, valueOn, type Yardstick, yardstick } from "./judge.ts";
+import { makeEmbedder, startOf, statisticsOf, type Trainable } from "./model.ts";
+import { writeEmbeddings, writeExamples } from "./outputs.ts";
+import { openEncoders, type Prepared, prepare, readData, streams } from "./prepare.ts";
 import { type AdaptRecord, decide, type Outcome } from "./record.ts";
 import { adaptReports } from "./report.ts";
 import type { AdaptOptions, AdaptRequest } from "./request.ts";
+import { type ResolvedRequest, resolveRequest } from "./resolve.ts";
+import { spread } from "./split.ts";
 import { makeTrainer, type Settings, type StepState } from "./step.ts";
-import { gatherRows, type Tower } from "./tower.ts";
+import { gatherRows } from "./tower.ts";
 import { type Look, type TrainingReport, trainToBest } from "./training.ts";
 
 /** Validation rows that are looked at again and again, and held-out rows that are measured once. */
@@ -55,19 +27,12 @@ const MOST_HELD_OUT_ROWS = 5000;
 const USUAL_LOOKS = 30;
 const USUAL_PATIENCE = 10;
 const SAVE_EVERY_SECONDS = 10;
-const EXAMPLE_ROWS = 4;
 
 export interface AdaptResult {
   readonly record: AdaptRecord;
   /** The output folder. */
   readonly out: string;
   readonly files: readonly ExportedTower[];
-}
-
-/** At most so many of the rows, evenly spread. */
-function spread(rows: Uint32Array, most: number): Uint32Array {
-  if (rows.length <= most) return rows;
-  return Uint32Array.from({ length: most }, (_, i) => rows[Math.floor((i * rows.length) / most)] as number);
 }
 
 function contextOf(
@@ -108,100 +73,6 @@ function contextOf(
       ),
   };
   return { context, settings, plan };
-}
-
-/** Everything that is needed to measure vectors of some rows. */
-interface Yardstick {
-  readonly metric: MetricId;
-  readonly possible: readonly MetricId[];
-  readonly directions: Directions;
-  readonly measurer: Measurer;
-  readonly feedSource: FeedSource;
-  rows(of: Uint32Array): MeasuredRows;
-}
-
-function yardstick(
-  request: AdaptRequest,
-  prepared: Prepared,
-  context: RecipeContext,
-  embedder: Embedder,
-): Yardstick {
-  const { towers, twin, labels, scores, groups } = prepared;
-  const possible = possibleMetrics({
-    towers: towers.length,
-    compare: twin !== null,
-    scores: scores !== null,
-    labels: labels !== null,
-    binary: embedder.bits !== null,
-  });
-  const feedSource = makeFeedSource();
-  const [first] = towers as [Tower];
-  const anchor = towers.find((tower) => tower.anchor);
-  const pairs: (readonly [string, string])[] =
-    towers.length === 1
-      ? [[first.name, twin ? twin.name : first.name]]
-      : anchor
-        ? towers.filter((tower) => tower !== anchor).map(({ name }) => [name, anchor.name])
-        : [[first.name, (towers[1] as Tower).name]];
-  return {
-    metric: chooseMetric(request.metric, possible),
-    possible,
-    directions: pairs.flatMap(([a, b]) => (a === b ? [[a, b] as const] : [[a, b] as const, [b, a] as const])),
-    measurer: makeMeasurer(twin ? [...towers, twin] : towers, context, embedder, feedSource),
-    feedSource,
-    rows: (of) => ({
-      groups: of.map((row) => groups.of[row] as number),
-      labels: labels && gatherRows(labels.values, of),
-      scores: scores && Float64Array.from(of, (row) => scores[row] as number),
-    }),
-  };
-}
-
-async function valueOn(
-  stick: Yardstick,
-  rows: Uint32Array,
-  trainable: Trainable | null,
-  signal?: AbortSignal,
-): Promise<number> {
-  const vectors = await stick.measurer.vectors(rows, trainable, signal);
-  const [one] = await measure(vectors, stick.rows(rows), stick.directions, [stick.metric]);
-  if (!one || !Number.isFinite(one.value))
-    return METRICS[stick.metric].better === "higher" ? -Infinity : Infinity;
-  return one.value;
-}
-
-interface Judged {
-  readonly comparisons: readonly Comparison[];
-  readonly before: Vectors | null;
-  readonly after: Vectors;
-}
-
-/** All metrics before and after on the held-out rows. */
-async function judge(
-  stick: Yardstick,
-  rows: Uint32Array,
-  trainable: Trainable,
-  embedder: Embedder,
-  key: ReturnType<typeof randomKey>,
-): Promise<Judged> {
-  const facts = stick.rows(rows);
-  const before = embedder.base ? await stick.measurer.vectors(rows, null) : null;
-  const after = await stick.measurer.vectors(rows, trainable);
-  const measureAll = (vectors: Vectors): Promise<Measured[]> =>
-    measure(vectors, facts, stick.directions, stick.possible);
-  const [old, now] = [before && (await measureAll(before)), await measureAll(after)];
-  const comparisons = now.map((one): Comparison => {
-    const [a, b] = stick.directions[0] as readonly [string, string];
-    if (one.id === "spearman" && facts.scores) {
-      const sides = (vectors: Vectors) => ({
-        a: vectors[a] as NDArray<"float32">,
-        b: vectors[b] as NDArray<"float32">,
-      });
-      return compareCorrelations(before && sides(before), sides(after), facts.scores, key);
-    }
-    return compareMeasured(old?.find(({ id }) => id === one.id) ?? null, one, key);
-  });
-  return { comparisons, before, after };
 }
 
 interface CheckpointFacts {
@@ -326,8 +197,11 @@ export async function adapt(request: AdaptRequest, options: AdaptOptions = {}): 
     stick = yardstick(request, prepared, context, embedder);
     const digest = requestDigest(request, resolved, prepared);
     folder = await takeFolder(request.out, digest, request.resume ?? false);
-    if (folder.done)
-      options.onNote?.(`The run in ${request.out} was finished already; its files are written again.`);
+    if (folder.done) {
+      options.onNote?.(`The run in ${request.out} was finished already; this is what came out.`);
+      const record = (await folder.readRecord()) as AdaptRecord;
+      return { record, out: request.out, files: record.towers.map(({ exported }) => exported) };
+    }
     const common = { kind: "concord adapt", version: 1, request: digest } as const;
     await folder.writeRecord({ ...common, status: "running", recipe: resolved.recipe.slug, startedAt });
 
@@ -447,34 +321,4 @@ function vectorsName(request: AdaptRequest, name: string): string {
 function skippedNote({ skipped }: Dataset): string {
   const reasons = Object.entries(skipped.byReason).map(([reason, count]) => `${count} × ${reason}`);
   return `${skipped.count} rows were skipped: ${reasons.join("; ")}. For example ${skipped.examples[0]}`;
-}
-
-async function writeExamples(
-  folder: OutputFolder,
-  prepared: Prepared,
-  files: readonly ExportedTower[],
-  heldOut: Uint32Array,
-  embedder: Embedder,
-): Promise<void> {
-  const rows = [...spread(heldOut, EXAMPLE_ROWS)];
-  const towers: (ExportedTower & { items: Awaited<ReturnType<typeof exampleItems>> })[] = [];
-  for (const [i, tower] of prepared.towers.entries())
-    towers.push({ ...(files[i] as ExportedTower), items: await exampleItems(folder, tower, rows) });
-  const data = { towers, bits: embedder.bits };
-  const vectors = exampleVectors(data);
-  if (vectors !== null) await folder.write("example.json", [vectors]);
-  await folder.write("example.mjs", [nodeExample(data)]);
-  await folder.write("example.py", [pythonExample(data)]);
-}
-
-async function writeEmbeddings(folder: OutputFolder, { before, after }: Judged): Promise<void> {
-  for (const [when, vectors] of [
-    ["before", before],
-    ["after", after],
-  ] as const)
-    for (const [name, array] of Object.entries(vectors ?? {}))
-      await folder.write(
-        `embeddings/${name.replace(/[^A-Za-z0-9_-]+/g, "-").replace(/-$/, "")}-${when}.npy`,
-        encodeNpy(array),
-      );
 }

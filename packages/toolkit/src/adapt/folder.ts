@@ -32,6 +32,7 @@ export interface OutputFolder {
   readonly resumed: boolean;
   readonly done: boolean;
   write(name: string, parts: readonly (Uint8Array | string)[]): Promise<void>;
+  readRecord(): Promise<unknown>;
   writeRecord<R extends RunHead>(record: R): Promise<void>;
   saveCheckpoint(tree: unknown, facts: object): Promise<void>;
   loadCheckpoint(): Promise<{ readonly tree: unknown; readonly facts: unknown } | null>;
@@ -94,7 +95,7 @@ export async function takeFolder(path: string, request: string, resume: boolean)
   const lock: RunLock | null = acquireLock(join(path, WORK, "lock"));
   if (!lock) throw new AdaptFolderError(`Another process is working in ${path}.`);
   await removeTemporaries(path);
-  let finished = false;
+  let finished = head?.status === "done";
   const at = (name: string): string => join(path, ...name.split("/"));
   return {
     path,
@@ -104,6 +105,7 @@ export async function takeFolder(path: string, request: string, resume: boolean)
       await mkdir(dirname(at(name)), { recursive: true });
       await writeFileAtomic(at(name), parts);
     },
+    readRecord: async () => JSON.parse(await readFile(at(RECORD), "utf8")) as unknown,
     writeRecord: (record) => writeFileAtomic(at(RECORD), [`${JSON.stringify(record, null, 2)}\n`]),
     saveCheckpoint: (tree, facts) =>
       saveArrays(join(path, WORK, CHECKPOINT), tree as NDArray, { facts: JSON.stringify(facts) }),

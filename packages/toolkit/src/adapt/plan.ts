@@ -2,8 +2,9 @@ import type { TrainingSettings } from "@concord/papers/recipes";
 import { chooseMetric, possibleMetrics } from "./evaluate.ts";
 import { defaultCacheFolder } from "./feature-cache.ts";
 import { checkFolder } from "./folder.ts";
-import { openEncoders, readData, resolveRequest } from "./prepare.ts";
+import { openEncoders, readData } from "./prepare.ts";
 import type { AdaptOptions, AdaptRequest } from "./request.ts";
+import { resolveRequest } from "./resolve.ts";
 
 /** What an adaptation would do. Numbers of rows are exact, those of the split and of steps before ties are looked for. */
 export interface AdaptPlan {

@@ -216,3 +216,9 @@ export function splitRows(
   const sorted = (list: readonly number[]): Uint32Array => Uint32Array.from(list).sort();
   return { train: sorted(parts.train), validation: sorted(parts.validation), heldOut: sorted(parts.heldOut) };
 }
+
+/** At most so many of the rows, evenly spread. */
+export function spread(rows: Uint32Array, most: number): Uint32Array {
+  if (rows.length <= most) return rows;
+  return Uint32Array.from({ length: most }, (_, i) => rows[Math.floor((i * rows.length) / most)] as number);
+}
