@@ -7,6 +7,7 @@ import { createApp } from "./app.ts";
 import { builtInPapers, Catalogue, catalogueEntries, type PaperSource } from "./catalogue.ts";
 import type { SiteSettings } from "./config/settings.ts";
 import { buildAssets } from "./http/assets.ts";
+import { intakeService } from "./ops/intake.ts";
 import { createLog } from "./ops/log.ts";
 import { maintenance } from "./ops/maintenance.ts";
 import { Metrics } from "./ops/metrics.ts";
@@ -91,6 +92,7 @@ export async function startSite(options: SiteOptions): Promise<Site> {
     if (settings.server.publicUrl === undefined) address = url;
     for (const service of [
       maintenance(store, log),
+      intakeService(store, settings, log),
       queueService(queue, events),
       submissionService(parts),
       officeService(people),
