@@ -8,6 +8,13 @@ export * from "./lists.ts";
 export * from "./ranking/trending.ts";
 export * from "./record.ts";
 export * from "./record-merge.ts";
+export {
+  MAX_QUERY,
+  type OpenedSearch,
+  type OpenSearchOptions,
+  openSearch,
+  outsideVersion,
+} from "./search/open-search.ts";
 export * from "./search/types.ts";
 export * from "./search/word-search.ts";
 export * from "./search.ts";

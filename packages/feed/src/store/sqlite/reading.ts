@@ -37,7 +37,9 @@ export function readingPorts(path: string): ReadingPorts {
     existing: (ids) =>
       gate.read(async (db) => {
         const { rows } = await sql<{ id: string }>`
-          select id from papers where id in (select value from json_each(${JSON.stringify(ids)}))`.execute(db);
+          select id from papers where id in (select value from json_each(${JSON.stringify(ids)}))`.execute(
+          db,
+        );
         return new Set(rows.map(({ id }) => id));
       }),
     close: () => gate.close(),

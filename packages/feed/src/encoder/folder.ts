@@ -1,0 +1,131 @@
+import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { TextTokenizer } from "@concord/data";
+import { writeFileAtomic } from "@concord/papers/files";
+import { cast, exportOnnx } from "@concord/tensor";
+import { z } from "zod";
+import { type SentenceEncoderParams, type SentenceEncoderShape, sentenceVectors } from "./model.ts";
+
+/** Figures of a training, kept beside the model. */
+export const trainingFigures = z.object({
+  version: z.string(),
+  finishedAt: z.iso.datetime(),
+  papers: z.int(),
+  heldOut: z.int(),
+  steps: z.int(),
+  batchSize: z.int(),
+  seconds: z.number(),
+  loss: z.number(),
+  /** Titles of held-out papers looked for among held-out abstracts: by this encoder, and by BM25. */
+  mrr10: z.number(),
+  recall10: z.number(),
+  bm25Mrr10: z.number(),
+});
+export type TrainingFigures = z.infer<typeof trainingFigures>;
+
+const VERSION = /^concord-\d{8}-\d{6}$/;
+/** Longest text in tokens; abstracts that are longer lose their end. */
+export const MAX_TOKENS = 256;
+
+/** A name for an encoder that is made now: sorts by time. */
+export function newVersion(now: Date): string {
+  const digits = now.toISOString().replace(/[-:]|\.\d+Z/g, "");
+  return `concord-${digits.replace("T", "-")}`;
+}
+
+/** Files whose presence says that a folder holds a whole model: written last. */
+const LAST_FILE = "training.json";
+
+/**
+ * Writes an encoder in the layout that Transformers.js and sentence-transformers read: `onnx/model.onnx` with inputs
+ * `input_ids` and `attention_mask` [batch, tokens] and the output `sentence_embedding` [batch, D] of length 1,
+ * `tokenizer.json` and `config.json`.
+ */
+export async function writeEncoder(
+  folder: string,
+  model: {
+    readonly params: SentenceEncoderParams;
+    readonly shape: SentenceEncoderShape;
+    readonly tokenizer: TextTokenizer;
+    readonly name: string;
+  },
+): Promise<void> {
+  const { params, shape, tokenizer, name } = model;
+  await mkdir(join(folder, "onnx"), { recursive: true });
+  const onnx = exportOnnx(
+    (weights, { input_ids, attention_mask }) => ({
+      sentence_embedding: sentenceVectors(weights, input_ids, cast(attention_mask, "float32"), shape),
+    }),
+    {
+      inputs: {
+        input_ids: { shape: ["batch", "tokens"], dtype: "int64" },
+        attention_mask: { shape: ["batch", "tokens"], dtype: "int64" },
+      },
+      params,
+      name,
+    },
+  );
+  await writeFileAtomic(join(folder, "onnx", "model.onnx"), [onnx]);
+  await tokenizer.save(join(folder, "tokenizer.json"));
+  await writeFileAtomic(
+    join(folder, "config.json"),
+    json({
+      model_type: "concord-sentence-encoder",
+      architectures: ["ConcordSentenceEncoder"],
+      vocab_size: shape.vocabulary,
+      hidden_size: shape.width,
+      inner_size: shape.inner,
+      num_hidden_layers: shape.layers,
+      num_attention_heads: shape.heads,
+      max_position_embeddings: MAX_TOKENS,
+      pad_token_id: tokenizer.padId,
+    }),
+  );
+  await writeFileAtomic(
+    join(folder, "tokenizer_config.json"),
+    json({
+      tokenizer_class: "PreTrainedTokenizerFast",
+      pad_token: "[PAD]",
+      unk_token: "[UNK]",
+      model_max_length: MAX_TOKENS,
+    }),
+  );
+}
+
+/** Writes the figures of a training beside its encoder: with them the folder is whole. */
+export async function writeFigures(folder: string, figures: TrainingFigures): Promise<void> {
+  await writeFileAtomic(join(folder, LAST_FILE), json(figures));
+}
+
+const json = (value: object) => [`${JSON.stringify(value, null, 2)}\n`];
+
+/** The figures of an encoder's training; null for folders that Concord did not write, or not to the end. */
+export async function readFigures(folder: string): Promise<TrainingFigures | null> {
+  try {
+    return trainingFigures.parse(JSON.parse(await readFile(join(folder, LAST_FILE), "utf8")));
+  } catch {
+    return null;
+  }
+}
+
+/** Versions that are whole, oldest first. */
+export async function encoderVersions(modelsFolder: string): Promise<string[]> {
+  const names = await readdir(modelsFolder).catch(() => []);
+  const whole = await Promise.all(
+    names
+      .filter((name) => VERSION.test(name))
+      .map(async (name) => {
+        const found = await stat(join(modelsFolder, name, LAST_FILE)).catch(() => null);
+        return found === null ? [] : [name];
+      }),
+  );
+  return whole.flat().sort();
+}
+
+/** Removes the folders of all versions but these. Other folders are left alone. */
+export async function dropEncoders(modelsFolder: string, kept: ReadonlySet<string>): Promise<string[]> {
+  const names = await readdir(modelsFolder).catch(() => []);
+  const gone = names.filter((name) => VERSION.test(name) && !kept.has(name));
+  for (const name of gone) await rm(join(modelsFolder, name), { recursive: true, force: true });
+  return gone;
+}

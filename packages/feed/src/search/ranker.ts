@@ -1,0 +1,279 @@
+import { join } from "node:path";
+import { setImmediate as breathe } from "node:timers/promises";
+import { sql } from "kysely";
+import { openTextEncoder, type TextEncoder } from "../encoder/text-encoder.ts";
+import type { PaperFilter } from "../store/ports.ts";
+import { filterParts } from "../store/sql/paper-filter.ts";
+import { type ReadingPorts, readingPorts } from "../store/sqlite/reading.ts";
+import { FUSION_DEPTH, fuseRanks } from "./fusion.ts";
+import type { RankedList, SearchReply, SearchSetup, SearchTask } from "./messages.ts";
+import { tasteDirection } from "./taste.ts";
+import { tasteWords } from "./taste-words.ts";
+import type { SearchMode, SearchState } from "./types.ts";
+import { VectorShelf } from "./vector-shelf.ts";
+
+/** The keyword index takes queries of this length. */
+const MAX_WORDS_QUERY = 200;
+/** A search waits this long for changes of the store to be taken in; then it goes on with what is there. */
+const CATCH_UP_MS = 15;
+
+interface Generation {
+  readonly shelf: VectorShelf;
+  readonly encoder: TextEncoder;
+}
+
+/**
+ * Ranks papers, in a thread of its own: keyword index, vectors and encoder, kept in step with the store. One task at a
+ * time; another version is made ready beside the one in use and takes its place between two tasks.
+ */
+export class Ranker implements AsyncDisposable {
+  readonly #setup: SearchSetup;
+  readonly #ports: ReadingPorts;
+  readonly #note: (level: "info" | "warn", text: string) => void;
+  #generation: Generation | null = null;
+  #replacing: Generation | null = null;
+  #catchingUp: Promise<void> | null = null;
+  #seen = -1;
+  #refused = "";
+  #busy = false;
+  #closed = false;
+
+  constructor(setup: SearchSetup, note: (level: "info" | "warn", text: string) => void) {
+    this.#setup = setup;
+    this.#note = note;
+    this.#ports = readingPorts(setup.storePath);
+  }
+
+  async run(task: SearchTask): Promise<SearchReply> {
+    const caughtUp = this.catchUp();
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, CATCH_UP_MS);
+    });
+    // What changed is mostly a few papers; a whole new set of vectors is not waited for.
+    await (task.kind === "state" ? caughtUp : Promise.race([caughtUp, patience]));
+    clearTimeout(timer);
+    await this.#useReplacement();
+    this.#busy = true;
+    try {
+      switch (task.kind) {
+        case "search":
+          return { kind: "ranked", list: await this.#search(task) };
+        case "similar":
+          return { kind: "ids", ids: await this.#similar(task) };
+        case "recommend":
+          return { kind: "ids", ids: await this.#recommend(task) };
+        case "state":
+          return { kind: "state", state: await this.#state() };
+      }
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  async #search({ query, mode, filter, authors }: SearchTask & { kind: "search" }): Promise<RankedList> {
+    const { text } = this.#ports;
+    const generation = this.#generation;
+    const used: SearchMode = generation === null ? "words" : mode;
+    const parts = { encode: 0, words: 0, meaning: 0, authors: 0 };
+    const timed = async <T>(part: keyof typeof parts, work: () => Promise<T>): Promise<T> => {
+      const start = performance.now();
+      const result = await work();
+      parts[part] = performance.now() - start;
+      return result;
+    };
+    const short = query.slice(0, MAX_WORDS_QUERY);
+    // Without ranking by words, they are still marked.
+    const found = await timed("words", () =>
+      text.search(short, { filter, limit: used === "meaning" ? 1 : FUSION_DEPTH }),
+    );
+    const nearest = async () => {
+      if (generation === null || used === "words") return [];
+      const vector = await timed("encode", () => generation.encoder.encode([query]));
+      return timed("meaning", () => this.#nearest(generation, vector, filter, FUSION_DEPTH));
+    };
+    const meaning = await nearest();
+    const names = authors === 0 ? [] : await timed("authors", () => text.authors(short, { limit: authors }));
+    const hits = fuseRanks(used === "meaning" ? [] : found.hits.map(({ id }) => id), meaning);
+    return { hits, words: found.words, authors: names, mode: used, parts };
+  }
+
+  /** Papers by nearness, without those that are gone from the store. */
+  async #nearest(
+    { shelf }: Generation,
+    vector: Float32Array,
+    filter: PaperFilter,
+    limit: number,
+    without: ReadonlySet<string> = new Set(),
+  ): Promise<string[]> {
+    const allowed = await this.#allowed(filter);
+    const ids = await shelf.nearest(vector, Math.min(shelf.size, limit + without.size), allowed);
+    const there = await this.#ports.existing(ids);
+    return ids.filter((id) => there.has(id) && !without.has(id)).slice(0, limit);
+  }
+
+  async #allowed(filter: PaperFilter): Promise<ReadonlySet<string> | null> {
+    if (Object.values(filter).every((value) => value === undefined)) return null;
+    const { from, where } = filterParts(filter);
+    return this.#ports.gate.read(async (db) => {
+      const { rows } = await sql<{ id: string }>`select p.id as id from ${from} where ${where}`.execute(db);
+      return new Set(rows.map(({ id }) => id));
+    });
+  }
+
+  async #similar({ id, limit, filter }: SearchTask & { kind: "similar" }): Promise<readonly string[]> {
+    const { papers, vectors } = this.#ports;
+    const paper = await papers.get(id);
+    if (paper === null) return [];
+    const generation = this.#generation;
+    const own = generation && (await vectors.get(generation.shelf.version, [paper.id])).get(paper.id);
+    if (generation && own) return this.#nearest(generation, own, filter, limit, new Set([paper.id]));
+    return this.#byWords([paper.id], [], filter, limit);
+  }
+
+  async #recommend(task: SearchTask & { kind: "recommend" }): Promise<readonly string[]> {
+    const { like, unlike, filter, limit } = task;
+    const { papers, vectors } = this.#ports;
+    const [liked, unliked] = [await papers.getMany(like), await papers.getMany(unlike)].map((list) =>
+      list.map(({ id }) => id),
+    ) as [string[], string[]];
+    if (liked.length === 0) return [];
+    const known = new Set([...liked, ...unliked]);
+    const words = await this.#byWords(liked, unliked, filter, FUSION_DEPTH);
+    const generation = this.#generation;
+    if (generation === null) return words.slice(0, limit);
+    const { shelf } = generation;
+    const rows = await vectors.get(shelf.version, [...known]);
+    const positive = liked.flatMap((id) => rows.get(id) ?? []);
+    if (positive.length === 0) return words.slice(0, limit);
+    const negative = unliked.filter((id) => !liked.includes(id)).flatMap((id) => rows.get(id) ?? []);
+    const all = [...positive, ...negative, ...shelf.sample];
+    const matrix = new Float32Array(all.length * shelf.width);
+    all.forEach((row, i) => {
+      matrix.set(row, i * shelf.width);
+    });
+    const labels = Int8Array.from(all, (_, i) =>
+      i < positive.length ? 1 : i < positive.length + negative.length ? -1 : 0,
+    );
+    const direction = tasteDirection(matrix, labels, shelf.width);
+    const meaning = await this.#nearest(generation, direction, filter, FUSION_DEPTH, known);
+    return fuseRanks(words, meaning, { words: 0.5, meaning: 1 })
+      .map(({ id }) => id)
+      .slice(0, limit);
+  }
+
+  /** Papers that share the words which tell liked papers from the rest. */
+  async #byWords(
+    liked: readonly string[],
+    unliked: readonly string[],
+    filter: PaperFilter,
+    limit: number,
+  ): Promise<string[]> {
+    const { papers, text } = this.#ports;
+    const query = tasteWords(await papers.getMany(liked), await papers.getMany(unliked)).join(" ");
+    if (query === "") return [];
+    const { hits } = await text.search(query, { mode: "any", filter, limit: FUSION_DEPTH });
+    const known = new Set([...liked, ...unliked]);
+    return hits
+      .map(({ id }) => id)
+      .filter((id) => !known.has(id))
+      .slice(0, limit);
+  }
+
+  async #state(): Promise<SearchState> {
+    const papers = await this.#ports.papers.count();
+    const generation = this.#generation;
+    if (generation === null) return { encoder: null, encoded: 0, waiting: papers };
+    const { version, size } = generation.shelf;
+    return { encoder: version, encoded: Math.min(size, papers), waiting: Math.max(0, papers - size) };
+  }
+
+  /** Takes in what changed in the store since the last time; one at a time. */
+  catchUp(): Promise<void> {
+    if (this.#closed) return Promise.resolve();
+    this.#catchingUp ??= this.#takeIn()
+      .catch((error: unknown) => this.#note("warn", `vectors could not be read: ${(error as Error).message}`))
+      .finally(() => {
+        this.#catchingUp = null;
+      });
+    return this.#catchingUp;
+  }
+
+  async #takeIn(): Promise<void> {
+    const seen = this.#ports.dataVersion();
+    if (seen === this.#seen) return;
+    const active = await this.#ports.vectors.active();
+    const current = this.#replacing ?? this.#generation;
+    if (active === null || active.version === this.#refused) {
+      this.#seen = seen;
+      return;
+    }
+    if (current?.shelf.version === active.version) await this.#fill(current.shelf);
+    else await this.#prepare(active.version, active.dimensions);
+    this.#seen = seen;
+  }
+
+  /** Makes another version ready; searches go on with the one in use meanwhile. */
+  async #prepare(version: string, dimensions: number): Promise<void> {
+    const { encoder: other, modelsFolder, threads } = this.#setup;
+    const start = performance.now();
+    let encoder: TextEncoder | undefined;
+    const shelf = new VectorShelf(version, dimensions, threads);
+    try {
+      const folder = other?.version === version ? other.folder : join(modelsFolder, version);
+      encoder = await openTextEncoder(folder, { threads });
+      if (encoder.width !== dimensions)
+        throw new Error(`it gives ${encoder.width} numbers a text, the store has ${dimensions}`);
+      await this.#fill(shelf);
+      // Graphs are made now, not by the first reader's search.
+      await shelf.nearest((await encoder.encode(["warm"])) as Float32Array, FUSION_DEPTH, null);
+    } catch (error) {
+      this.#refused = version;
+      await encoder?.close();
+      await shelf.close();
+      this.#note("warn", `encoder ${version} cannot be used: ${(error as Error).message}`);
+      return;
+    }
+    const old = this.#replacing;
+    this.#replacing = { shelf, encoder };
+    await closeGeneration(old);
+    const seconds = ((performance.now() - start) / 1000).toFixed(1);
+    this.#note("info", `search by meaning with ${version}: ${shelf.size} papers, ready in ${seconds} s`);
+    if (!this.#busy) await this.#useReplacement();
+  }
+
+  async #fill(shelf: VectorShelf): Promise<void> {
+    for await (const batch of this.#ports.vectors.read(shelf.version, { after: shelf.position })) {
+      shelf.add(batch);
+      // Reading is synchronous underneath: tasks that came in meanwhile get their turn.
+      await breathe();
+      if (this.#closed) return;
+    }
+  }
+
+  async #useReplacement(): Promise<void> {
+    const next = this.#replacing;
+    if (next === null) return;
+    const old = this.#generation;
+    [this.#generation, this.#replacing] = [next, null];
+    await closeGeneration(old);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#catchingUp;
+    await closeGeneration(this.#generation);
+    await closeGeneration(this.#replacing);
+    this.#generation = this.#replacing = null;
+    await this.#ports.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+async function closeGeneration(generation: Generation | null): Promise<void> {
+  await generation?.shelf.close();
+  await generation?.encoder.close();
+}
