@@ -74,7 +74,7 @@ export class SqlActivity implements Activity {
     });
   }
 
-  vote(paperId: string, actor: Actor, up: boolean): Promise<VoteResult> {
+  async vote(paperId: string, actor: Actor, up: boolean): Promise<VoteResult> {
     return this.#set(paperId, "upvote", actor, up);
   }
 
@@ -146,7 +146,7 @@ export class SqlActivity implements Activity {
     return this.#events("bookmark", accountId, page);
   }
 
-  why(paperIds: readonly string[]): Promise<Map<string, Why>> {
+  async why(paperIds: readonly string[]): Promise<Map<string, Why>> {
     return this.#gate.read(async (db) => {
       const nums = await findNums(db, checkIds(paperIds));
       const counts = new Map<string, number>();
@@ -200,14 +200,14 @@ export class SqlActivity implements Activity {
     });
   }
 
-  collection(id: string): Promise<Collection | null> {
+  async collection(id: string): Promise<Collection | null> {
     return this.#gate.read(async (db) => {
       const row = await db.selectFrom("collections").selectAll().where("id", "=", id).executeTakeFirst();
       return row ? toCollection(row) : null;
     });
   }
 
-  collections(accountId: string): Promise<Collection[]> {
+  async collections(accountId: string): Promise<Collection[]> {
     return this.#gate.read(async (db) => {
       const rows = await db
         .selectFrom("collections")
@@ -244,14 +244,14 @@ export class SqlActivity implements Activity {
     });
   }
 
-  removeCollection(id: string): Promise<boolean> {
+  async removeCollection(id: string): Promise<boolean> {
     return this.#gate.write(async (db) => {
       const result = await db.deleteFrom("collections").where("id", "=", id).executeTakeFirst();
       return result.numDeletedRows > 0n;
     });
   }
 
-  collect(collectionId: string, paperId: string, on: boolean): Promise<{ readonly changed: boolean }> {
+  async collect(collectionId: string, paperId: string, on: boolean): Promise<{ readonly changed: boolean }> {
     return this.#gate.write(async (db) => {
       await requireCollection(db, collectionId);
       const num = await requireNum(db, paperId);
@@ -282,7 +282,7 @@ export class SqlActivity implements Activity {
     });
   }
 
-  collected(collectionId: string, page: PageRequest = {}): Promise<Page<DatedPaper>> {
+  async collected(collectionId: string, page: PageRequest = {}): Promise<Page<DatedPaper>> {
     return this.#dated(
       "collection",
       sql`collection_papers as e join papers as p on p.num = e.num where e.collection = ${collectionId}`,

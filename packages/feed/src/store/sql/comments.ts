@@ -141,7 +141,7 @@ export class SqlComments implements Comments {
     });
   }
 
-  get(id: string): Promise<Comment | null> {
+  async get(id: string): Promise<Comment | null> {
     return this.#gate.read(async (db) => {
       const row = await withPaper(db).where("c.id", "=", id).executeTakeFirst();
       return row ? toComment(row) : null;
@@ -167,11 +167,11 @@ export class SqlComments implements Comments {
     });
   }
 
-  ofAccount(accountId: string, page: PageRequest = {}): Promise<Page<Comment>> {
+  async ofAccount(accountId: string, page: PageRequest = {}): Promise<Page<Comment>> {
     return this.#newest("account-comments", accountId, page);
   }
 
-  latest(page: PageRequest = {}): Promise<Page<Comment>> {
+  async latest(page: PageRequest = {}): Promise<Page<Comment>> {
     return this.#newest("latest-comments", null, page);
   }
 
@@ -219,7 +219,7 @@ export class SqlComments implements Comments {
     });
   }
 
-  history(id: string): Promise<CommentVersion[]> {
+  async history(id: string): Promise<CommentVersion[]> {
     return this.#gate.read(async (db) => {
       const rows = await db
         .selectFrom("comment_versions")
@@ -231,7 +231,7 @@ export class SqlComments implements Comments {
     });
   }
 
-  remove(id: string): Promise<boolean> {
+  async remove(id: string): Promise<boolean> {
     return this.#gate.write(async (db) => {
       const row = await withPaper(db).where("c.id", "=", id).executeTakeFirst();
       if (!row) return false;

@@ -61,14 +61,14 @@ export class SqlIntake implements Intake {
     this.#gate = gate;
   }
 
-  state(source: string): Promise<SourceState> {
+  async state(source: string): Promise<SourceState> {
     return this.#gate.read(async (db) => {
       const row = await db.selectFrom("sources").selectAll().where("source", "=", source).executeTakeFirst();
       return row ? toState(row) : neverRead(source);
     });
   }
 
-  states(): Promise<SourceState[]> {
+  async states(): Promise<SourceState[]> {
     return this.#gate.read(async (db) =>
       (await db.selectFrom("sources").selectAll().orderBy("source").execute()).map(toState),
     );

@@ -102,7 +102,7 @@ export class SqlJobs implements Jobs {
     });
   }
 
-  get(id: string): Promise<Job | null> {
+  async get(id: string): Promise<Job | null> {
     return this.#gate.read(async (db) => {
       const row = await db.selectFrom("jobs").selectAll().where("id", "=", id).executeTakeFirst();
       return row ? toJob(row) : null;
@@ -158,11 +158,11 @@ export class SqlJobs implements Jobs {
     });
   }
 
-  renew(job: Pick<LeasedJob, "id" | "lease">, leaseMs: number): Promise<boolean> {
+  async renew(job: Pick<LeasedJob, "id" | "lease">, leaseMs: number): Promise<boolean> {
     return this.#change(job, { lease_until: this.#gate.now() + leaseMs });
   }
 
-  done(job: Pick<LeasedJob, "id" | "lease">): Promise<boolean> {
+  async done(job: Pick<LeasedJob, "id" | "lease">): Promise<boolean> {
     return this.#change(job, {
       state: "done",
       finished_at: this.#gate.now(),

@@ -94,7 +94,7 @@ export class SqlOutbox implements Outbox {
     });
   }
 
-  issue(id: string): Promise<Issue | null> {
+  async issue(id: string): Promise<Issue | null> {
     return this.#gate.read(async (db) => {
       const row = await db.selectFrom("issues").selectAll().where("id", "=", id).executeTakeFirst();
       return row ? toIssue(row) : null;
@@ -260,11 +260,11 @@ export class SqlOutbox implements Outbox {
     });
   }
 
-  sent(delivery: Pick<LeasedDelivery, "id" | "lease">, code: string): Promise<boolean> {
+  async sent(delivery: Pick<LeasedDelivery, "id" | "lease">, code: string): Promise<boolean> {
     return this.#settle(delivery, { state: "sent", last_code: code, sent_at: this.#gate.now() });
   }
 
-  failed(
+  async failed(
     delivery: Pick<LeasedDelivery, "id" | "lease">,
     answer: { readonly code: string; readonly retryAt: Millis | null },
   ): Promise<boolean> {
@@ -277,7 +277,7 @@ export class SqlOutbox implements Outbox {
     );
   }
 
-  released(delivery: Pick<LeasedDelivery, "id" | "lease">): Promise<boolean> {
+  async released(delivery: Pick<LeasedDelivery, "id" | "lease">): Promise<boolean> {
     return this.#gate.write(async (db) => {
       const result = await db
         .updateTable("outbox")
@@ -295,7 +295,7 @@ export class SqlOutbox implements Outbox {
     });
   }
 
-  skipped(delivery: Pick<LeasedDelivery, "id" | "lease">, reason: string): Promise<boolean> {
+  async skipped(delivery: Pick<LeasedDelivery, "id" | "lease">, reason: string): Promise<boolean> {
     return this.#settle(delivery, { state: "skipped", last_code: reason });
   }
 
@@ -320,7 +320,7 @@ export class SqlOutbox implements Outbox {
     });
   }
 
-  progress(issueId: string): Promise<Readonly<Record<DeliveryState, number>>> {
+  async progress(issueId: string): Promise<Readonly<Record<DeliveryState, number>>> {
     return this.#gate.read(async (db) => {
       const rows = await db
         .selectFrom("outbox")

@@ -128,7 +128,7 @@ export class SqlPapers implements Papers {
     return results;
   }
 
-  get(id: string): Promise<StoredPaper | null> {
+  async get(id: string): Promise<StoredPaper | null> {
     return this.#gate.read(async (db) => {
       const num = await findNum(db, id);
       if (num === undefined) return null;
@@ -137,7 +137,7 @@ export class SqlPapers implements Papers {
     });
   }
 
-  getMany(ids: readonly string[]): Promise<StoredPaper[]> {
+  async getMany(ids: readonly string[]): Promise<StoredPaper[]> {
     return this.#gate.read(async (db) => {
       const nums = await findNums(db, checkIds(ids));
       if (nums.size === 0) return [];
@@ -154,7 +154,7 @@ export class SqlPapers implements Papers {
     });
   }
 
-  bySlug(slug: string): Promise<StoredPaper | null> {
+  async bySlug(slug: string): Promise<StoredPaper | null> {
     return this.#gate.read(async (db) => {
       const row = await db.selectFrom("papers").selectAll().where("slug", "=", slug).executeTakeFirst();
       return row ? toPaper(row) : null;
@@ -195,7 +195,7 @@ export class SqlPapers implements Papers {
     });
   }
 
-  count(filter: PaperFilter = {}): Promise<number> {
+  async count(filter: PaperFilter = {}): Promise<number> {
     return this.#gate.read(async (db) => {
       const { from, where } = filterParts(filter);
       // Without conditions on the papers themselves, the list of a term is enough.
@@ -213,7 +213,7 @@ export class SqlPapers implements Papers {
     });
   }
 
-  period(
+  async period(
     kind: PeriodKind,
     options: { readonly at?: string | undefined; readonly filter?: Omit<PaperFilter, "from" | "to"> } = {},
   ): Promise<Period | null> {
@@ -256,11 +256,11 @@ export class SqlPapers implements Papers {
     });
   }
 
-  categories(): Promise<Facet[]> {
+  async categories(): Promise<Facet[]> {
     return this.#facets("c");
   }
 
-  topics(): Promise<Facet[]> {
+  async topics(): Promise<Facet[]> {
     return this.#facets("t");
   }
 
@@ -279,7 +279,7 @@ export class SqlPapers implements Papers {
     });
   }
 
-  changes(options: { readonly after: number; readonly limit?: number }): Promise<StoredPaper[]> {
+  async changes(options: { readonly after: number; readonly limit?: number }): Promise<StoredPaper[]> {
     return this.#gate.read(async (db) => {
       const rows = await db
         .selectFrom("papers")
@@ -292,7 +292,7 @@ export class SqlPapers implements Papers {
     });
   }
 
-  revision(): Promise<number> {
+  async revision(): Promise<number> {
     return this.#gate.read(async (db) => {
       const row = await db
         .selectFrom("sequences")
@@ -303,7 +303,7 @@ export class SqlPapers implements Papers {
     });
   }
 
-  markCatalogue(
+  async markCatalogue(
     marks: readonly { readonly id: string; readonly slug: string; readonly runnable: boolean }[],
   ): Promise<number> {
     return this.#gate.write(async (db) => {
@@ -336,7 +336,7 @@ export class SqlPapers implements Papers {
     });
   }
 
-  remove(id: string): Promise<boolean> {
+  async remove(id: string): Promise<boolean> {
     return this.#gate.write(async (db) => {
       const num = await findNum(db, id);
       if (num === undefined) return false;

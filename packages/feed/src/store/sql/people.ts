@@ -226,7 +226,7 @@ export class SqlPeople implements People {
     return this.#by("email_key", emailKey(email));
   }
 
-  getMany(ids: readonly string[]): Promise<Account[]> {
+  async getMany(ids: readonly string[]): Promise<Account[]> {
     return this.#gate.read(async (db) => {
       if (checkIds(ids).length === 0) return [];
       const rows = await db.selectFrom("accounts").selectAll().where("id", "in", ids).execute();
@@ -296,7 +296,7 @@ export class SqlPeople implements People {
     });
   }
 
-  remove(id: string): Promise<boolean> {
+  async remove(id: string): Promise<boolean> {
     return this.#gate.write(async (db) => {
       const row = await db.selectFrom("accounts").selectAll().where("id", "=", id).executeTakeFirst();
       if (!row) return false;
@@ -351,7 +351,7 @@ export class SqlPeople implements People {
     });
   }
 
-  credentials(accountId: string, kind?: Credential["kind"]): Promise<Credential[]> {
+  async credentials(accountId: string, kind?: Credential["kind"]): Promise<Credential[]> {
     return this.#gate.read(async (db) => {
       const rows = await db
         .selectFrom("credentials")
@@ -372,7 +372,7 @@ export class SqlPeople implements People {
     });
   }
 
-  removeCredential(accountId: string, kind: Credential["kind"], ref: string): Promise<boolean> {
+  async removeCredential(accountId: string, kind: Credential["kind"], ref: string): Promise<boolean> {
     return this.#gate.write(async (db) => {
       const result = await db
         .deleteFrom("credentials")
@@ -451,14 +451,14 @@ export class SqlPeople implements People {
     });
   }
 
-  closeSession(tokenHash: SecretHash): Promise<boolean> {
+  async closeSession(tokenHash: SecretHash): Promise<boolean> {
     return this.#gate.write(async (db) => {
       const result = await db.deleteFrom("sessions").where("token_hash", "=", tokenHash).executeTakeFirst();
       return result.numDeletedRows > 0n;
     });
   }
 
-  closeSessions(accountId: string, options: { readonly except?: SecretHash } = {}): Promise<number> {
+  async closeSessions(accountId: string, options: { readonly except?: SecretHash } = {}): Promise<number> {
     return this.#gate.write(async (db) => {
       const result = await db
         .deleteFrom("sessions")
@@ -469,7 +469,7 @@ export class SqlPeople implements People {
     });
   }
 
-  sessions(accountId: string): Promise<Session[]> {
+  async sessions(accountId: string): Promise<Session[]> {
     return this.#gate.read(async (db) => {
       const rows = await db
         .selectFrom("sessions")
@@ -501,7 +501,7 @@ export class SqlPeople implements People {
     });
   }
 
-  peekLoginToken(tokenHash: SecretHash): Promise<LoginToken | null> {
+  async peekLoginToken(tokenHash: SecretHash): Promise<LoginToken | null> {
     return this.#gate.read(async (db) => {
       const row = await db
         .selectFrom("login_tokens")
@@ -513,7 +513,7 @@ export class SqlPeople implements People {
     });
   }
 
-  takeLoginToken(tokenHash: SecretHash): Promise<LoginToken | null> {
+  async takeLoginToken(tokenHash: SecretHash): Promise<LoginToken | null> {
     return this.#gate.write(async (db) => {
       const [row] = await db
         .deleteFrom("login_tokens")
@@ -564,7 +564,7 @@ export class SqlPeople implements People {
     return { ...found, key: { ...found.key, usedAt: now } };
   }
 
-  apiKeys(accountId: string): Promise<ApiKey[]> {
+  async apiKeys(accountId: string): Promise<ApiKey[]> {
     return this.#gate.read(async (db) => {
       const rows = await db
         .selectFrom("api_keys")
@@ -577,7 +577,7 @@ export class SqlPeople implements People {
     });
   }
 
-  revokeApiKey(accountId: string, keyId: string): Promise<boolean> {
+  async revokeApiKey(accountId: string, keyId: string): Promise<boolean> {
     return this.#gate.write(async (db) => {
       const result = await db
         .updateTable("api_keys")

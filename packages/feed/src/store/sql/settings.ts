@@ -20,7 +20,7 @@ export class SqlSettings implements Settings {
     this.#gate = gate;
   }
 
-  get(key: string): Promise<Json | undefined> {
+  async get(key: string): Promise<Json | undefined> {
     return this.#gate.read(async (db) => {
       const row = await db.selectFrom("settings").select("value").where("key", "=", key).executeTakeFirst();
       return row && fromJson<Json>(row.value);
@@ -55,7 +55,7 @@ export class SqlSettings implements Settings {
     });
   }
 
-  remove(key: string): Promise<boolean> {
+  async remove(key: string): Promise<boolean> {
     return this.#gate.write(async (db) => {
       const result = await db.deleteFrom("settings").where("key", "=", key).executeTakeFirst();
       return result.numDeletedRows > 0n;

@@ -204,7 +204,7 @@ export class SqlSubscriptions implements Subscriptions {
     });
   }
 
-  confirm(tokenHash: SecretHash): Promise<Reader | null> {
+  async confirm(tokenHash: SecretHash): Promise<Reader | null> {
     return this.#gate.write(async (db) => {
       const row = await db
         .selectFrom("readers")
@@ -222,7 +222,7 @@ export class SqlSubscriptions implements Subscriptions {
     });
   }
 
-  unsubscribe(tokenHash: SecretHash): Promise<Reader | null> {
+  async unsubscribe(tokenHash: SecretHash): Promise<Reader | null> {
     return this.#gate.write(async (db) => {
       const row = await db
         .selectFrom("readers")
@@ -266,7 +266,7 @@ export class SqlSubscriptions implements Subscriptions {
     });
   }
 
-  remove(id: string): Promise<boolean> {
+  async remove(id: string): Promise<boolean> {
     return this.#gate.write(async (db) => {
       const result = await db.deleteFrom("readers").where("id", "=", id).executeTakeFirst();
       return result.numDeletedRows > 0n;
@@ -297,7 +297,7 @@ export class SqlSubscriptions implements Subscriptions {
     });
   }
 
-  bounces(readerId: string): Promise<Bounce[]> {
+  async bounces(readerId: string): Promise<Bounce[]> {
     return this.#gate.read(async (db) =>
       db
         .selectFrom("bounces")
@@ -328,7 +328,7 @@ export class SqlSubscriptions implements Subscriptions {
     });
   }
 
-  counts(): Promise<Readonly<Record<ReaderState, number>>> {
+  async counts(): Promise<Readonly<Record<ReaderState, number>>> {
     return this.#gate.read(async (db) => {
       const rows = await db
         .selectFrom("readers")
@@ -373,14 +373,14 @@ export class SqlSubscriptions implements Subscriptions {
     });
   }
 
-  savedSearch(id: string): Promise<SavedSearch | null> {
+  async savedSearch(id: string): Promise<SavedSearch | null> {
     return this.#gate.read(async (db) => {
       const row = await db.selectFrom("saved_searches").selectAll().where("id", "=", id).executeTakeFirst();
       return row ? toSearch(row) : null;
     });
   }
 
-  savedSearches(accountId: string): Promise<SavedSearch[]> {
+  async savedSearches(accountId: string): Promise<SavedSearch[]> {
     return this.#gate.read(async (db) => {
       const rows = await db
         .selectFrom("saved_searches")
@@ -393,7 +393,7 @@ export class SqlSubscriptions implements Subscriptions {
     });
   }
 
-  removeSavedSearch(id: string): Promise<boolean> {
+  async removeSavedSearch(id: string): Promise<boolean> {
     return this.#gate.write(async (db) => {
       const result = await db.deleteFrom("saved_searches").where("id", "=", id).executeTakeFirst();
       return result.numDeletedRows > 0n;

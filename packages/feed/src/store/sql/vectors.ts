@@ -53,11 +53,11 @@ export class SqlVectors implements VectorIndex {
     this.#gate = gate;
   }
 
-  sets(): Promise<VectorSet[]> {
+  async sets(): Promise<VectorSet[]> {
     return this.#gate.read((db) => this.#sets(db, sql`1 = 1`));
   }
 
-  active(): Promise<VectorSet | null> {
+  async active(): Promise<VectorSet | null> {
     return this.#gate.read(async (db) => (await this.#sets(db, sql`s.active = 1`))[0] ?? null);
   }
 
@@ -183,7 +183,7 @@ export class SqlVectors implements VectorIndex {
     }
   }
 
-  get(version: string, ids: readonly string[]): Promise<Map<string, Float32Array>> {
+  async get(version: string, ids: readonly string[]): Promise<Map<string, Float32Array>> {
     return this.#gate.read(async (db) => {
       const set = await findSet(db, version);
       const found = new Map<string, Float32Array>();
@@ -239,7 +239,7 @@ export class SqlVectors implements VectorIndex {
     return best;
   }
 
-  activate(version: string): Promise<void> {
+  async activate(version: string): Promise<void> {
     return this.#gate.write(async (db) => {
       const { num, active } = await findSet(db, version);
       if (active === 1) return;

@@ -25,7 +25,8 @@ const FREQUENT_SHARE = 0.1;
 const FREQUENT_LEAST = 50;
 const MAX_WORDS = 32;
 const MAX_AUTHORS = 50;
-const AUTHOR_CANDIDATES = 300;
+/** Authors that are compared with a name. */
+const AUTHOR_CANDIDATES = 1000;
 /** Title, authors, abstract. */
 const WEIGHTS = sql.raw("4.0, 2.0, 1.0");
 
@@ -88,7 +89,7 @@ export class SqliteTextIndex implements TextIndex {
     this.#gate = gate;
   }
 
-  search(query: string, options: TextQueryOptions = {}): Promise<TextHits> {
+  async search(query: string, options: TextQueryOptions = {}): Promise<TextHits> {
     if (query.length > MAX_QUERY) {
       throw new StoreError(
         "invalid",
@@ -137,6 +138,30 @@ export class SqliteTextIndex implements TextIndex {
     return rows;
   }
 
+  /**
+   * Authors whose names share the rarest of these trigrams: a typing error spoils three of them at most, and the
+   * frequent ones ("ang", "ing") would bring in half of all authors.
+   */
+  async #similarAuthors(db: Db, grams: readonly string[]) {
+    const { rows: counts } = await sql<{ term: string; doc: number }>`
+      select term, doc from author_trigrams where term in (${sql.join(grams)}) order by doc, term`.execute(
+      db,
+    );
+    const rare: string[] = [];
+    let expected = 0;
+    for (const { term, doc } of counts) {
+      if (rare.length > 0 && expected + Number(doc) > AUTHOR_CANDIDATES) break;
+      rare.push(term);
+      expected += Number(doc);
+    }
+    if (rare.length === 0) return [];
+    const { rows } = await sql<{ key: string; name: string; papers: number }>`
+      select key, name, papers from authors where papers > 0 and num in (
+        select rowid from author_text where author_text match ${rare.map(quote).join(" OR ")} limit ${2 * AUTHOR_CANDIDATES}
+      )`.execute(db);
+    return rows;
+  }
+
   /** The words that more than FREQUENT_SHARE of the papers have. */
   async #frequent(db: Db, words: readonly string[]): Promise<Set<string>> {
     const { rows } = await sql<{ n: number }>`select count(*) as n from papers`.execute(db);
@@ -149,7 +174,7 @@ export class SqliteTextIndex implements TextIndex {
     return frequent;
   }
 
-  authors(name: string, options: { readonly limit?: number } = {}): Promise<AuthorMatch[]> {
+  async authors(name: string, options: { readonly limit?: number } = {}): Promise<AuthorMatch[]> {
     if (name.length > MAX_QUERY) {
       throw new StoreError(
         "invalid",
@@ -172,13 +197,7 @@ export class SqliteTextIndex implements TextIndex {
               .orderBy("papers", "desc")
               .limit(AUTHOR_CANDIDATES)
               .execute()
-          : (
-              await sql<{ key: string; name: string; papers: number }>`
-                select authors.key, authors.name, authors.papers from (
-                  select rowid as num, rank from author_text where author_text match ${indexTrigrams(key).map(quote).join(" OR ")}
-                  order by rank limit ${AUTHOR_CANDIDATES}
-                ) as found join authors on authors.num = found.num where authors.papers > 0`.execute(db)
-            ).rows;
+          : await this.#similarAuthors(db, indexTrigrams(key));
       return candidates
         .map((candidate) => ({
           name: candidate.name,

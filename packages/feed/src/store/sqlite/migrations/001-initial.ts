@@ -54,6 +54,7 @@ create virtual table paper_words using fts5vocab('paper_text', 'row');
 create virtual table author_text using fts5(
   name, content='', contentless_delete=1, tokenize="trigram case_sensitive 0", detail='none'
 );
+create virtual table author_trigrams using fts5vocab('author_text', 'row');
 
 create table sequences (name text primary key, value integer not null) strict, without rowid;
 insert into sequences values ('revision', 0), ('flush', 0), ('health', 0);
