@@ -15,6 +15,8 @@ export interface PolitenessRule {
 
 /** One request's turn. */
 export interface Turn {
+  /** By the gate's clock, in milliseconds since 1970. */
+  readonly startedAt: number;
   /** Ends it. `pauseMs`: nobody of the group may ask again before so many milliseconds have passed. */
   release(pauseMs?: number): void;
 }
@@ -97,9 +99,11 @@ class Gate implements PolitenessGate {
     const holder = randomUUID();
     for (;;) {
       signal?.throwIfAborted();
-      const now = this.#clock.now();
+      let now = 0;
       let waitMs = 0;
       this.#store.update(group, (state) => {
+        // Read where nobody else can come in between: getting there may have taken a while.
+        now = this.#clock.now();
         const pause = state.nextAt - now;
         const resting = pause > 0 && pause <= MAX_REMEMBERED_PAUSE_MS;
         const held = state.holdUntil - now;
@@ -110,7 +114,9 @@ class Gate implements PolitenessGate {
         }
         return { nextAt: now + intervalMs, holder, holdUntil: now + holdMs };
       });
-      if (waitMs === 0) return { release: (pauseMs = 0) => this.#release(group, holder, pauseMs) };
+      if (waitMs === 0) {
+        return { startedAt: now, release: (pauseMs = 0) => this.#release(group, holder, pauseMs) };
+      }
       if (waitMs > maxPauseMs) throw new PauseTooLongError(group, waitMs);
       await this.#clock.sleep(waitMs, signal);
     }

@@ -116,8 +116,6 @@ describe("a gate's file", () => {
       .sort((a, b) => a - b);
     expect(times).toHaveLength(11);
     const gaps = times.slice(1).map((time, index) => time - (times[index] ?? 0));
-    // The children note the time after they got their turn, which the scheduler may delay unevenly.
-    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(60 - 25);
-    expect((times.at(-1) ?? 0) - (times[0] ?? 0)).toBeGreaterThanOrEqual(10 * 60 - 25);
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(60);
   });
 });
