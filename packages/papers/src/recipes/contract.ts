@@ -25,8 +25,6 @@ export interface RecipeNeeds {
   readonly copies?: number;
   /** The teacher whose embeddings a batch brings: none (default), the untouched start, or a moving average. */
   readonly teacher?: "start" | { readonly momentum: number };
-  /** Set when `views` makes several inputs of an item: vectors computed before will not do. */
-  readonly rawItems?: boolean;
 }
 
 /** Facts about the vectors of the training items as the untouched encoder gives them. */
@@ -176,7 +174,11 @@ export interface RecipeDefinition<P, S, O extends RecipeOptions> {
   update?(after: Traced<P>, before: Traced<P>, step: Tensor, context: RecipeContext<O>): Traced<P>;
   /** Another optimiser than AdamW with a schedule. */
   optimiser?(settings: TrainingSettings, context: RecipeContext<O>): Optimiser;
-  /** Inputs made of one item [...] of the encoder's preprocessing; a pure function of item and key. */
+  /**
+   * Several inputs made of one item [...] as the encoder's preprocessing gives it, e.g. crops of a picture; a pure
+   * function of item and key. For recipes of one tower; vectors computed before will not do then. Features of views
+   * are computed in the step, frozen encoders' too.
+   */
   views?(item: NDArray, key: Key, context: RecipeContext<O>): ItemViews;
 }
 

@@ -18,7 +18,7 @@ import type { AdaptOptions, AdaptRequest } from "./request.ts";
 import { type ResolvedRequest, resolveRequest } from "./resolve.ts";
 import { spread } from "./split.ts";
 import { makeTrainer, type Settings, type StepState } from "./step.ts";
-import { gatherRows } from "./tower.ts";
+import { gatherRows, mainInput, type Tower } from "./tower.ts";
 import { type Look, type TrainingReport, trainToBest } from "./training.ts";
 
 /** Validation rows that are looked at again and again, and held-out rows that are measured once. */
@@ -111,6 +111,8 @@ async function train(
     };
   const trainer = makeTrainer(recipe, context, prepared.towers, start, settings, foldIn(key, streams.state));
   const source = adaptBatches(
+    recipe,
+    context,
     plan,
     prepared.towers,
     prepared.split.train,
@@ -193,6 +195,8 @@ export async function adapt(request: AdaptRequest, options: AdaptOptions = {}): 
     const made = contextOf(resolved, prepared, request);
     const { context } = made;
     resolved.recipe.check?.(context);
+    // Says now, not in the first step, when there is nothing to make views of.
+    if (resolved.recipe.views) mainInput(prepared.towers[0] as Tower);
     const embedder = makeEmbedder(resolved.recipe, context, foldIn(key, streams.base));
     stick = yardstick(request, prepared, context, embedder);
     const digest = requestDigest(request, resolved, prepared);

@@ -1,8 +1,9 @@
 import { type BatchPlan, type BatchSource, batchPlan } from "@concord/data";
-import { bitsAt, type Key, keyArray, type NDArray } from "@concord/tensor";
-import type { FeedSource } from "./feeds.ts";
+import type { Recipe, RecipeContext } from "@concord/papers/recipes";
+import { bitsAt, foldIn, type Key, keyArray, type NDArray } from "@concord/tensor";
+import { type FeedSource, itemOf, stackItems } from "./feeds.ts";
 import type { StepBatch } from "./step.ts";
-import { gatherRows, type Tower } from "./tower.ts";
+import { gatherRows, mainInput, type Tower } from "./tower.ts";
 
 /** Which training rows come in a step: of each group one, another one in each epoch. */
 export interface RowPlan {
@@ -43,8 +44,40 @@ export function rowPlan(key: Key, groups: ArrayLike<number>, batchSize: number):
   };
 }
 
+/** What a recipe makes of the items of a batch, each with a key of its own. */
+async function viewsOf(
+  recipe: Recipe,
+  context: RecipeContext,
+  tower: Tower,
+  rows: Uint32Array,
+  key: Key,
+  feedSource: FeedSource,
+  signal?: AbortSignal,
+): Promise<Pick<StepBatch, "views" | "targets">> {
+  const items = (await feedSource.feeds(tower, rows, signal))[mainInput(tower)] as NDArray;
+  const made = Array.from(rows, (_, i) => recipe.views?.(itemOf(items, i), foldIn(key, i), context));
+  const stacked = (
+    lists: readonly (Readonly<Record<string, NDArray>> | undefined)[],
+  ): Record<string, NDArray> =>
+    Object.fromEntries(
+      Object.keys(lists[0] ?? {}).map((name) => [
+        name,
+        stackItems(
+          name,
+          lists.map((list) => list?.[name]),
+        ),
+      ]),
+    );
+  return {
+    views: stacked(made.map((one) => one?.groups)),
+    targets: stacked(made.map((one) => one?.targets)),
+  };
+}
+
 /** The batches of a training by step. */
 export function adaptBatches(
+  recipe: Recipe,
+  context: RecipeContext,
   plan: RowPlan,
   towers: readonly Tower[],
   train: Uint32Array,
@@ -65,6 +98,8 @@ export function adaptBatches(
       return {
         base: Object.fromEntries(towers.map((tower) => [tower.name, gatherRows(tower.features, rows)])),
         feeds: Object.fromEntries(feeds),
+        ...(recipe.views &&
+          (await viewsOf(recipe, context, towers[0] as Tower, rows, key, feedSource, signal))),
         ...(labels && { labels: gatherRows(labels, rows) }),
         items: { dtype: "int32", shape: [items.length], data: Int32Array.from(items) },
         key: keyArray(key),

@@ -23,15 +23,36 @@ function makeArray(like: NDArray, shape: readonly number[]): NDArray {
   return { ...like, shape, data } as NDArray;
 }
 
-/** One row of arrays whose first axis is the batch. */
-function rowOf(feeds: Feeds, row: number): ItemFeeds {
-  return Object.fromEntries(
-    Object.entries(feeds).map(([name, array]) => {
-      const shape = array.shape.slice(1);
-      const size = shape.reduce((product, length) => product * length, 1);
-      return [name, { ...array, shape, data: array.data.slice(row * size, (row + 1) * size) } as NDArray];
-    }),
+/** One item of an array whose first axis is the batch, as an array of its own. */
+export function itemOf(array: NDArray, row: number): NDArray {
+  const shape = array.shape.slice(1);
+  const size = shape.reduce((product, length) => product * length, 1);
+  return { ...array, shape, data: array.data.slice(row * size, (row + 1) * size) } as NDArray;
+}
+
+/**
+ * Arrays of one shape as one, the new axis first.
+ *
+ * @throws AdaptRequestError when one is missing or has another shape
+ */
+export function stackItems(name: string, arrays: readonly (NDArray | undefined)[]): NDArray {
+  const [like] = arrays;
+  const strange = arrays.find(
+    (array) => array?.shape.join() !== like?.shape.join() || array?.dtype !== like?.dtype,
   );
+  if (!like || strange !== undefined || arrays.includes(undefined))
+    throw new AdaptRequestError(
+      `The views '${name}' of two items differ: [${like?.shape.join(", ")}] and ${strange ? `[${strange.shape.join(", ")}]` : "none"}`,
+    );
+  const stacked = makeArray(like, [arrays.length, ...like.shape]);
+  arrays.forEach((array, i) => {
+    (stacked.data as Float32Array).set(array?.data as Float32Array, i * like.data.length);
+  });
+  return stacked;
+}
+
+function rowOf(feeds: Feeds, row: number): ItemFeeds {
+  return Object.fromEntries(Object.entries(feeds).map(([name, array]) => [name, itemOf(array, row)]));
 }
 
 function roundedUp(length: number): number {

@@ -102,14 +102,12 @@ export async function resolveRequest(request: AdaptRequest): Promise<ResolvedReq
     throw new AdaptRequestError(
       `${recipe.slug} trains ${recipe.needs.train.join(", ")}; got ${JSON.stringify(train)}`,
     );
-  if (precomputed && (train !== "head" || recipe.needs.rawItems))
+  if (precomputed && (train !== "head" || recipe.views))
     throw new AdaptRequestError(
-      recipe.needs.rawItems
+      recipe.views
         ? `${recipe.slug} needs the items themselves, not vectors of them.`
         : `With vectors only a head can be trained; --train ${train} needs the encoders.`,
     );
-  if (recipe.needs.rawItems)
-    throw new AdaptRequestError(`${recipe.slug} makes several views of an item, which adapt cannot do yet.`);
   if (recipe.needs.labels === "required" && request.labelColumn === undefined && request.labels === undefined)
     throw new AdaptRequestError(
       `${recipe.slug} needs labels: name their column (--label-column) or file (--labels).`,

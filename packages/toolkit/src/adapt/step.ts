@@ -19,6 +19,7 @@ import {
   type NDArray,
   type Optimiser,
   type OptimiserState,
+  reshape,
   stopGradient,
   type Tensor,
   type Traced,
@@ -28,7 +29,7 @@ import {
   valueAndGradWithAux,
 } from "@concord/tensor";
 import type { Trainable } from "./model.ts";
-import type { Feeds, Tower } from "./tower.ts";
+import { type Feeds, mainInput, type Tower } from "./tower.ts";
 
 /** What one step is fed with. */
 export interface StepBatch {
@@ -36,6 +37,10 @@ export interface StepBatch {
   readonly base: Readonly<Record<string, NDArray>>;
   /** Inputs of the encoders that are trained. */
   readonly feeds: Readonly<Record<string, Feeds>>;
+  /** What the recipe made of each item: [B, V, ...] by group. */
+  readonly views?: Readonly<Record<string, NDArray>>;
+  /** What belongs to the views: [B, ...] by name. */
+  readonly targets?: Readonly<Record<string, NDArray>>;
   /** [B, C] */
   readonly labels?: NDArray;
   readonly items: NDArray;
@@ -125,6 +130,26 @@ export function makeTrainer(
         ];
       }),
     );
+  /** [B, V, D] of each group of views, through the only tower's encoder. */
+  const viewsBy = (
+    encoders: Traced<Trainable>["encoders"],
+    batch: TracedBatch,
+    key: Tensor,
+  ): Record<string, Tensor> => {
+    const [tower] = towers;
+    if (!batch.views || !tower?.layer) return {};
+    const { layer, name, encoder } = tower;
+    const input = mainInput(tower);
+    return Object.fromEntries(
+      Object.entries(batch.views).map(([group, views], i) => {
+        const [rows = 0, count = 0, ...shape] = views.shape;
+        const feeds = { [input]: reshape(views, [rows * count, ...shape]) };
+        const params = tower.trained ? (encoders[name] as never) : {};
+        const features = layer.apply(params, feeds, tower.trained ? foldInTensor(key, i) : undefined);
+        return [group, reshape(features, [rows, count, encoder?.width ?? tower.width])];
+      }),
+    );
+  };
   const embedBy = (head: unknown, features: Readonly<Record<string, Tensor>>): Record<string, Tensor> =>
     Object.fromEntries(
       towers.map(({ name }) => [
@@ -163,8 +188,8 @@ export function makeTrainer(
             towers.map(({ name }) => [name, passes.map((pass) => pass[name] as Tensor)]),
           ),
           teacher: teacherOf(state, batch),
-          views: {},
-          targets: {},
+          views: viewsBy(trained.encoders, batch, foldInTensor(batch.key, 2000)),
+          targets: batch.targets ?? {},
           labels: batch.labels ?? null,
           items: batch.items,
           key: batch.key,

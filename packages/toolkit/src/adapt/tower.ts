@@ -131,6 +131,20 @@ export async function openLayer(key: Key, encoder: Encoder, options: LayerOption
   };
 }
 
+/**
+ * The input that carries the items, of which views are made.
+ *
+ * @throws AdaptRequestError when the encoder has several inputs, as those of texts have
+ */
+export function mainInput({ name, encoder, layer }: Tower): string {
+  const [input, ...others] = layer?.layer.inputs ?? [];
+  if (!encoder || !input || others.length > 0 || encoder.modality === "text")
+    throw new AdaptRequestError(
+      `Views are made of pictures, sounds and vectors; '${name}' takes ${encoder?.modality ?? "vectors computed before"}${others.length > 0 ? ` by ${1 + others.length} inputs` : ""}.`,
+    );
+  return input.name;
+}
+
 /** Rows of a matrix, in the order of the indices. */
 export function gatherRows({ shape, data }: NDArray<"float32">, rows: ArrayLike<number>): NDArray<"float32"> {
   const width = shape[1] as number;
