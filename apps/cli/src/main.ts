@@ -19,7 +19,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   env: process.env,
   papers,
   // Loaded on demand: other commands need no web server.
-  loadSettings: async (sources) => (await import("@concord/site")).loadSettings(sources),
+  loadSettings: async (sources) => (await import("@concord/site/settings")).loadSettings(sources),
   startSite: async (options) => (await import("@concord/site")).startSite(options),
   self: [process.execPath, ...process.execArgv, process.argv[1] as string],
   name: process.env.npm_lifecycle_event === "concord" ? "npm run concord --" : "concord",

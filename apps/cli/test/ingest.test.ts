@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Writable } from "node:stream";
 import { openSqliteStore } from "@concord/feed";
 import { createSafeFetch } from "@concord/feed/net";
-import { loadSettings } from "@concord/site";
+import { loadSettings } from "@concord/site/settings";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { dump, rss, textList } from "../../../packages/feed/test/intake/fixtures.ts";
 import { body, JumpingClock, ReplayServer } from "../../../packages/feed/test/net/replay-server.ts";

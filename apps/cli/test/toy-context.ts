@@ -1,6 +1,6 @@
 import { Writable } from "node:stream";
 import { hasExperiment, loadCard, loadCatalogue, loadExperiment } from "@concord/papers";
-import { loadSettings } from "@concord/site";
+import { loadSettings } from "@concord/site/settings";
 import { type ToyOptions, toyExperiment } from "../../../packages/papers/test/harness/toy-experiment.ts";
 import { type Context, type ExitCode, runCli } from "../src/index.ts";
 

@@ -20,8 +20,7 @@ import { RunIndex } from "./runs/run-index.ts";
 import type { Service, SiteParts } from "./site-parts.ts";
 
 export type { PaperSource } from "./catalogue.ts";
-export { loadSettings, SettingsError, type SettingsSources } from "./config/load.ts";
-export { type SiteSettings, siteSettings } from "./config/settings.ts";
+export * from "./config/index.ts";
 
 /** Name of the store within the data folder. */
 export const STORE_FILE = "concord.sqlite";
