@@ -258,7 +258,11 @@ function checkpointKeeper(
         const metadata = await loadArraysMetadata(path);
         // Of other papers or settings: this training starts anew.
         if (metadata.fingerprint !== fingerprint) return null;
-        return { step: Number(metadata.step), loss: Number(metadata.loss), state: await loadArrays(path) };
+        return {
+          step: Number(metadata.step),
+          loss: Number(metadata.loss),
+          state: (await loadArrays(path)).tree,
+        };
       } catch {
         return null;
       }

@@ -37,6 +37,8 @@ export interface OpenSearchOptions {
 export interface OpenedSearch extends Search {
   /** Times of the parts of the last search, in ms. */
   lastParts(): RankedList["parts"] | null;
+  /** Ends the thread as a crash would: for tests of what happens then. */
+  killThread(): void;
 }
 
 /** Version under which the vectors of an encoder that the owner points at are stored. */
@@ -150,6 +152,7 @@ export function openSearch(options: OpenSearchOptions): OpenedSearch {
     },
     state: async () => (await ask({ kind: "state" }, "state")).state,
     lastParts: () => parts,
+    killThread: () => line.kill(),
     close: () => line.close(),
   };
 }

@@ -68,6 +68,11 @@ export class SearchLine {
     return this.#closing;
   }
 
+  /** Ends the thread as a crash would. */
+  kill(): void {
+    if (this.#worker) void endWorker(this.#worker);
+  }
+
   async #end(): Promise<void> {
     if (this.#pause) clearTimeout(this.#pause);
     const gone = new StoreError("closed", "The search is closed.");
