@@ -157,7 +157,7 @@ export function createApp(parts: SiteParts): Hono<SiteEnv> {
   });
   app.onError((error, context) => {
     // An answer that a route chose itself, such as the way to the sign-in page.
-    if (error instanceof HTTPException && error.res) return error.getResponse();
+    if (error instanceof HTTPException && error.res) return error.res;
     const { status, title, message } = describeFailure(error);
     context.set("failed", true);
     if (error instanceof PeopleError && error.retryAt !== null) {

@@ -130,7 +130,8 @@ export function ownForm(fields: Readonly<Record<string, string>> = {}): RequestI
 /** A browser without scripts: keeps cookies, and sends forms with the token of the page that it looked at last. */
 export class Visitor {
   readonly cookies = new Map<string, string>();
-  token = "";
+  /** Hidden fields of the page's forms that are the same in all of them. */
+  readonly hidden = new Map<string, string>();
   readonly #request: (path: string, init?: RequestInit) => Response | Promise<Response>;
   readonly #headers: Readonly<Record<string, string>>;
 
@@ -161,7 +162,8 @@ export class Visitor {
     const text = await answer.text();
     if (answer.status !== status)
       throw new Error(`GET ${path}: status ${answer.status}, expected ${status}\n${text}`);
-    this.token = /name="_csrf" value="([\w-]+)"/.exec(text)?.[1] ?? this.token;
+    for (const [, name = "", value = ""] of text.matchAll(/name="(_csrf|_at)" value="([^"]+)"/g))
+      this.hidden.set(name, value);
     return text;
   }
 
@@ -177,7 +179,7 @@ export class Visitor {
         "content-type": "application/x-www-form-urlencoded",
         ...headers,
       },
-      body: new URLSearchParams({ _csrf: this.token, ...fields }).toString(),
+      body: new URLSearchParams({ ...Object.fromEntries(this.hidden), ...fields }).toString(),
     });
   }
 }

@@ -75,7 +75,7 @@ export function voteForm(context: SiteContext, { paper, voted }: ShownPaper): Ht
   }
   return html`<form class="vote-form" method="post" action="${paperPath(paper)}/vote" data-vote>${csrfField(context)}
 <input type="hidden" name="back" value="${backTo(context, paper)}">
-<button class="vote" name="up" value="${voted ? "0" : "1"}" aria-pressed="${voted}">${sign}${label}${count}</button></form>`;
+<button class="vote" name="up" value="${voted ? "0" : "1"}" aria-pressed="${String(voted)}">${sign}${label}${count}</button></form>`;
 }
 
 function whyText(why: Why): string {

@@ -41,6 +41,26 @@ const options: sanitizeHtml.IOptions = {
   },
 };
 
+/** A line with more marks of quotations and lists than this is text: the parser descends once for each. */
+const DEEP = /^(?=[ \t]*(?:(?:>|[-*+]|\d{1,9}[.)])[ \t]*){9})/gm;
+
+/** Parsing takes time that grows with the square of these: beyond, a comment is shown as it was written. */
+const MOST_MARKS = 1500;
+const MOST_LINES = 500;
+
+const asWritten = (text: string) => `<p>${escaped(text).replaceAll("\n", "<br>")}</p>`;
+
+function made(text: string): string {
+  const marks = text.match(/[*_~[\]<>`!&|\\@]/g)?.length ?? 0;
+  if (marks > MOST_MARKS || text.split("\n").length > MOST_LINES) return asWritten(text);
+  try {
+    return sanitizeHtml(marked.parse(text.replace(DEEP, "\\")) as string, options);
+  } catch {
+    // One comment must not take the page with it.
+    return asWritten(text);
+  }
+}
+
 const cache = new Map<string, string>();
 
 /**
@@ -49,11 +69,11 @@ const cache = new Map<string, string>();
  */
 export function commentMarkup(text: string): Html {
   const key = createHash("sha256").update(text).digest("base64");
-  let made = cache.get(key);
-  if (made === undefined) {
-    made = sanitizeHtml(marked.parse(text) as string, options);
+  let markup = cache.get(key);
+  if (markup === undefined) {
+    markup = made(text);
     if (cache.size >= KEPT) cache.delete(cache.keys().next().value ?? "");
-    cache.set(key, made);
+    cache.set(key, markup);
   }
-  return raw(made);
+  return raw(markup);
 }

@@ -43,7 +43,8 @@ export function paperList(
   options: { readonly next: string | null; readonly empty: Html },
 ): Html {
   if (papers.length === 0) return options.empty;
-  return html`<div class="paper-list" data-papers><div class="cards">${papers.map((shown) =>
+  return html`<h2 class="visually-hidden">Papers</h2>
+<div class="paper-list" data-papers><div class="cards">${papers.map((shown) =>
     paperCard(context, shown, { dated: true }),
   )}</div></div>
 ${options.next === null ? "" : html`<p class="more" data-more><a class="button" href="${options.next}" rel="next">More papers</a></p>`}`;

@@ -26,7 +26,7 @@ export function bookmarkForm(context: SiteContext, { paper, bookmarked }: ShownP
   }
   return html`<form class="keep-form" method="post" action="${paperPath(paper)}/bookmark" data-bookmark>${csrfField(context)}
 <input type="hidden" name="back" value="${backTo(context, paper)}">
-<button class="keep" name="on" value="${bookmarked ? "0" : "1"}" aria-pressed="${bookmarked}">${sign}<span class="keep-label" data-label data-on="Kept" data-off="Keep">${bookmarked ? "Kept" : "Keep"}</span>${of}</button></form>`;
+<button class="keep" name="on" value="${bookmarked ? "0" : "1"}" aria-pressed="${String(bookmarked)}">${sign}<span class="keep-label" data-label data-on="Kept" data-off="Keep">${bookmarked ? "Kept" : "Keep"}</span>${of}</button></form>`;
 }
 
 /** Which of the viewer's collections hold the paper, and a place for a new one. */
@@ -45,7 +45,7 @@ ${
     : html`<ul>${collections.map(
         ({ collection, holds }) => html`<li><form method="post" action="${action}">${csrfField(context)}
 <input type="hidden" name="collection" value="${collection.id}">
-<button class="collect-item" name="on" value="${holds ? "0" : "1"}" aria-pressed="${holds}"><span class="collect-mark" aria-hidden="true">${holds ? "\u2713" : "+"}</span>${collection.name}</button></form></li>`,
+<button class="collect-item" name="on" value="${holds ? "0" : "1"}" aria-pressed="${String(holds)}"><span class="collect-mark" aria-hidden="true">${holds ? "\u2713" : "+"}</span>${collection.name}</button></form></li>`,
       )}</ul>`
 }
 <form class="collect-new" method="post" action="${action}">${csrfField(context)}

@@ -4,7 +4,6 @@ import { html } from "hono/html";
 import { KEY_SCOPES } from "../api/keys.ts";
 import type { Html } from "../pages/layout.ts";
 import { csrfField, type SiteContext } from "../site-env.ts";
-import { countText } from "../text.ts";
 import { atTime } from "./comment-section.ts";
 import { type FormState, field, formError, notice } from "./forms.ts";
 import type { People } from "./service.ts";
@@ -182,7 +181,7 @@ export function settingsPage(context: SiteContext, people: People, view: Setting
     ["profile", "Profile"],
     ["email", "E-mail address"],
     ["password", "Password"],
-    ["sessions", countText(view.sessions.length, "device")],
+    ["sessions", "Devices"],
     ["keys", "API keys"],
     ["data", "Your data"],
     ["delete", "Delete the account"],

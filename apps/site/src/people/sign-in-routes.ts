@@ -97,6 +97,8 @@ export function signInRoutes({ people, settings }: SiteParts, render: Render): H
     if (await accounts.isEmpty()) {
       const tried = await attempt(() => accounts.createFirst({ name, email, password }));
       if ("error" in tried) return showSignUp(context, { values, error: tried.error });
+      if (tried.value.email !== null)
+        await accounts.requestEmail(tried.value, tried.value.email, whence(context));
       await signIn(context, sessions, tried.value);
       return context.redirect("/settings", 303);
     }
