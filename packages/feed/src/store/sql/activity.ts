@@ -16,7 +16,7 @@ import {
 import type { Db, Gate } from "./gate.ts";
 import { type PaperRow, toPaper } from "./paper-rows.ts";
 import { findNums, requireNum } from "./papers.ts";
-import { requireAccount } from "./people.ts";
+import { requireAccount } from "./accounts.ts";
 import { noteEvent, withdrawNoted } from "./trend.ts";
 import { check, checkIds, cutPage, flag, newId, pageLimit, readCursor, text } from "./values.ts";
 

@@ -16,7 +16,7 @@ import {
   type Subscriptions,
 } from "../ports.ts";
 import type { Db, Gate } from "./gate.ts";
-import { emailAddress, emailKey, requireAccount } from "./people.ts";
+import { emailAddress, emailKey, requireAccount } from "./accounts.ts";
 import type { Tables } from "./tables.ts";
 import {
   check,
