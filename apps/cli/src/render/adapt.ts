@@ -38,27 +38,22 @@ export function adaptLine(
   return [head, ...rest].join(colours.dim(" · "));
 }
 
-function range({
-  value,
-  low,
-  high,
-}: {
-  readonly value: number;
-  readonly low: number;
-  readonly high: number;
-}): string {
+type Interval = Comparison["after"];
+
+function range({ value, low, high }: Interval): string {
   const text = numberText(value, 3);
-  return Number.isFinite(low) ? `${text} (${numberText(low, 3)} to ${numberText(high, 3)})` : text;
+  return low === null || high === null ? text : `${text} (${numberText(low, 3)} to ${numberText(high, 3)})`;
 }
 
 function changeCell({ change, better }: Comparison, colours: Colours): Cell | string {
   if (!change) return "";
-  const text = Number.isFinite(change.low)
-    ? `${signedText(change.value, 3)} (${signedText(change.low, 3)} to ${signedText(change.high, 3)})`
-    : signedText(change.value, 3);
+  const { low, high } = change;
+  const text = signedText(change.value, 3);
+  if (low === null || high === null) return text;
+  const full = `${text} (${signedText(low, 3)} to ${signedText(high, 3)})`;
   const sign = better === "higher" ? 1 : -1;
-  if (Math.min(sign * change.low, sign * change.high) > 0) return { text, style: colours.green };
-  return Math.max(sign * change.low, sign * change.high) < 0 ? { text, style: colours.red } : text;
+  if (Math.min(sign * low, sign * high) > 0) return { text: full, style: colours.green };
+  return Math.max(sign * low, sign * high) < 0 ? { text: full, style: colours.red } : full;
 }
 
 function list(values: Readonly<Record<string, unknown>>): string {

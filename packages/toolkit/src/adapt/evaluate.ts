@@ -257,23 +257,30 @@ async function measureByLabels(
   ];
 }
 
+/** A value with its 95 % interval; null where the metric has none. */
+export interface Interval {
+  readonly value: number;
+  readonly low: number | null;
+  readonly high: number | null;
+}
+
 /** A metric before and after on the same rows. */
 export interface Comparison {
   readonly metric: MetricId;
   readonly label: string;
   readonly better: "higher" | "lower";
   /** Null where there was nothing to compare with. */
-  readonly before: { readonly value: number; readonly low: number; readonly high: number } | null;
-  readonly after: { readonly value: number; readonly low: number; readonly high: number };
+  readonly before: Interval | null;
+  readonly after: Interval;
   /** After minus before, with its 95 % interval over resampled groups. */
-  readonly change: { readonly value: number; readonly low: number; readonly high: number } | null;
+  readonly change: Interval | null;
 }
 
 /** Two measurements of one metric with 95 % intervals over resampled groups of rows (bootstrap). */
 export function compareMeasured(before: Measured | null, after: Measured, key: Key): Comparison {
   const { id, label, better } = METRICS[after.id];
-  const interval = ({ value, perGroup }: Measured) => {
-    if (!perGroup || perGroup.length < 2) return { value, low: Number.NaN, high: Number.NaN };
+  const interval = ({ value, perGroup }: Measured): Interval => {
+    if (!perGroup || perGroup.length < 2) return { value, low: null, high: null };
     const { estimate, low, high } = bootstrapMean(perGroup, { key: foldIn(key, 0), method: "percentile" });
     return { value: estimate, low, high };
   };
@@ -281,7 +288,7 @@ export function compareMeasured(before: Measured | null, after: Measured, key: K
     if (!before) return null;
     const value = after.value - before.value;
     if (!before.perGroup || !after.perGroup || after.perGroup.length < 2)
-      return { value, low: Number.NaN, high: Number.NaN };
+      return { value, low: null, high: null };
     const { low, high } = bootstrapDifference(after.perGroup, before.perGroup, {
       key: foldIn(key, 1),
       method: "percentile",

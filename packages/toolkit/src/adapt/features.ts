@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import type { NDArray } from "@concord/tensor";
 import type { Encoder, EncoderItem, ItemProblem } from "../encoders/encoder.ts";
 import type { FeatureCache } from "./feature-cache.ts";
 import { itemDigest } from "./feature-cache.ts";
@@ -126,4 +127,14 @@ export function digestOfAll(parts: Iterable<string | Uint8Array>): string {
   const hash = createHash("sha256");
   for (const part of parts) hash.update(part).update("\0");
   return hash.digest("hex");
+}
+
+/** A digest of each row of a matrix: equal rows have equal ones. */
+export function rowDigests({ shape, data }: NDArray<"float32">): string[] {
+  const [rows = 0, width = 0] = shape;
+  return Array.from({ length: rows }, (_, row) =>
+    createHash("sha1")
+      .update(new Uint8Array(data.buffer, data.byteOffset + 4 * row * width, 4 * width))
+      .digest("base64"),
+  );
 }

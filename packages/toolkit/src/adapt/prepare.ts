@@ -6,7 +6,7 @@ import { type Dataset, type LabelTable, labelTable, readPairs } from "./dataset.
 import { readEmbeddings } from "./dataset-vectors.ts";
 import { AdaptDataError, AdaptRequestError } from "./errors.ts";
 import { defaultCacheFolder, openFeatureCache } from "./feature-cache.ts";
-import { type ComputedFeatures, computeFeatures, digestOfAll } from "./features.ts";
+import { type ComputedFeatures, computeFeatures, digestOfAll, rowDigests } from "./features.ts";
 import type { AdaptOptions, AdaptRequest } from "./request.ts";
 import type { ResolvedRequest } from "./resolve.ts";
 import { type Groups, groupRows, type Split, splitRows, type Tie } from "./split.ts";
@@ -73,8 +73,12 @@ async function openWithin(
   }
 }
 
-/** The rows of a request. */
-export function readData(
+/**
+ * The rows of a request.
+ *
+ * @throws AdaptDataError, or VectorFileError, for what is wrong with the files
+ */
+export async function readData(
   request: AdaptRequest,
   opened: OpenedTowers,
   options: AdaptOptions,
@@ -86,9 +90,15 @@ export function readData(
     encoder: opened.encoders.get(name) as Encoder,
     column,
   }));
-  return readPairs({ ...request, pairs }, towers, (rows) =>
-    options.onProgress?.({ phase: "reading", done: rows, total: 0 }),
-  );
+  try {
+    return await readPairs({ ...request, pairs }, towers, (rows) =>
+      options.onProgress?.({ phase: "reading", done: rows, total: 0 }),
+    );
+  } catch (error) {
+    // Readers name file, line and reason in plain errors.
+    if (!(error instanceof Error) || error.name !== "Error") throw error;
+    throw new AdaptDataError(error.message, { cause: error });
+  }
 }
 
 /** Everything that training starts from. */
@@ -135,11 +145,15 @@ export async function prepare(
   const bad = new Map<number, string>();
   const embed = async (name: string, items: readonly EncoderItem[], encoder: Encoder): Promise<Embedded> => {
     const cache = await openFeatureCache(cacheFolder, encoder.digest, encoder.width);
+    const began = performance.now();
     let result: ComputedFeatures;
     try {
       result = await computeFeatures(encoder, items, cache, {
         ...(signal && { signal }),
-        onProgress: ({ done, total }) => onProgress?.({ phase: "embedding", of: name, done, total }),
+        onProgress: ({ done, total }) => {
+          const samplesPerSecond = (1000 * done) / (performance.now() - began);
+          onProgress?.({ phase: "embedding", of: name, done, total, samplesPerSecond });
+        },
       });
     } finally {
       cache.close();
@@ -206,7 +220,7 @@ export async function prepare(
       : []),
     ...rows.map(({ name, items, digests, features }) => ({
       name,
-      ...(items && { equal: digests }),
+      equal: items ? digests : rowDigests(features),
       vectors: features,
     })),
   ];

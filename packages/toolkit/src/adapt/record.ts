@@ -1,5 +1,5 @@
 import type { TrainingSettings } from "@concord/papers/recipes";
-import { type Comparison, METRICS, type MetricId, type MetricInfo } from "./evaluate.ts";
+import { type Comparison, type Interval, METRICS, type MetricId, type MetricInfo } from "./evaluate.ts";
 import type { ExportedTower } from "./export.ts";
 import type { RunHead } from "./folder.ts";
 import type { Look } from "./training.ts";
@@ -78,18 +78,10 @@ export function metricText(value: number): string {
 }
 
 /** `0.412 (0.380 to 0.443)` */
-export function intervalText({
-  value,
-  low,
-  high,
-}: {
-  readonly value: number;
-  readonly low: number;
-  readonly high: number;
-}): string {
-  return Number.isFinite(low)
-    ? `${metricText(value)} (${metricText(low)} to ${metricText(high)})`
-    : metricText(value);
+export function intervalText({ value, low, high }: Interval): string {
+  return low === null || high === null
+    ? metricText(value)
+    : `${metricText(value)} (${metricText(low)} to ${metricText(high)})`;
 }
 
 /** What guessing would reach: the mean of 1 / rank over random orders is H_n / n. */
@@ -98,11 +90,11 @@ function chanceText(metric: MetricId, { low }: Comparison["after"], groups: numb
   let harmonic = 0;
   for (let rank = 1; rank <= groups; rank++) harmonic += 1 / rank;
   const chance = harmonic / groups;
-  return `; by chance it would be about ${metricText(chance)}${low <= chance ? ", so nothing was learned that can be told from chance" : ""}`;
+  return `; by chance it would be about ${metricText(chance)}${low !== null && low <= chance ? ", so nothing was learned that can be told from chance" : ""}`;
 }
 
 function isClearlyWorse({ better, change }: Comparison): boolean {
-  if (!change || !Number.isFinite(change.low)) return false;
+  if (!change || change.low === null || change.high === null) return false;
   return better === "higher" ? change.high < 0 : change.low > 0;
 }
 
@@ -145,11 +137,13 @@ export function decide(
   const by = `change ${intervalText(change)}`;
   const worse = comparisons.filter((one) => one.metric !== metric && isClearlyWorse(one));
   const but = worse.length === 0 ? "" : ` What became worse: ${worse.map(fallText).join("; ")}.`;
-  const clear = sign * (sign > 0 ? change.low : change.high) > 0;
+  const nearest = sign > 0 ? change.low : change.high;
+  const clear = nearest !== null && sign * nearest > 0;
   if (clear)
     return { kind: "improved", kept: "adapted", text: `Improved: ${from}, ${by}, 95 % interval.${but}` };
-  const why = Number.isFinite(change.low)
-    ? "the interval includes 0, so this may be chance"
-    : "this metric has no interval, so judge it with care";
+  const why =
+    change.low !== null
+      ? "the interval includes 0, so this may be chance"
+      : "this metric has no interval, so judge it with care";
   return { kind: "unclear", kept: "adapted", text: `Not clearly better: ${from}, ${by}; ${why}.${but}` };
 }
