@@ -1,6 +1,6 @@
 import { cleanText } from "../record.ts";
 import { type Account, type Clock, type LoginToken, type Store, StoreError } from "../store/ports.ts";
-import { emailAddress } from "../store/sql/people.ts";
+import { emailAddress } from "../store/sql/accounts.ts";
 import { PeopleError } from "./errors.ts";
 import { limitRules, takeOrRefuse, type Whence } from "./limits.ts";
 import { messages } from "./messages.ts";
