@@ -8,6 +8,7 @@ import { addDiagnose } from "./commands/diagnose.ts";
 import { runDoctor } from "./commands/doctor.ts";
 import { addEmbed } from "./commands/embed.ts";
 import { addExport } from "./commands/export.ts";
+import { addIndex } from "./commands/index-options.ts";
 import { addIngest } from "./commands/ingest-options.ts";
 import { showPapers } from "./commands/papers.ts";
 import { addRestore } from "./commands/restore.ts";
@@ -296,6 +297,7 @@ function createProgram(
     });
 
   addIngest(program, context, settle);
+  addIndex(program, context, settle);
   addBackup(program, context, settle);
   addRestore(program, context, settle);
   addExport(program, context, settle);

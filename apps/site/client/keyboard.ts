@@ -61,10 +61,14 @@ export function listenToKeys(actions: {
     else if (event.key === "t") actions.toggleTheme();
     else if (event.key === "?") actions.openHelp();
     else if (event.key === "/") {
-      const search = document.querySelector<HTMLInputElement>("input[type=search]");
-      if (!search) return;
-      search.focus();
-      search.select();
+      // A page's own search, else that of the header where it is shown, else the page that is all search.
+      const boxes = [...document.querySelectorAll<HTMLInputElement>("input[type=search]")];
+      const shown = boxes.filter((box) => box.checkVisibility());
+      const search = shown.find((box) => box.closest("main")) ?? shown[0];
+      if (search) {
+        search.focus();
+        search.select();
+      } else location.assign("/search");
     } else return;
     event.preventDefault();
   });

@@ -21,6 +21,7 @@ import { layout } from "./pages/layout.ts";
 import { aboutPage, messagePage } from "./pages/plain.ts";
 import { peopleRoutes } from "./people/routes.ts";
 import { runRoutes } from "./run-routes.ts";
+import { searchRoutes } from "./search/routes.ts";
 import type { SiteEnv } from "./site-env.ts";
 import type { Render, SiteParts } from "./site-parts.ts";
 import { feedRoutes } from "./subscribe/feed-routes.ts";
@@ -149,6 +150,7 @@ export function createApp(parts: SiteParts): Hono<SiteEnv> {
   app.route("/", apiRoutes(parts, render));
   app.route("/", peopleRoutes(parts, render));
   app.route("/", dailyRoutes(parts, render));
+  app.route("/", searchRoutes(parts, render));
   app.route("/", feedRoutes(parts));
   app.route("/", runRoutes(parts, render));
 

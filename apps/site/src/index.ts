@@ -1,6 +1,6 @@
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { openSqliteStore, syncCatalogue, wordSearch } from "@concord/feed";
+import { type OpenedSearch, openSearch, openSqliteStore, syncCatalogue } from "@concord/feed";
 import { RunStore } from "@concord/papers";
 import { serve } from "@hono/node-server";
 import { createApp } from "./app.ts";
@@ -17,6 +17,7 @@ import { RunEvents } from "./runs/events.ts";
 import { Journals } from "./runs/journal.ts";
 import { RunQueue } from "./runs/queue.ts";
 import { RunIndex } from "./runs/run-index.ts";
+import { encoderService, MODELS_FOLDER } from "./search/encoder-service.ts";
 import type { Service, SiteParts } from "./site-parts.ts";
 
 export type { PaperSource } from "./catalogue.ts";
@@ -56,8 +57,10 @@ export async function startSite(options: SiteOptions): Promise<Site> {
   const log = createLog({ level: settings.log.level, output: process.stderr });
   const store = openSqliteStore(join(settings.data.folder, STORE_FILE));
   const started: Service[] = [];
+  let search: OpenedSearch | undefined;
   const stopServices = async () => {
     for (const service of started.reverse()) await service.stop();
+    await search?.close();
     await store.close();
   };
   try {
@@ -71,11 +74,17 @@ export async function startSite(options: SiteOptions): Promise<Site> {
     let address = settings.server.publicUrl?.replace(/\/+$/, "") ?? `http://${host}:${port}`;
     const publicUrl = () => address;
     const people = await createPeople({ store, settings, log, publicUrl, mailer: mailerOf(settings) });
+    search = openSearch({
+      store,
+      modelsFolder: join(settings.data.folder, MODELS_FOLDER),
+      encoder: settings.search.encoder,
+      log: (level, text) => log[level](text),
+    });
     const parts: SiteParts = {
       assets,
       catalogue,
       store,
-      search: wordSearch(store),
+      search,
       people,
       runStore,
       index,
@@ -94,6 +103,7 @@ export async function startSite(options: SiteOptions): Promise<Site> {
       intakeService(store, settings, log),
       queueService(queue, events),
       submissionService(parts),
+      encoderService(parts, options.command),
       officeService(people),
     ]) {
       await service.start();

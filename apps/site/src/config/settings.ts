@@ -132,6 +132,11 @@ export const siteSettings = z.strictObject({
         "CONCORD_SEARCH_ENCODER",
         "Folder of a sentence encoder (ONNX, Hugging Face layout) to be used instead of the one that Concord trains on its own papers.",
       ),
+      train: setting(
+        flag.default(true),
+        "CONCORD_SEARCH_TRAIN",
+        "Whether the server trains that encoder by itself, in a process of its own: once there are 500 papers, and again when they have grown by half.",
+      ),
     })
     .prefault({}),
   log: z

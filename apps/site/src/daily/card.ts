@@ -19,6 +19,8 @@ export interface ShownPaper {
   readonly venue?: string | undefined;
   /** Why it is where it is; shown where the order is made of it. */
   readonly why?: Why | undefined;
+  /** What stands below everything else. */
+  readonly note?: Html | undefined;
   /** Title and abstract with the words that were looked for marked; absent: as they are. */
   readonly highlighted?: { readonly title: Html; readonly abstract: Html } | undefined;
 }
@@ -113,6 +115,7 @@ ${paper.topics.slice(0, 4).map((topic) => html`<a class="topic" href="${address(
 ${paper.comments > 0 ? html`<a class="plain" href="${path}#comments">${countText(paper.comments, "comment")}</a>` : ""}
 </p>
 ${why ? html`<p class="why">${whyText(why)} <a href="/about/ranking">How trending works</a></p>` : ""}
+${shown.note ?? ""}
 </div>
 ${externalLinks(paper)}
 </article>`;

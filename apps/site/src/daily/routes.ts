@@ -10,6 +10,7 @@ import { commentSection } from "../people/comment-section.ts";
 import { collectionsWith } from "../people/paper-act-routes.ts";
 import { bookmarkForm, collectMenu } from "../people/paper-acts.ts";
 import { runRefusal } from "../people/run-rights.ts";
+import { SimilarSections } from "../search/similar-section.ts";
 import type { SiteContext, SiteEnv } from "../site-env.ts";
 import { MAX_SEEDS, type Render, type SiteParts } from "../site-parts.ts";
 import { feedAddress } from "../subscribe/feed-routes.ts";
@@ -53,6 +54,7 @@ export function dailyRoutes(parts: SiteParts, render: Render): Hono<SiteEnv> {
   const { store, catalogue, index, publicUrl } = parts;
   const app = new Hono<SiteEnv>();
   const summaries = new Summaries(store);
+  const similar = new SimilarSections(parts.search);
 
   async function catalogueView(context: SiteContext, card: PaperCard): Promise<PaperView> {
     const experiment = await catalogue.experiment(card.slug);
@@ -220,7 +222,7 @@ export function dailyRoutes(parts: SiteParts, render: Render): Hono<SiteEnv> {
       actions: html`${voteForm(context, shown!)}${bookmarkForm(context, shown!)}${collectMenu(context, paper, collections)}`,
       catalogue: view ? catalogueSections(view) : html``,
       runs: view ? runSections(context, view) : html``,
-      similar: html``,
+      similar: await similar.of(paper),
       comments: await commentSection(context, store, paper),
     });
     const title = plainTex(paper.title);

@@ -13,7 +13,7 @@ export interface Page {
   readonly title: string;
   readonly description?: string;
   /** Which entry of the navigation is the current one. */
-  readonly section: "papers" | "trending" | "catalogue" | "runs" | "about" | "none";
+  readonly section: "papers" | "search" | "trending" | "catalogue" | "runs" | "about" | "none";
   /** The query of the list whose RSS, Atom and JSON feeds the page offers, e.g. "list=trending"; "" for the newest. */
   readonly feed?: string;
   /** Scripts beyond those of every page. */
@@ -44,6 +44,14 @@ function mark(): Html {
   return html`<svg class="brand-mark" viewBox="0 0 32 20" width="32" height="20" aria-hidden="true"><circle cx="10" cy="10" r="8.5"/><circle cx="22" cy="10" r="8.5"/></svg>`;
 }
 
+function lens(size: number): Html {
+  return html`<svg viewBox="0 0 16 16" width="${size}" height="${size}" aria-hidden="true"><circle cx="6.75" cy="6.75" r="4.75" fill="none" stroke="currentColor" stroke-width="1.5"/><path d="m10.5 10.5 4 4" stroke="currentColor" stroke-width="1.5" stroke-linecap="round"/></svg>`;
+}
+
+function searchBox(): Html {
+  return html`<form class="site-search" method="get" action="/search" role="search" aria-label="All papers">${lens(15)}<label for="site-q" class="visually-hidden">Search all papers</label><input id="site-q" name="q" type="search" maxlength="250" placeholder="Search papers" autocomplete="off" spellcheck="false" enterkeyhint="search"></form>`;
+}
+
 function feedLinks(query: string): Html {
   const kinds = [
     ["/rss", "application/rss+xml", "RSS"],
@@ -70,7 +78,7 @@ function accountMenu(context: SiteContext): Html {
     return html`<a class="account-link" href="/you/bookmarks">${face}<span class="visually-hidden">${account.displayName}</span></a>`;
   return html`<details class="account"><summary>${face}<span class="visually-hidden">Account of ${account.displayName}</span></summary>
 <div class="account-box"><p class="account-name">${account.displayName}<span class="quiet small">@${account.name}</span></p>
-<ul><li><a href="/you/bookmarks">Kept papers</a></li><li><a href="/you/collections">Collections</a></li><li><a href="/you/comments">Comments</a></li><li><a href="/submit">Submit a paper</a></li><li><a href="/settings">Settings</a></li>${account.role === "member" ? "" : html`<li><a href="/moderation">Moderation</a></li>`}</ul>
+<ul><li><a href="/you/bookmarks">Kept papers</a></li><li><a href="/recommended">More like these</a></li><li><a href="/you/collections">Collections</a></li><li><a href="/you/comments">Comments</a></li><li><a href="/submit">Submit a paper</a></li><li><a href="/settings">Settings</a></li>${account.role === "member" ? "" : html`<li><a href="/moderation">Moderation</a></li>`}</ul>
 <form method="post" action="/sign-out">${csrfField(context)}<button class="button button-quiet">Sign out</button></form></div></details>`;
 }
 
@@ -103,7 +111,9 @@ ${navigation.map(({ section, href, label }) =>
     : html`<a href="${href}">${label}</a>`,
 )}
 </nav>
+${page.section === "search" ? "" : searchBox()}
 <div class="tools">
+<a class="tool search-link" href="/search" aria-label="Search">${lens(18)}</a>
 ${accountMenu(context)}
 <div class="tools-scripted needs-script">
 <button type="button" class="tool" data-action="help" aria-label="Keyboard shortcuts" aria-haspopup="dialog"><span aria-hidden="true">?</span></button>
