@@ -57,14 +57,17 @@ export function pairedWorld(rows: number, seed = 1): PairedWorld {
 export function vectorModel(seed: number, hidden = 0): Uint8Array {
   const key = randomKey(seed);
   const scale = 1 / Math.sqrt(WIDTH);
+  // Weights of nested parameters have names with slashes.
   const params = {
-    first: normalArray(foldIn(key, 0), [WIDTH, hidden || WIDTH], 0, scale),
-    second: normalArray(foldIn(key, 1), [hidden || 1, WIDTH], 0, 1 / Math.sqrt(hidden || 1)),
+    layers: {
+      first: normalArray(foldIn(key, 0), [WIDTH, hidden || WIDTH], 0, scale),
+      second: normalArray(foldIn(key, 1), [hidden || 1, WIDTH], 0, 1 / Math.sqrt(hidden || 1)),
+    },
   };
   return exportOnnx(
-    (p, { vector }) => {
-      const x = matmul(vector, p.first);
-      return { embedding: hidden === 0 ? x : matmul(tanh(x), p.second) };
+    ({ layers }, { vector }) => {
+      const x = matmul(vector, layers.first);
+      return { embedding: hidden === 0 ? x : matmul(tanh(x), layers.second) };
     },
     { params, inputs: { vector: { shape: ["batch", WIDTH] } } },
   );
