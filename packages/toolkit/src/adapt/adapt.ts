@@ -230,6 +230,7 @@ export async function adapt(request: AdaptRequest, options: AdaptOptions = {}): 
       stick.metric,
       better,
       new Set(stick.rows(heldOut).groups).size,
+      embedder.bits,
     );
 
     options.onProgress?.({ phase: "exporting", done: 0, total: prepared.towers.length });

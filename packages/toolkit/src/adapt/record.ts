@@ -107,12 +107,14 @@ function fallText({ label, before, after }: Comparison): string {
  *
  * @param better  whether it is on validation rows
  * @param groups  of held-out rows, each right for itself alone: what chance would find
+ * @param bits    of codes; null for float vectors
  */
 export function decide(
   comparisons: readonly Comparison[],
   metric: MetricId,
   better: boolean,
   groups: number,
+  bits: number | null = null,
 ): Outcome {
   const found = comparisons.find((one) => one.metric === metric);
   const { label } = METRICS[metric];
@@ -131,7 +133,7 @@ export function decide(
     return {
       kind: "not improved",
       kept: "base",
-      text: `No improvement: ${better ? from : `nothing beat the encoders as they came on the validation rows, which choose (what was best there: ${from})`}. The encoders are exported as they came.`,
+      text: `No improvement: ${better ? from : `nothing beat the encoders as they came on the validation rows, which choose (what was best there: ${from})`}. The encoders are exported as they came${bits === null ? "" : `, with ${bits} random hyperplanes (LSH) in place of learned codes`}.`,
     };
   }
   const by = `change ${intervalText(change)}`;
