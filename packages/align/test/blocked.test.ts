@@ -131,4 +131,22 @@ describe("uniformityLoss by blocks of rows", () => {
       }
     }
   });
+
+  test("stays finite where every potential is below the smallest number", async () => {
+    // Distances² 4, 2 and 2 at t = 60: e^-240 and e^-120, of which float32 holds neither.
+    const wanted = Math.log((2 * Math.exp(-120) + Math.exp(-240)) / 3);
+    for (const blockRows of [1, 2, Number.POSITIVE_INFINITY]) {
+      const step = compile((x: Tensor) =>
+        valueAndGrad((y: Tensor) => uniformityLoss(y, { t: 60, blockRows }))(x),
+      );
+      const { value, gradients } = await step({
+        dtype: "float32",
+        shape: [3, 2],
+        data: Float32Array.of(1, 0, -1, 0, 0, 1),
+      });
+      await step.close();
+      expect(Number(value.data[0])).toBeCloseTo(wanted, 4);
+      expect(Array.from(gradients.data, Number).every(Number.isFinite)).toBe(true);
+    }
+  });
 });

@@ -1,4 +1,5 @@
 import type { NDArray } from "@concord/tensor";
+import { checkPacked, codeWords, distancesTo, nearestByCounting } from "./code-words.ts";
 
 /** Binary codes of N things, packed. */
 export interface PackedCodes {
@@ -11,19 +12,6 @@ export interface PackedCodes {
    * 0. NumPy's packbits with bitorder "little", and what Faiss reads.
    */
   readonly bytes: Uint8Array;
-}
-
-/** @throws RangeError unless there is a byte for every eight bits of every code, and no bit beyond */
-function checkPacked(operation: string, name: string, { count, bits, bytes }: PackedCodes): void {
-  if (!Number.isInteger(bits) || bits < 1 || !Number.isInteger(count) || count < 1)
-    throw new RangeError(
-      `${operation}: ${name} must have count and bits that are integers >= 1, got ${count} and ${bits}`,
-    );
-  const width = Math.ceil(bits / 8);
-  if (bytes.length !== count * width)
-    throw new RangeError(
-      `${operation}: ${name} holds ${bytes.length} bytes, but ${count} codes of ${bits} bits take ${count * width}`,
-    );
 }
 
 /**
@@ -70,33 +58,6 @@ export function unpackCodes(packed: PackedCodes): NDArray<"float32"> {
   return { dtype: "float32", shape: [count, bits], data };
 }
 
-/** Codes as 32-bit words, padded with zeros; bits beyond B are cleared, whatever the bytes hold. */
-function wordsOf({ count, bits, bytes }: PackedCodes): {
-  readonly words: Uint32Array;
-  readonly width: number;
-} {
-  const [byteWidth, width] = [Math.ceil(bits / 8), Math.ceil(bits / 32)];
-  const words = new Uint32Array(count * width);
-  const rest = bits & 31;
-  const lastWord = rest === 0 ? 0xffffffff : 2 ** rest - 1;
-  for (let row = 0; row < count; row++) {
-    for (let i = 0; i < byteWidth; i++) {
-      const place = row * width + (i >> 2);
-      words[place] =
-        ((words[place] as number) | ((bytes[row * byteWidth + i] as number) << (8 * (i & 3)))) >>> 0;
-    }
-    const last = (row + 1) * width - 1;
-    words[last] = ((words[last] as number) & lastWord) >>> 0;
-  }
-  return { words, width };
-}
-
-function ones(word: number): number {
-  let x = word - ((word >>> 1) & 0x55555555);
-  x = (x & 0x33333333) + ((x >>> 2) & 0x33333333);
-  return Math.imul((x + (x >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
-}
-
 /** Visits the distances of one query after another to all items; the array is used again. */
 function forEachQuery(
   operation: string,
@@ -104,23 +65,15 @@ function forEachQuery(
   items: PackedCodes,
   visit: (query: number, distances: Uint16Array) => void,
 ): void {
-  checkPacked(operation, "queries", queries);
-  checkPacked(operation, "items", items);
-  if (queries.bits !== items.bits || items.bits > 65535)
+  const [left, right] = [codeWords(operation, "queries", queries), codeWords(operation, "items", items)];
+  if (queries.bits !== items.bits)
     throw new RangeError(
-      `${operation}: queries and items must have one number of bits, at most 65535; got ${queries.bits} and ${items.bits}`,
+      `${operation}: queries and items must have one number of bits, got ${queries.bits} and ${items.bits}`,
     );
-  const [left, right] = [wordsOf(queries), wordsOf(items)];
-  const { width, words } = right;
+  const { width } = right;
   const distances = new Uint16Array(items.count);
   for (let q = 0; q < queries.count; q++) {
-    const own = left.words.subarray(q * width, (q + 1) * width);
-    for (let i = 0, place = 0; i < distances.length; i++) {
-      let distance = 0;
-      for (let w = 0; w < width; w++, place++)
-        distance += ones((own[w] as number) ^ (words[place] as number));
-      distances[i] = distance;
-    }
+    distancesTo(left.words.subarray(q * width, (q + 1) * width), right, distances);
     visit(q, distances);
   }
 }
@@ -157,24 +110,13 @@ export function hammingNearest(queries: PackedCodes, items: PackedCodes, k: numb
     throw new RangeError(`${operation}: k must be an integer in [1, ${items.count}], got ${k}`);
   const indices = new Int32Array(queries.count * k);
   const found = new Int32Array(queries.count * k);
-  const places = new Int32Array(items.bits + 2);
-  forEachQuery(operation, queries, items, (query, distances) => {
-    // Counting sort: where each distance begins among the results.
-    places.fill(0);
-    for (let i = 0; i < distances.length; i++) {
-      const after = (distances[i] as number) + 1;
-      places[after] = (places[after] as number) + 1;
-    }
-    for (let d = 1; d < places.length; d++) places[d] = (places[d] as number) + (places[d - 1] as number);
-    for (let i = 0; i < distances.length; i++) {
-      const distance = distances[i] as number;
-      const place = places[distance] as number;
-      if (place >= k) continue;
-      indices[query * k + place] = i;
+  const nearest = nearestByCounting(items.bits);
+  forEachQuery(operation, queries, items, (query, distances) =>
+    nearest(distances, k, undefined, (place, index, distance) => {
+      indices[query * k + place] = index;
       found[query * k + place] = distance;
-      places[distance] = place + 1;
-    }
-  });
+    }),
+  );
   const shape = [queries.count, k];
   return {
     indices: { dtype: "int32", shape, data: indices },

@@ -1,15 +1,11 @@
 import { isFloat, type NDArray } from "@concord/tensor";
+import { codeWords, distancesTo } from "../components/code-words.ts";
+import { packCodes } from "../components/codes.ts";
 import { checkCount, checkSameLength, mean } from "./checks.ts";
 import type { Relevance } from "./ranked-retrieval.ts";
 import { checkKs } from "./ranking.ts";
 import { checkFit, checkRows } from "./rows.ts";
 import { expectedPrecisionSum, type PrecisionNormalizer, precisionDivisor } from "./tied-ranks.ts";
-
-/** Codes of N things: bit b of row i is set where the value is above 0. */
-interface PackedCodes {
-  readonly words: Uint32Array;
-  readonly wordsPerRow: number;
-}
 
 /** @throws RangeError unless the codes are a non-empty matrix without NaN or infinity; integers and booleans may be too */
 function checkCodes(operation: string, name: string, codes: NDArray): readonly [n: number, bits: number] {
@@ -21,25 +17,6 @@ function checkCodes(operation: string, name: string, codes: NDArray): readonly [
     );
   }
   return [n, bits];
-}
-
-function pack(codes: NDArray): PackedCodes {
-  const [n, bits] = codes.shape as [number, number];
-  const wordsPerRow = Math.ceil(bits / 32);
-  const words = new Uint32Array(n * wordsPerRow);
-  for (let i = 0; i < n * bits; i++) {
-    if (!(Number(codes.data[i]) > 0)) continue;
-    const bit = i % bits;
-    const word = Math.floor(i / bits) * wordsPerRow + (bit >>> 5);
-    words[word] = (words[word] as number) | (1 << (bit & 31));
-  }
-  return { words, wordsPerRow };
-}
-
-function ones(word: number): number {
-  let x = word - ((word >>> 1) & 0x55555555);
-  x = (x & 0x33333333) + ((x >>> 2) & 0x33333333);
-  return Math.imul((x + (x >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
 export interface HammingRetrieval {
@@ -94,23 +71,20 @@ export function hammingRetrieval(
   checkFit(operation, queries, items, "sets");
   if (excludeSelf)
     checkSameLength(operation, ["queries", { length: Q }], ["items (excludeSelf)", { length: N }]);
-  const [left, right] = [pack(queries), pack(items)];
-  const { wordsPerRow } = left;
+  const left = codeWords(operation, "queries", packCodes(queries));
+  const right = codeWords(operation, "items", packCodes(items));
+  const { width } = left;
+  const distances = new Uint16Array(N);
   const perQuery = new Float64Array(Q);
   const atK = ks.map(() => 0);
   let [precision, recall] = [0, 0];
   for (let q = 0; q < Q; q++) {
     const groups = Array.from({ length: bits + 1 }, () => ({ tied: 0, relevant: 0, gain: 0 }));
     let relevant = 0;
+    distancesTo(left.words.subarray(q * width, (q + 1) * width), right, distances);
     for (let i = 0; i < N; i++) {
       if (excludeSelf && i === q) continue;
-      let distance = 0;
-      for (let w = 0; w < wordsPerRow; w++) {
-        distance += ones(
-          (left.words[q * wordsPerRow + w] as number) ^ (right.words[i * wordsPerRow + w] as number),
-        );
-      }
-      const group = groups[distance] as { tied: number; relevant: number };
+      const group = groups[distances[i] as number] as { tied: number; relevant: number };
       group.tied++;
       if (relevance(q, i) > 0) {
         group.relevant++;
