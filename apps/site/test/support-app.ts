@@ -17,6 +17,7 @@ import { Journals } from "../src/runs/journal.ts";
 import { RunQueue } from "../src/runs/queue.ts";
 import { RunIndex } from "../src/runs/run-index.ts";
 import type { SiteEnv } from "../src/site-env.ts";
+import { createDigest } from "../src/subscribe/service.ts";
 import { toyPapers } from "./support.ts";
 
 export interface TestApp {
@@ -58,6 +59,8 @@ export async function testApp(
     signUp?: "open" | "closed";
     runs?: "anyone" | "members" | "owner";
     logLevel?: string;
+    /** File of the store; default: memory. */
+    storeFile?: string;
     delivers?: boolean;
   } = {},
 ): Promise<TestApp> {
@@ -65,7 +68,7 @@ export async function testApp(
   const logged: string[] = [];
   const papers = options.papers ?? toyPapers;
   const { clock = Date.now } = options;
-  const feed = openSqliteStore(IN_MEMORY, { clock });
+  const feed = openSqliteStore(options.storeFile ?? IN_MEMORY, { clock });
   await feed.settings.set(SECRET_SETTING, TEST_SECRET);
   await syncCatalogue(feed, await catalogueEntries(papers));
   const index = new RunIndex(store);
@@ -97,6 +100,7 @@ export async function testApp(
     search: wordSearch(feed),
     runStore: store,
     people,
+    digest: await createDigest({ store: feed, people, settings, publicUrl }),
     log,
     metrics: new Metrics(feed),
     publicUrl,
