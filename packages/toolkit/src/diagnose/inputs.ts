@@ -96,8 +96,10 @@ function ofLists(lists: readonly ArrayLike<number>[], name: string): OpenInput {
   return ofMatrix({ dtype: "float64", shape: [lists.length, width], data }, name);
 }
 
+/** Without its ending, unless so little is left ("a") that a sentence would not show it for a name. */
 function fileName(path: string): string {
-  return basename(path, extname(path));
+  const stem = basename(path, extname(path));
+  return stem.length < 3 ? basename(path) : stem;
 }
 
 /**
