@@ -25,6 +25,7 @@ import { searchRoutes } from "./search/routes.ts";
 import type { SiteEnv } from "./site-env.ts";
 import type { Render, SiteParts } from "./site-parts.ts";
 import { feedRoutes } from "./subscribe/feed-routes.ts";
+import { subscribeRoutes } from "./subscribe/routes.ts";
 
 const catalogueQuery = z.object({
   q: z.string().trim().max(MAX_QUERY_LENGTH).default(""),
@@ -152,6 +153,7 @@ export function createApp(parts: SiteParts): Hono<SiteEnv> {
   app.route("/", dailyRoutes(parts, render));
   app.route("/", searchRoutes(parts, render));
   app.route("/", feedRoutes(parts));
+  app.route("/", subscribeRoutes(parts, render));
   app.route("/", runRoutes(parts, render));
 
   app.notFound(() => {

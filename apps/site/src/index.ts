@@ -19,6 +19,7 @@ import { RunQueue } from "./runs/queue.ts";
 import { RunIndex } from "./runs/run-index.ts";
 import { encoderService, MODELS_FOLDER } from "./search/encoder-service.ts";
 import type { Service, SiteParts } from "./site-parts.ts";
+import { createDigest, digestService } from "./subscribe/service.ts";
 
 export type { PaperSource } from "./catalogue.ts";
 export * from "./config/index.ts";
@@ -86,6 +87,7 @@ export async function startSite(options: SiteOptions): Promise<Site> {
       store,
       search,
       people,
+      digest: await createDigest({ store, people, settings, publicUrl }),
       runStore,
       index,
       queue,
@@ -105,6 +107,7 @@ export async function startSite(options: SiteOptions): Promise<Site> {
       submissionService(parts),
       encoderService(parts, options.command),
       officeService(people),
+      digestService(parts),
     ]) {
       await service.start();
       started.push(service);

@@ -12,6 +12,7 @@ import type { Journals } from "./runs/journal.ts";
 import type { RunQueue } from "./runs/queue.ts";
 import type { RunIndex } from "./runs/run-index.ts";
 import type { SiteContext } from "./site-env.ts";
+import type { Digest } from "./subscribe/service.ts";
 
 /** What the routes work with. */
 export interface SiteParts {
@@ -22,6 +23,8 @@ export interface SiteParts {
   readonly search: Search;
   /** Accounts, sessions, discussion. */
   readonly people: People;
+  /** Readers of the digest, and what leads to them. */
+  readonly digest: Digest;
   readonly runStore: RunStore;
   readonly index: RunIndex;
   readonly queue: RunQueue;

@@ -7,6 +7,7 @@ import { dailyApi } from "./daily-routes.ts";
 import { type ApiDescription, apiDocsPage } from "./docs-page.ts";
 import { keyAuthentication } from "./keys.ts";
 import { RateWindows } from "./rate-windows.ts";
+import { subscriptionApi } from "./subscription-routes.ts";
 import { refusalOf, v1Api } from "./v1-routes.ts";
 
 const ANONYMOUS_QUOTA = 500;
@@ -51,6 +52,7 @@ export function apiRoutes(parts: SiteParts, render: Render): Hono<SiteEnv> {
 
   dailyApi(app, parts);
   v1Api(app, parts);
+  subscriptionApi(app, parts);
 
   app.openAPIRegistry.registerComponent("securitySchemes", "key", {
     type: "http",

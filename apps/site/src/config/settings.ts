@@ -125,6 +125,46 @@ export const siteSettings = z.strictObject({
       ),
     })
     .prefault({}),
+  digest: z
+    .strictObject({
+      send: setting(
+        flag.default(true),
+        "CONCORD_DIGEST",
+        "Whether the server builds and sends digests to those who subscribed.",
+      ),
+      time: setting(
+        z
+          .string()
+          .regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/, "expected a time such as 07:00")
+          .default("07:00"),
+        "CONCORD_DIGEST_TIME",
+        "Time of day at which digests are built, UTC.",
+      ),
+      weekday: setting(
+        z
+          .enum(["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"])
+          .default("friday"),
+        "CONCORD_DIGEST_WEEKDAY",
+        "Day of the weekly digest.",
+      ),
+      papers: setting(count(3, 40).default(20), "CONCORD_DIGEST_PAPERS", "Most papers in a digest."),
+      connections: setting(
+        count(1, 20).default(4),
+        "CONCORD_DIGEST_CONNECTIONS",
+        "Messages that are handed to the mail server at once.",
+      ),
+      perMinute: setting(
+        count(1, 1_000_000).default(300),
+        "CONCORD_DIGEST_PER_MINUTE",
+        "Most messages a minute to addresses of one domain.",
+      ),
+      unknown: setting(
+        z.enum(["resend", "hold"]).default("resend"),
+        "CONCORD_DIGEST_UNKNOWN",
+        "What becomes of a message of which it is unknown, after a crash, whether the mail server took it: `resend` (again, under the same Message-ID) or `hold`.",
+      ),
+    })
+    .prefault({}),
   search: z
     .strictObject({
       encoder: setting(

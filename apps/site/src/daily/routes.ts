@@ -107,7 +107,9 @@ export function dailyRoutes(parts: SiteParts, render: Render): Hono<SiteEnv> {
         asked: options.asked ?? null,
         ...summary,
       },
-      after === undefined && place.list === "latest" ? subscribeStrip(context) : subscribeStrip(null),
+      after === undefined && place.list === "latest"
+        ? subscribeStrip(context, parts.people)
+        : subscribeStrip(null, parts.people),
     );
     return context.html(
       render(context, {

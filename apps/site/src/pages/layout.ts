@@ -78,7 +78,7 @@ function accountMenu(context: SiteContext): Html {
     return html`<a class="account-link" href="/you/bookmarks">${face}<span class="visually-hidden">${account.displayName}</span></a>`;
   return html`<details class="account"><summary>${face}<span class="visually-hidden">Account of ${account.displayName}</span></summary>
 <div class="account-box"><p class="account-name">${account.displayName}<span class="quiet small">@${account.name}</span></p>
-<ul><li><a href="/you/bookmarks">Kept papers</a></li><li><a href="/recommended">More like these</a></li><li><a href="/you/collections">Collections</a></li><li><a href="/you/comments">Comments</a></li><li><a href="/submit">Submit a paper</a></li><li><a href="/settings">Settings</a></li>${account.role === "member" ? "" : html`<li><a href="/moderation">Moderation</a></li>`}</ul>
+<ul><li><a href="/you/bookmarks">Kept papers</a></li><li><a href="/recommended">More like these</a></li><li><a href="/you/collections">Collections</a></li><li><a href="/searches">Saved searches</a></li><li><a href="/you/comments">Comments</a></li><li><a href="/submit">Submit a paper</a></li><li><a href="/settings">Settings</a></li>${account.role === "member" ? "" : html`<li><a href="/moderation">Moderation</a></li>`}</ul>
 <form method="post" action="/sign-out">${csrfField(context)}<button class="button button-quiet">Sign out</button></form></div></details>`;
 }
 
@@ -128,6 +128,7 @@ ${page.body}
 <footer class="site-footer">
 <div class="bar">
 <p>Concord finds the paper that makes your embeddings agree, and runs it on your data.</p>
+<p><a href="/subscribe">By e-mail</a> · <a href="/rss">RSS</a></p>
 <p class="needs-script">Press <kbd>?</kbd> for keyboard shortcuts.</p>
 </div>
 </footer>

@@ -74,14 +74,19 @@ export function notice(text: Html | string): Html {
 const MIN_FILL_MS = 1500;
 const MAX_FILL_MS = 12 * 3_600_000;
 
+/** The signed time at which a form was made. */
+export function formTicket({ secret, clock }: People): string {
+  const at = clock().toString(36);
+  return `${at}.${keyedMark(secret, "form", at).slice(0, 22)}`;
+}
+
 /**
  * Two fields that people do not see and programs fill in: a box that must stay empty, and the signed time at which the
  * form was made.
  */
-export function trap({ secret, clock }: People): Html {
-  const at = clock().toString(36);
+export function trap(people: People): Html {
   return html`<div class="trap" aria-hidden="true"><label>Leave this empty <input name="website" tabindex="-1" autocomplete="off"></label></div>
-<input type="hidden" name="_at" value="${at}.${keyedMark(secret, "form", at).slice(0, 22)}">`;
+<input type="hidden" name="_at" value="${formTicket(people)}">`;
 }
 
 /**
