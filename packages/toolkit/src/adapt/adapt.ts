@@ -4,6 +4,7 @@ import type { RecipeContext, RecipeTower } from "@concord/papers/recipes";
 import { foldIn, randomKey } from "@concord/tensor";
 import { adaptBatches, rowPlan } from "./batches.ts";
 import type { Dataset } from "./dataset.ts";
+import { AdaptRequestError } from "./errors.ts";
 import { isBetter, METRICS } from "./evaluate.ts";
 import { type ExportedTower, exportTower } from "./export.ts";
 import { digestOfAll } from "./features.ts";
@@ -152,6 +153,15 @@ async function train(
   }
 }
 
+/** What a recipe says against a request is about the request. */
+function checkRecipe({ recipe }: ResolvedRequest, context: RecipeContext): void {
+  try {
+    recipe.check?.(context);
+  } catch (error) {
+    throw new AdaptRequestError((error as Error).message, { cause: error });
+  }
+}
+
 /** Digest of everything that decides the result of a request. */
 function requestDigest(request: AdaptRequest, resolved: ResolvedRequest, prepared: Prepared): string {
   const { recipe, options, settings, names, anchor, train: mode, heldOut, validation, seed } = resolved;
@@ -194,7 +204,7 @@ export async function adapt(request: AdaptRequest, options: AdaptOptions = {}): 
     for (const note of prepared.notes) options.onNote?.(note);
     const made = contextOf(resolved, prepared, request);
     const { context } = made;
-    resolved.recipe.check?.(context);
+    checkRecipe(resolved, context);
     // Says now, not in the first step, when there is nothing to make views of.
     if (resolved.recipe.views) mainInput(prepared.towers[0] as Tower);
     const embedder = makeEmbedder(resolved.recipe, context, foldIn(key, streams.base));

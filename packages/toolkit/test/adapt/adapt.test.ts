@@ -242,6 +242,10 @@ describe("bad input gets an error that says what to change, and leaves nothing b
     await nothing({ options: { alpha: 2 } }, "--alpha must be a number from 0 to 1, got 2");
     await nothing({ options: { beta: 2 } }, "no option --beta; it has --alpha");
     await nothing({ train: "adapters" }, "only a head can be trained");
+    await nothing(
+      { recipe: "whitenedcse", towers: { text: { vectors: world.a } }, batchSize: 4 },
+      "choose a smaller --group-size or a larger --batch",
+    );
     await nothing({ metric: "accuracy" }, "there are mrr");
     await nothing({ heldOut: 0.9 }, "--held-out must be a number from 0.01 to 0.45");
     await nothing(
