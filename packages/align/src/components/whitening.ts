@@ -8,6 +8,7 @@ import {
   eye,
   flip,
   gather,
+  greater,
   inverseSquareRoot,
   matmul,
   mean,
@@ -22,6 +23,7 @@ import {
   trace,
   transpose,
   triangularSolve,
+  where,
 } from "@concord/tensor";
 
 export type WhiteningMethod = "zca" | "pca" | "cholesky";
@@ -93,7 +95,9 @@ export function whiten(x: Tensor, options: WhitenOptions = {}): Tensor {
   const parts = transpose(reshape(ordered, [N, groups, d]), [1, 0, 2]);
   const centred = sub(parts, mean(parts, { axes: 1, keepDims: true }));
   const covariance = div(matmul(centred, centred, { transposeA: true }), N);
-  const level = mul(trace(covariance), ridge / d);
+  const variance = trace(covariance);
+  // Channels that do not vary at all, as of a collapsed encoder, have no scale: their result is 0, not NaN.
+  const level = mul(where(greater(variance, 0), variance, 1), ridge / d);
   const loaded =
     ridge === 0 ? covariance : add(covariance, mul(eye(d, x.dtype), expandDims(expandDims(level, -1), -1)));
   const matrix = whiteningMatrix(stopMatrix ? stopGradient(loaded) : loaded, method, iterations);

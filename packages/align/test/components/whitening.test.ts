@@ -37,6 +37,8 @@ async function correlated(seed: number, n: number, d: number): Promise<NDArray<"
   return wide(toMatrix(mixed).map((row) => row.map((value, k) => value + k)));
 }
 
+const rowsOf = async (made: Promise<NDArray>): Promise<number[][]> => toMatrix(await made);
+
 describe("whiten", () => {
   const { x, permutation, upstream, y, full, constant } = fixtures.whitening;
   const weighted = (stopMatrix: boolean) => (a: Tensor, p: Tensor, u: Tensor) =>
@@ -52,6 +54,21 @@ describe("whiten", () => {
   it("has PyTorch's gradient, with and without the matrix in it", async () => {
     expectClose(await gradientOf(weighted(false), ...args), full, 1e-8);
     expectClose(await gradientOf(weighted(true), ...args), constant, 1e-9);
+  });
+
+  it("gives zeros with a finite gradient for channels that do not vary", async () => {
+    // Group 0 is constant in all rows, group 1 is not.
+    const rows = wide((await rowsOf(correlated(5, 12, 2))).map((row) => [3, -1, ...row]));
+    for (const method of ["zca", "pca", "cholesky"] as const) {
+      const y = toMatrix(await run((a: Tensor) => whiten(a, { groups: 2, method }), rows));
+      expect(y.every(([a, b]) => a === 0 && b === 0)).toBe(true);
+      const loss = (a: Tensor) =>
+        sum(mul(whiten(a, { groups: 2, method }), whiten(a, { groups: 2, method })));
+      // Equal eigenvalues have no directions of their own: "pca" has no gradient there.
+      if (method === "pca") continue;
+      const slopes = await gradientOf(loss, rows);
+      expect(Array.from(slopes.data, Number).every(Number.isFinite)).toBe(true);
+    }
   });
 
   it("leaves mean 0 and the identity as covariance of every group, whatever the method", async () => {
