@@ -34,7 +34,6 @@ const fixedHeaders = secureHeaders({
     payment: [],
     usb: [],
     serial: [],
-    bluetooth: [],
     displayCapture: [],
     browsingTopics: [],
   },
