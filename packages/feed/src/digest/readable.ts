@@ -64,6 +64,9 @@ export function readableFormula(tex: string): string {
     if (text === before) break;
   }
   return text
+    .replace(/\\([A-Za-z]+)\s*\{([^{}]*)\}/g, (_whole, name: string, inner: string) =>
+      name in signs ? `\\${name} ${inner}` : `${name}(${inner})`,
+    )
     .replace(/\\([A-Za-z]+)/g, (_whole, name: string) => signs[name] ?? name)
     .replace(/\^([0-9ni])(?![\p{L}\p{N}])/gu, (_whole, power: string) => raised[power] ?? power)
     .replace(/_([0-9])(?![\p{L}\p{N}])/gu, (_whole, index: string) => lowered[index] ?? index)
