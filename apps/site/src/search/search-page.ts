@@ -4,6 +4,7 @@ import { paperCard, type ShownPaper } from "../daily/card.ts";
 import { plainTex } from "../daily/tex.ts";
 import type { Html } from "../pages/layout.ts";
 import type { SiteContext } from "../site-env.ts";
+import { saveSearchForm } from "../subscribe/searches-page.ts";
 import { countText } from "../text.ts";
 import { isFiltered, type SearchQuery, searchAddress } from "./query.ts";
 
@@ -25,7 +26,7 @@ export interface SearchView {
 }
 
 /** Less resemblance than this is chance. */
-const LEAST_SIMILARITY = 0.4;
+const LEAST_SIMILARITY = 0.5;
 const SHOWN_CATEGORIES = 60;
 
 const modes: readonly { readonly mode: SearchMode; readonly label: string; readonly hint: string }[] = [
@@ -108,6 +109,17 @@ function nothing({ query }: SearchView): Html {
   }</p></div>`;
 }
 
+/** What one may ask for, where nothing was asked yet. */
+function hints(): Html {
+  const example = (q: string) => html`<a href="${searchAddress({ q })}">${q}</a>`;
+  return html`<div class="search-hints">
+<section><h2>By what it is about</h2><p>Say it in your own words: ${example("how to align images and text without pairs")}</p></section>
+<section><h2>By title or words</h2><p>Papers with all the words come first: ${example("whitening sentence embeddings")}</p></section>
+<section><h2>By name</h2><p>Spelling is forgiven: who is meant is suggested above the papers.</p></section>
+<section><h2>By example</h2><p>Every paper’s page shows what is similar; <a href="/recommended">more like these</a> starts from papers that you like.</p></section>
+</div>`;
+}
+
 /** The search: its form, whose names resemble the words, and what was found. */
 export function searchPage(context: SiteContext, view: SearchView): Html {
   const { query, papers, mode, next } = view;
@@ -118,12 +130,13 @@ export function searchPage(context: SiteContext, view: SearchView): Html {
 ${form(view)}
 ${query.after === undefined ? lead(view) : html`<p class="search-found">Further down the list. <a href="${searchAddress(query)}">Back to its beginning</a></p>`}
 ${authorNames(view)}
+${asked ? saveSearchForm(context, { q: query.q, category: query.category, topic: query.topic, author: query.author, code: query.code, runs: query.runs }) : ""}
 </header>
 ${
   papers.length === 0
     ? asked
       ? nothing(view)
-      : html``
+      : hints()
     : html`<h2 class="visually-hidden">Papers</h2><div class="paper-list" data-papers><div class="cards">${papers.map((shown) => paperCard(context, shown, { dated: true }))}</div></div>
 ${next ? html`<nav class="more" aria-label="More papers" data-more><a class="button" rel="next nofollow" href="${next}">More papers</a></nav>` : ""}`
 }

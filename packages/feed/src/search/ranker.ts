@@ -17,6 +17,11 @@ const MAX_WORDS_QUERY = 200;
 /** A search waits this long for changes of the store to be taken in; then it goes on with what is there. */
 const CATCH_UP_MS = 15;
 
+/** Whether a name may be meant: a few words without digits or signs that names lack. */
+function mayBeName(query: string): boolean {
+  return /^[\p{L}\p{M}.,'’ -]{2,60}$/u.test(query) && query.trim().split(/\s+/).length <= 4;
+}
+
 interface Generation {
   readonly shelf: VectorShelf;
   readonly encoder: TextEncoder;
@@ -93,7 +98,7 @@ export class Ranker implements AsyncDisposable {
       return timed("meaning", () => this.#nearest(generation, vector, filter, FUSION_DEPTH));
     };
     const meaning = await nearest();
-    const names = authors === 0 ? [] : await timed("authors", () => text.authors(short, { limit: authors }));
+    const names = authors === 0 || !mayBeName(query) ? [] : await timed("authors", () => text.authors(short, { limit: authors }));
     const hits = fuseRanks(used === "meaning" ? [] : found.hits.map(({ id }) => id), meaning);
     return { hits, words: found.words, authors: names, mode: used, parts };
   }

@@ -24,7 +24,7 @@ export interface TextHits {
   readonly hits: readonly TextHit[];
   /** The words that were looked for, as the index has them (lower case, no accents). */
   readonly words: readonly string[];
-  /** Words that the second step left out because more than 10 % of the papers have them. */
+  /** Words that the second step left out: more than 10 % of the papers have them, or rarer words gave enough to rank. */
   readonly dropped: readonly string[];
 }
 
@@ -40,7 +40,8 @@ export interface AuthorMatch {
  * Keyword search. Kept in step with the papers by the same transactions: what `upsert` acknowledged is found.
  *
  * Queries are words, never a query language: every word is quoted. Case, accents and punctuation do not matter.
- * At most 2000 candidates are ranked; where more papers match, the 2000 that came in last are.
+ * At most 20,000 candidates are ranked; where more papers match, those that came in last are. Any of the words: the
+ * rarest words come first, until that many papers have them.
  */
 export interface TextIndex {
   /** @throws StoreError `invalid` for more than 200 characters; a query without words finds nothing */

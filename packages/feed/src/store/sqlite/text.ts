@@ -15,8 +15,8 @@ import { pageLimit } from "../sql/values.ts";
 
 const MAX_QUERY = 200;
 const MAX_HITS = 200;
-/** Candidates that are ranked for one query. */
-const MAX_RANKED = 2000;
+/** Candidates that are ranked for one query: some 10 ms of work. */
+const MAX_RANKED = 20_000;
 /** With fewer papers that have all the words, papers with any of them follow. */
 const FEW_HITS = 20;
 /** Words in more of the papers than this say too little to look for one by one. */
@@ -109,10 +109,11 @@ export class SqliteTextIndex implements TextIndex {
       const enough =
         mode === "all" || (mode === "auto" && (all.length >= Math.min(FEW_HITS, limit) || words.length < 2));
       if (enough) return { hits, words, dropped: [] };
-      const frequent = await this.#frequent(db, prefix ? words.slice(0, -1) : words);
-      const kept = terms.filter((_, index) => !frequent.has(words[index] as string));
-      const dropped = kept.length === 0 ? [] : words.filter((word) => frequent.has(word));
-      const any = await this.#match(db, (kept.length === 0 ? terms : kept).join(" OR "), options, limit);
+      const telling = await this.#telling(db, prefix ? words.slice(0, -1) : words);
+      if (prefix) telling.add(words.at(-1) as string);
+      const kept = terms.filter((_, index) => telling.has(words[index] as string));
+      const dropped = words.filter((word) => !telling.has(word));
+      const any = await this.#match(db, kept.join(" OR "), options, limit);
       const known = new Set(all.map(({ id }) => id));
       hits.push(
         ...any.filter(({ id }) => !known.has(id)).map((hit) => ({ ...hit, all: words.length === 1 })),
@@ -162,16 +163,32 @@ export class SqliteTextIndex implements TextIndex {
     return rows;
   }
 
-  /** The words that more than FREQUENT_SHARE of the papers have. */
-  async #frequent(db: Db, words: readonly string[]): Promise<Set<string>> {
+  /**
+   * The words that papers are looked for by, one by one: the rarest first, for they tell most, until as many papers
+   * have them as are ranked. Never those that more than FREQUENT_SHARE of the papers have, unless there is no other.
+   */
+  async #telling(db: Db, words: readonly string[]): Promise<Set<string>> {
     const { rows } = await sql<{ n: number }>`select count(*) as n from papers`.execute(db);
     const most = Math.max(FREQUENT_LEAST, Number(rows[0]?.n ?? 0) * FREQUENT_SHARE);
-    const frequent = new Set<string>();
-    for (const word of words) {
-      const found = await sql<{ doc: number }>`select doc from paper_words where term = ${word}`.execute(db);
-      if (Number(found.rows[0]?.doc ?? 0) > most) frequent.add(word);
+    const found = await sql<{ term: string; doc: number }>`
+      select term, doc from paper_words where term in (select value from json_each(${JSON.stringify(words)}))`.execute(
+      db,
+    );
+    const known = new Map(found.rows.map(({ term, doc }) => [term, Number(doc)]));
+    const counted = words.map((word) => ({ word, doc: known.get(word) ?? 0 })).sort((a, b) => a.doc - b.doc);
+    // Words that no paper has cost nothing, and must not stand in for those that some have.
+    const telling = new Set(words.filter((word) => !known.has(word)));
+    let [chosen, expected] = [0, 0];
+    for (const { word, doc } of counted) {
+      expected += doc;
+      if (doc === 0) continue;
+      if (chosen > 0 && (doc > most || expected > MAX_RANKED)) break;
+      telling.add(word);
+      chosen++;
+      // The rarest word may be frequent itself; then no other is added to it.
+      if (doc > most) break;
     }
-    return frequent;
+    return telling;
   }
 
   async authors(name: string, options: { readonly limit?: number } = {}): Promise<AuthorMatch[]> {
