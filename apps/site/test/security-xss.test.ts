@@ -145,7 +145,7 @@ describe("payloads", () => {
       const displayName = payload.slice(0, 60);
       const answer = await ada.post("/settings/profile", { name: "ada", displayName });
       expect([303, 400]).toContain(answer.status);
-      if (at % 12 !== 0) continue;
+      if (at % 24 !== 0) continue;
       await ada.post("/collections", { name: payload.slice(0, 100), public: "1" });
       await ada.post("/settings/keys", { keyName: payload.slice(0, 100), "scope-read": "1" });
       for (const path of ["/settings", "/people/ada", "/you/collections", "/papers/clip-refine"])
@@ -180,31 +180,30 @@ describe("payloads", () => {
   }, 60_000);
 
   it("in what is looked for, and in any parameter of an address", async () => {
-    for (const payload of xssPayloads) {
+    for (const [at, payload] of xssPayloads.entries()) {
       const value = encodeURIComponent(payload.slice(0, 190));
-      for (const path of [
-        `/search?q=${value}`,
+      const others = [
         `/catalogue?q=${value}`,
         `/sign-in?next=${value}`,
         `/?topic=${value}`,
-      ]) {
+        `/people/${value}`,
+      ];
+      for (const path of [`/search?q=${value}`, ...(at % 8 === 0 ? others : [])]) {
         const answer = await site.app.request(path);
         expect(answer.status, path).toBeLessThan(500);
         expect(dangers(await answer.text()), path).toEqual([]);
       }
-      const missing = await site.app.request(`/people/${value}`);
-      expect(dangers(await missing.text()), payload).toEqual([]);
     }
   }, 60_000);
 
   it("in what a form brings back", async () => {
-    for (const payload of xssPayloads) {
-      for (const [path, name] of [
-        ["/submit", "id"],
-        ["/settings/email", "email"],
-        ["/forgot", "email"],
-        ["/moderation/invite", "email"],
-      ] as const) {
+    const others = [
+      ["/settings/email", "email"],
+      ["/forgot", "email"],
+      ["/moderation/invite", "email"],
+    ] as const;
+    for (const [at, payload] of xssPayloads.entries()) {
+      for (const [path, name] of [["/submit", "id"] as const, ...(at % 8 === 0 ? others : [])]) {
         const answer = await ada.post(path, { [name]: payload });
         expect(dangers(await answer.text()), `${path}: ${payload}`).toEqual([]);
       }

@@ -8,7 +8,7 @@ export interface ScryptCost {
   readonly p: number;
 }
 
-/** 32 MiB and about a quarter of a second: one of the settings that OWASP's Password Storage Cheat Sheet holds equal. */
+/** 32 MiB: one of the settings that OWASP's Password Storage Cheat Sheet holds equal. */
 export const DEFAULT_COST: ScryptCost = { logN: 15, r: 8, p: 3 };
 
 export const PASSWORD_LENGTH = { least: 10, most: 200 } as const;
