@@ -93,7 +93,7 @@ describe("new passwords", () => {
       "seven wooden kites",
       "zwölf Boxkämpfer",
       "七つの木の凧が空を飛ぶ",
-      "🪁".repeat(4) + "kites!",
+      `${"🪁".repeat(4)}kites!`,
     ])
       expect(passwordFault(password)).toBeNull();
   });
