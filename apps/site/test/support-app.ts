@@ -17,12 +17,13 @@ import { Journals } from "../src/runs/journal.ts";
 import { RunQueue } from "../src/runs/queue.ts";
 import { RunIndex } from "../src/runs/run-index.ts";
 import type { SiteEnv } from "../src/site-env.ts";
-import { createDigest } from "../src/subscribe/service.ts";
+import { createDigest, type Digest } from "../src/subscribe/service.ts";
 import { toyPapers } from "./support.ts";
 
 export interface TestApp {
   readonly app: Hono<SiteEnv>;
   readonly people: People;
+  readonly digest: Digest;
   /** Messages about accounts that were sent. */
   readonly mails: readonly MailMessage[];
   readonly store: RunStore;
@@ -93,6 +94,7 @@ export async function testApp(
     async close() {},
   };
   const people = await createPeople({ store: feed, settings, log, publicUrl, clock, mailer, cost: LOW_COST });
+  const digest = await createDigest({ store: feed, people, settings, publicUrl });
   const app = createApp({
     assets: await buildAssets(),
     catalogue: await Catalogue.load(papers),
@@ -100,7 +102,7 @@ export async function testApp(
     search: wordSearch(feed),
     runStore: store,
     people,
-    digest: await createDigest({ store: feed, people, settings, publicUrl }),
+    digest,
     log,
     metrics: new Metrics(feed),
     publicUrl,
@@ -110,7 +112,7 @@ export async function testApp(
     journals: new Journals(),
     settings,
   });
-  return { app, store, feed, people, mails, queue, logged };
+  return { app, store, feed, people, digest, mails, queue, logged };
 }
 
 const HOUR_S = 3600;
