@@ -13,10 +13,10 @@ import {
   type VoteResult,
   type Why,
 } from "../ports.ts";
+import { requireAccount } from "./accounts.ts";
 import type { Db, Gate } from "./gate.ts";
 import { type PaperRow, toPaper } from "./paper-rows.ts";
 import { findNums, requireNum } from "./papers.ts";
-import { requireAccount } from "./accounts.ts";
 import { noteEvent, withdrawNoted } from "./trend.ts";
 import { check, checkIds, cutPage, flag, newId, pageLimit, readCursor, text } from "./values.ts";
 

@@ -10,9 +10,9 @@ import {
   type Report,
   StoreError,
 } from "../ports.ts";
+import { requireAccount } from "./accounts.ts";
 import type { Db, Gate } from "./gate.ts";
 import { findNum, requireNum } from "./papers.ts";
-import { requireAccount } from "./accounts.ts";
 import type { Tables } from "./tables.ts";
 import { noteEvent } from "./trend.ts";
 import { check, cutPage, newId, text, timePage } from "./values.ts";

@@ -15,8 +15,8 @@ import {
   StoreError,
   type Subscriptions,
 } from "../ports.ts";
-import type { Db, Gate } from "./gate.ts";
 import { emailAddress, emailKey, requireAccount } from "./accounts.ts";
+import type { Db, Gate } from "./gate.ts";
 import type { Tables } from "./tables.ts";
 import {
   check,
