@@ -5,11 +5,13 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { addAdapt, recipeFor } from "./commands/adapt.ts";
 import { addBackup } from "./commands/backup.ts";
 import { addDiagnose } from "./commands/diagnose.ts";
+import { addDigest } from "./commands/digest.ts";
 import { runDoctor } from "./commands/doctor.ts";
 import { addEmbed } from "./commands/embed.ts";
 import { addExport } from "./commands/export.ts";
 import { addIndex } from "./commands/index-options.ts";
 import { addIngest } from "./commands/ingest-options.ts";
+import { addMail } from "./commands/mail.ts";
 import { showPapers } from "./commands/papers.ts";
 import { addRestore } from "./commands/restore.ts";
 import { resumeRun, runPaper } from "./commands/run.ts";
@@ -301,6 +303,8 @@ function createProgram(
   addBackup(program, context, settle);
   addRestore(program, context, settle);
   addExport(program, context, settle);
+  addDigest(program, context, settle);
+  addMail(program, context, settle);
 
   program
     .command("start")

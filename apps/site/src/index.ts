@@ -23,6 +23,7 @@ import { createDigest, digestService } from "./subscribe/service.ts";
 
 export type { PaperSource } from "./catalogue.ts";
 export * from "./config/index.ts";
+export { digestMailer, digestTimes, sendingOf } from "./subscribe/service.ts";
 
 /** Name of the store within the data folder. */
 export const STORE_FILE = "concord.sqlite";

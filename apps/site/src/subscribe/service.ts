@@ -77,6 +77,8 @@ export function digestService(
   if (!settings.digest.send) return { start() {}, async stop() {} };
   const { firstLookMs = FIRST_LOOK_MS, lookMs = LOOK_MS } = timing;
   const { links, times } = digest;
+  if (settings.mail.smtpUrl !== undefined && settings.server.publicUrl === undefined)
+    log.warn("digests carry the address that the server listens on: set CONCORD_PUBLIC_URL");
   const publisher = new DigestPublisher({ store, times, host: () => links.host });
   const mailer = digestMailer(settings);
   const sender = new DigestSender({
