@@ -94,10 +94,11 @@ export function formTokens(options: {
       }
     }
     await next();
-    if (given !== null && given !== cookie) {
-      writeCookie(context, "visitor", given, VISITOR_S);
-      context.header("Cache-Control", "private, no-store");
-    }
+    if (given === null) return;
+    // The token belongs to this browser's cookie: no shared cache may hand the page to others.
+    if (!context.res.headers.get("cache-control")?.includes("no-store"))
+      context.header("Cache-Control", "private, no-cache");
+    if (given !== cookie) writeCookie(context, "visitor", given, VISITOR_S);
   };
 }
 
