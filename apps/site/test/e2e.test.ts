@@ -281,6 +281,13 @@ describe.skipIf(!hasBrowser)("the site in a browser", () => {
       });
       const url = `http://${address}:${new URL(open.url).port}`;
       const { page, context } = await openPage(browser, url);
+      // Where others can come, runs need an account; the first one is made here.
+      await page.goto(`${url}/papers/clip-refine`);
+      await page.locator(".panel").getByRole("link", { name: "Sign in" }).click();
+      await page.getByLabel("Name", { exact: true }).fill("ada");
+      await page.getByLabel("Password").fill("seven wooden kites");
+      await page.getByRole("button", { name: "Make the account" }).click();
+      await page.waitForURL(/\/settings/);
       await pressRun(page, url, "smoke");
       await context.close();
       await open.close();
