@@ -13,6 +13,7 @@ import { addIndex } from "./commands/index-options.ts";
 import { addIngest } from "./commands/ingest-options.ts";
 import { addMail } from "./commands/mail.ts";
 import { showPapers } from "./commands/papers.ts";
+import { addResetPassword } from "./commands/reset-password.ts";
 import { addRestore } from "./commands/restore.ts";
 import { resumeRun, runPaper } from "./commands/run.ts";
 import { listRuns, showRun } from "./commands/runs.ts";
@@ -302,6 +303,7 @@ function createProgram(
   addIndex(program, context, settle);
   addBackup(program, context, settle);
   addRestore(program, context, settle);
+  addResetPassword(program, context, settle);
   addExport(program, context, settle);
   addDigest(program, context, settle);
   addMail(program, context, settle);

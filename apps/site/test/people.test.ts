@@ -278,6 +278,22 @@ describe("passwords", () => {
     expect(site.mails.at(-1)!.subject).toBe("Your password was changed");
   });
 
+  it("are reset by a link of the operator's, also where an account has no address", async () => {
+    const site = await siteAt();
+    const ada = site.visitor();
+    await ada.get("/sign-up");
+    await ada.post("/sign-up", { name: "ada", email: "", password: PASSWORD });
+    const { recoveryLink } = await import("@concord/feed/people");
+    const clock = () => Date.UTC(2026, 10, 20, 12);
+    const { link } = await recoveryLink(site.feed, "ada", { publicUrl: "http://papers.test", clock });
+    const path = new URL(link).pathname;
+    const visitor = site.visitor();
+    expect(await visitor.get(path)).toContain("Choose a new password");
+    expect((await visitor.post(path, { password: "nine paper lanterns" })).status).toBe(303);
+    expect(await visitor.get("/settings")).toContain("You have no address here");
+    expect((await ada.send("/settings")).status).toBe(303);
+  });
+
   it("are changed only by who knows the one before; other devices are signed out", async () => {
     const site = await siteAt();
     const ada = await owner(site);

@@ -9,7 +9,8 @@ import type { PostOffice } from "./post-office.ts";
 import { keyedMark, newSecret, secretHash } from "./tokens.ts";
 
 const MINUTE = 60_000;
-const LINK_MS = 15 * MINUTE;
+/** How long links live that give entry to an account. */
+export const LINK_MS = 15 * MINUTE;
 /** A link that gives nobody entry to something that exists may live longer. */
 const PATIENT_LINK_MS = 24 * 60 * MINUTE;
 const MAX_LOGIN = 254;
@@ -241,7 +242,8 @@ export class Accounts {
     const account = token.accountId === null ? null : await people.get(token.accountId);
     if (token.accountId !== null && (account === null || account.state !== "active")) return null;
     // The address of the account has changed since: the link would go to its former owner.
-    if (token.purpose !== "verify-email" && account !== null && account.email !== token.email) return null;
+    const moved = account !== null && account.email !== null && account.email !== token.email;
+    if (token.purpose !== "verify-email" && moved) return null;
     return { token, account };
   }
 
@@ -302,8 +304,8 @@ export class Accounts {
     if ((await store.people.takeLoginToken(secretHash(secret))) === null) throw this.#used();
     await this.#setPassword(account.id, hash);
     await store.people.closeSessions(account.id);
-    office.post(messages.passwordChanged(found.token.email, publicUrl()));
-    return this.#proved(account);
+    if (account.email !== null) office.post(messages.passwordChanged(account.email, publicUrl()));
+    return account.email === null ? account : this.#proved(account);
   }
 
   /** Confirms the address of an account, or gives it a new one. @throws PeopleError `refused` */

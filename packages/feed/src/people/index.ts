@@ -12,6 +12,7 @@ export {
   type ScryptCost,
 } from "./password.ts";
 export { PostOffice } from "./post-office.ts";
+export { recoveryLink } from "./recovery.ts";
 export { deviceLabel, type OpenedSession, SESSION_MS, Sessions } from "./sessions.ts";
 export {
   checkedArxivId,
