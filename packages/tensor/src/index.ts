@@ -17,6 +17,7 @@ export { asTensor, constant, defineOp, defineUnitOp, Tensor, tensor } from "./co
 export type { StepMetrics, StepOptions, Trainer, TrainerOptions } from "./core/trainer.ts";
 export { createTrainer } from "./core/trainer.ts";
 export * from "./core/tree.ts";
+export * from "./onnx/append.ts";
 export * from "./onnx/export.ts";
 export * from "./onnx/import/index.ts";
 export * from "./onnx/inference.ts";

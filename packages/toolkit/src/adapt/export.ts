@@ -2,18 +2,22 @@ import { copyFile, mkdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, extname, join, relative, resolve } from "node:path";
 import type { RecipeTower } from "@concord/papers/recipes";
 import {
+  appendOnnx,
   compile,
   type ExportAxis,
   type ExportInput,
   exportOnnx,
   exportOnnxWithData,
   type NDArray,
+  openOnnx,
   type Tensor,
 } from "@concord/tensor";
 import type { Encoder, EncoderItem } from "../encoders/encoder.ts";
+import { AdaptRequestError } from "./errors.ts";
 import type { OutputFolder } from "./folder.ts";
 import type { Embedder, Trainable } from "./model.ts";
 import type { EncoderLayer, Tower } from "./tower.ts";
+import { tracedPooling } from "./traced-pooling.ts";
 
 /** Larger models keep their weights in a second file: protobuf ends at 2 GiB. */
 const ONE_FILE_BYTES = 1.5 * 2 ** 30;
@@ -123,6 +127,66 @@ interface Written {
   readonly data: Uint8Array | null;
 }
 
+/** What stands behind a model that is not taken apart. */
+async function appendedModel(
+  tower: Tower,
+  facts: RecipeTower,
+  finish: Finish,
+): Promise<
+  Written & {
+    readonly inputs: readonly string[];
+    readonly output: string;
+    readonly beside: readonly string[];
+  }
+> {
+  const { encoder, data } = tower as Tower & { encoder: Encoder };
+  if (data.kind !== "items") throw new Error(`tower '${tower.name}' has no items`);
+  const { graph, modality } = encoder;
+  await using session = await openOnnx(graph.file);
+  const { feeds } = await encoder.preprocess(data.items.slice(0, 1));
+  const names = session.inputs.map(({ name }) => name);
+  const taken = Object.fromEntries(Object.entries(feeds).filter(([name]) => names.includes(name)));
+  const { shape } = (await session.run(taken, [graph.output]))[graph.output] as NDArray;
+  const width = shape[shape.length === 4 ? 1 : shape.length - 1] as number;
+  const openShape = {
+    2: ["batch", width],
+    3: ["batch", "sequence", width],
+    4: ["batch", width, "rows", "columns"],
+  }[shape.length];
+  if (!openShape)
+    throw new AdaptRequestError(
+      `${graph.file}: '${graph.output}' has ${shape.length} axes; one vector an item, tokens [B, T, D] or places [B, D, H, W] are needed`,
+    );
+  // Vectors [B, D] are pooled already.
+  const mask = shape.length === 3 ? graph.mask : null;
+  const output = graph.pooling === "none" ? graph.output : outputNames[modality];
+  const features = output === "features" ? "encoded" : "features";
+  const complete = finishOf(finish, facts);
+  const tail = exportOnnx(
+    ((p: { readonly head: unknown }, given: Readonly<Record<string, Tensor>>) => ({
+      [output]: complete(
+        p.head,
+        tracedPooling(given[features] as Tensor, graph, mask === null ? undefined : given[mask]),
+      ),
+    })) as never,
+    {
+      params: { head: finish.trainable?.head ?? {} },
+      inputs: {
+        [features]: { shape: openShape },
+        ...(mask === null ? {} : { [mask]: { shape: ["batch", "sequence"], dtype: "int64" } }),
+      },
+      name: tower.name,
+      producerVersion: finish.producerVersion,
+    } as never,
+  );
+  const model = await appendOnnx(graph.file, tail, {
+    connect: { [features]: graph.output, ...(mask === null ? {} : { [mask]: mask }) },
+    metadata: finish.metadata,
+  });
+  const inputs = mask === null || names.includes(mask) ? names : [...names, mask];
+  return { model, data: null, inputs, output, beside: session.externalFiles };
+}
+
 async function encoderModel(
   tower: Tower,
   facts: RecipeTower,
@@ -197,10 +261,10 @@ export async function exportTower(
   facts: RecipeTower,
   finish: Finish,
 ): Promise<ExportedTower> {
-  const { name, encoder, layer } = tower;
+  const { name, encoder } = tower;
   const width =
     finish.trainable || finish.embedder.bits !== null ? await outputWidth(tower, facts, finish) : tower.width;
-  if (!encoder || !layer) {
+  if (!encoder) {
     const complete = finishOf(finish, facts);
     const model = exportOnnx(
       ((p: { readonly head: unknown }, { features }: { readonly features: Tensor }) => ({
@@ -230,7 +294,14 @@ export async function exportTower(
   const below = relative(settings.folder, resolve(encoder.graph.file)).replaceAll("\\", "/");
   const file = within ? `${name}/${below}` : `${name}.onnx`;
   const dataName = `${basename(file)}_data`;
-  const { model, data, inputs, output } = await encoderModel(tower, facts, finish, dataName);
+  const { model, data, inputs, output, beside } = tower.layer
+    ? { ...(await encoderModel(tower, facts, finish, dataName)), beside: [] }
+    : await appendedModel(tower, facts, finish);
+  for (const location of beside)
+    await copyWhole(
+      join(dirname(resolve(encoder.graph.file)), location),
+      join(folder.path, dirname(file), location),
+    );
   if (data) await folder.write(join(dirname(file), dataName).replaceAll("\\", "/"), [data]);
   await folder.write(file, [model]);
   for (const setting of settings.files)

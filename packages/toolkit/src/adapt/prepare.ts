@@ -10,7 +10,7 @@ import { type ComputedFeatures, computeFeatures, digestOfAll, rowDigests } from 
 import type { AdaptOptions, AdaptRequest } from "./request.ts";
 import type { ResolvedRequest } from "./resolve.ts";
 import { type Groups, groupRows, type Split, splitRows, type Tie } from "./split.ts";
-import { gatherRows, openLayer, type Tower } from "./tower.ts";
+import { ClosedEncoderError, gatherRows, openLayer, type Tower } from "./tower.ts";
 
 /** Independent uses of a run's key. */
 export const streams = {
@@ -231,14 +231,24 @@ export async function prepare(
     const anchor = one.name === resolved.anchor;
     const trained = train !== "head" && !anchor && one.encoder !== null;
     const { rank = 8, alpha = rank, dropout = 0 } = resolved.settings;
-    const layer =
-      one.encoder &&
-      (await openLayer(foldIn(foldIn(key, streams.adapters), i), one.encoder, {
-        train: trained ? train : "head",
-        rank,
-        alpha,
-        dropout,
-      }));
+    let layer: Tower["layer"] = null;
+    try {
+      layer =
+        one.encoder &&
+        (await openLayer(foldIn(foldIn(key, streams.adapters), i), one.encoder, {
+          train: trained ? train : "head",
+          rank,
+          alpha,
+          dropout,
+        }));
+    } catch (error) {
+      // A frozen encoder need only run: its graph is exported as it is, with the head behind it.
+      if (!(error instanceof ClosedEncoderError) || trained || recipe.views) throw error;
+      const [reason = ""] = error.reason.split("\n").slice(-1);
+      notes.push(
+        `The model of '${one.name}' stays as it is, operator by operator, and gets its head behind it (${reason.trim()}).`,
+      );
+    }
     towers.push({
       name: one.name,
       width: one.features.shape[1] as number,

@@ -42,7 +42,7 @@ export interface Tower {
   readonly features: NDArray<"float32">;
   /** What a recipe may not change. */
   readonly anchor: boolean;
-  /** The encoder as a layer; null for vectors computed before. */
+  /** The encoder as a layer; null for vectors computed before, and for a frozen one that cannot be taken apart. */
   readonly layer: EncoderLayer | null;
   /** Whether its encoder's own weights or adapters are trained. */
   readonly trained: boolean;
@@ -55,6 +55,17 @@ export interface LayerOptions {
   readonly rank: number;
   readonly alpha: number;
   readonly dropout: number;
+}
+
+/** An encoder that runs, but cannot be imported as a layer. */
+export class ClosedEncoderError extends AdaptRequestError {
+  /** What the import found, without advice. */
+  readonly reason: string;
+
+  constructor(message: string, reason: string, options?: ErrorOptions) {
+    super(message, options);
+    this.reason = reason;
+  }
 }
 
 function poolingOf(
@@ -71,7 +82,8 @@ function poolingOf(
 /**
  * Imports an encoder as a layer in which as much is trained as `train` says.
  *
- * @throws AdaptRequestError that names the file when the model cannot be imported or has nothing to adapt
+ * @throws ClosedEncoderError that names the file when the model cannot be imported; AdaptRequestError when it has nothing
+ *   to adapt
  */
 export async function openLayer(key: Key, encoder: Encoder, options: LayerOptions): Promise<EncoderLayer> {
   const { train, rank, alpha, dropout } = options;
@@ -80,8 +92,9 @@ export async function openLayer(key: Key, encoder: Encoder, options: LayerOption
   try {
     layer = await importOnnx(file, { trainable: train === "whole" ? "all" : "none", outputs: [output] });
   } catch (error) {
-    throw new AdaptRequestError(
-      `${file} cannot be taken apart, which folding the head into it needs: ${(error as Error).message}`,
+    throw new ClosedEncoderError(
+      `${file} cannot be taken apart, as --train ${train} needs: ${(error as Error).message}\nQuantised models, and those with operators of one runtime alone, can only stay as they are: --train head.`,
+      (error as Error).message,
       { cause: error },
     );
   }

@@ -1,6 +1,17 @@
 // Paired vectors with known faults, and small encoders that make them.
 import { writeFile } from "node:fs/promises";
-import { exportOnnx, foldIn, matmul, type NDArray, normalArray, randomKey, tanh } from "@concord/tensor";
+import {
+  concat,
+  exportOnnx,
+  foldIn,
+  matmul,
+  type NDArray,
+  normalArray,
+  randomKey,
+  softmax,
+  type Tensor,
+  tanh,
+} from "@concord/tensor";
 
 export const WIDTH = 16;
 const LATENT = 6;
@@ -90,4 +101,24 @@ export async function writeVectorPairs(path: string, { a, b, labels }: PairedWor
     }),
   );
   await writeFile(path, `${lines.join("\n")}\n`);
+}
+
+/**
+ * A model [batch, 16] -> [batch, 32] that runs but cannot be imported: x W beside a one-hot of its largest number, by an
+ * operator (Hardmax) that the engine does not have.
+ */
+export function closedModel(seed: number): Uint8Array {
+  const weights = normalArray(randomKey(seed), [WIDTH, WIDTH], 0, 1 / Math.sqrt(WIDTH));
+  const bytes = exportOnnx(
+    (p, { vector }: { vector: Tensor }) => {
+      const hidden = matmul(vector, p.weights);
+      return { embedding: concat([hidden, softmax(hidden, 1)], 1) };
+    },
+    { params: { weights }, inputs: { vector: { shape: ["batch", WIDTH] } } },
+  );
+  // Both names have seven letters, so that no length in the file changes.
+  const model = Buffer.from(bytes);
+  for (let at = model.indexOf("Softmax"); at >= 0; at = model.indexOf("Softmax", at))
+    model.write("Hardmax", at);
+  return model;
 }
