@@ -100,11 +100,13 @@ async function wantedSearches(store: Store, cadence: Cadence): Promise<SavedSear
     for (const { savedSearches } of page.items) for (const id of savedSearches) ids.add(id);
     if (page.next === null || ids.size >= MOST_SEARCHES) break;
     cursor = page.next;
+    await nextTurn();
   }
   const found: SavedSearch[] = [];
-  for (const id of ids) {
+  for (const [at, id] of [...ids].entries()) {
     const search = await store.subscriptions.savedSearch(id);
     if (search) found.push(search);
+    if (at % 50 === 49) await nextTurn();
   }
   return found;
 }
@@ -225,6 +227,14 @@ const SHOWN_RISING = 5;
 /** Which of a paper's topics, categories ("cs.CV") or archives ("cs") a reader asked for. */
 const askedTags = (paper: IssuePaper, topics: readonly string[]) =>
   topics.filter((topic) => paper.tags.some((tag) => tag === topic || tag.startsWith(`${topic}.`)));
+
+/** Whether there is anything in an issue for a reader: `choose` would not say null. */
+export function hasAny(content: IssueContent, { topics, savedSearches }: Wishes): boolean {
+  if (topics.length === 0 && savedSearches.length === 0) return content.papers.length > 0;
+  return content.papers.some(
+    (paper) => askedTags(paper, topics).length > 0 || savedSearches.some((id) => paper.searches.includes(id)),
+  );
+}
 
 /**
  * What a reader gets of an issue, in its order: the papers with any of the topics or found by any of the searches, or

@@ -1,5 +1,6 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Mailer } from "../people/mail-port.ts";
-import type { Clock, Issue, LeasedDelivery, Store } from "../store/ports.ts";
+import type { Clock, Issue, LeasedDelivery, Store, StorePorts } from "../store/ports.ts";
 import { failureOf, statusOf } from "./answers.ts";
 import { type IssueContent, readContent } from "./issue.ts";
 import type { ReaderLinks } from "./links.ts";
@@ -18,6 +19,8 @@ const IDLE_MS = 30 * SECOND_MS;
 const EXPIRE_EVERY_MS = 30 * SECOND_MS;
 const MOST_BACKOFF_MS = 5 * MINUTE_MS;
 const KEPT_ISSUES = 3;
+/** Rows that are leased in one transaction; a process that dies leaves them for the end of their lease. */
+const HELD_PER_CONNECTION = 8;
 
 /** What became of the messages since the sender was made. */
 export interface SenderTally {
@@ -70,6 +73,7 @@ export class DigestSender {
   /** By `performance.now()`, as everything that waits: the clock on the wall may jump. */
   #quietUntil = 0;
   #expireAt = 0;
+  #settling: { notes: ((ports: StorePorts) => Promise<unknown>)[]; done: Promise<void> } | null = null;
 
   constructor(options: SenderOptions) {
     this.#options = {
@@ -144,9 +148,8 @@ export class DigestSender {
         this.#options.onTrouble?.("deliveries without an answer were found", { rows: lost, policy: unknown });
       this.#expireAt = performance.now() + Math.min(EXPIRE_EVERY_MS, leaseMs);
     }
-    if (this.#held.length < connections) {
-      const rows = await store.outbox.lease({ limit: 3 * connections - this.#held.length, leaseMs });
-      this.#held.push(...rows);
+    if (this.#held.length === 0) {
+      this.#held.push(...(await store.outbox.lease({ limit: HELD_PER_CONNECTION * connections, leaseMs })));
     }
     let wait = Number.POSITIVE_INFINITY;
     for (let at = 0; at < this.#held.length && this.#flying.size < connections; ) {
@@ -196,24 +199,24 @@ export class DigestSender {
     // Looked at again: the reader may have left since the row was leased.
     if (!found || reader?.state !== "confirmed") {
       this.#tally.skipped += 1;
-      await store.outbox.skipped(row, "the reader left");
+      await this.#settle(({ outbox }) => outbox.skipped(row, "the reader left"));
       return;
     }
     const message = digestMessage(found.content, reader, links, { messageId: row.messageId, papers });
     if (message === null) {
       this.#tally.skipped += 1;
-      await store.outbox.skipped(row, "nothing for this reader");
+      await this.#settle(({ outbox }) => outbox.skipped(row, "nothing for this reader"));
       return;
     }
     try {
       const { response } = await mailer.send(message);
       this.#troubles = 0;
       this.#tally.sent += 1;
-      await store.outbox.sent(row, statusOf(response) || "250");
+      await this.#settle(({ outbox }) => outbox.sent(row, statusOf(response) || "250"));
     } catch (error) {
       const { failure, status } = failureOf(error);
       if (failure === "server") {
-        await store.outbox.released(row);
+        await this.#settle(({ outbox }) => outbox.released(row));
         this.#trouble("the mail server does not take mail", error, status);
         this.#quietUntil = performance.now() + this.#backoff();
         return;
@@ -225,20 +228,33 @@ export class DigestSender {
       }
       const pause = RETRY_MS[row.attempts - 1];
       const again = (failure === "later" || failure === "unknown") && pause !== undefined;
-      await store.outbox.failed(row, {
-        code: status || failure,
-        retryAt: again ? clock() + pause : null,
-      });
-      if (again) {
-        this.#tally.later += 1;
-        return;
-      }
-      this.#tally.failed += 1;
-      await store.subscriptions.bounced(reader.id, {
-        kind: failure === "hard" ? "hard" : "soft",
-        code: status || failure,
+      const code = status || failure;
+      this.#tally[again ? "later" : "failed"] += 1;
+      await this.#settle(async ({ outbox, subscriptions }) => {
+        const ours = await outbox.failed(row, { code, retryAt: again ? clock() + pause : null });
+        if (ours && !again)
+          await subscriptions.bounced(reader.id, { kind: failure === "hard" ? "hard" : "soft", code });
       });
     }
+  }
+
+  /**
+   * Notes an answer, in one transaction with the others that came at the same time. Resolves when it is on the disk: only
+   * then is the connection free for another message, so that at most one per connection is ever in doubt.
+   */
+  #settle(note: (ports: StorePorts) => Promise<unknown>): Promise<void> {
+    if (this.#settling === null) {
+      const notes: ((ports: StorePorts) => Promise<unknown>)[] = [];
+      const done = nextTurn().then(() => {
+        this.#settling = null;
+        return this.#options.store.transaction(async (ports) => {
+          for (const one of notes) await one(ports);
+        });
+      });
+      this.#settling = { notes, done };
+    }
+    this.#settling.notes.push(note);
+    return this.#settling.done;
   }
 
   #backoff(): number {

@@ -20,6 +20,9 @@ export class SmtpSink {
   /** Told of each message before it is acknowledged. */
   onMessage: (message: Caught) => void | Promise<void> = () => {};
   port = 0;
+  /** Whether messages are kept; for measurements they are only counted. */
+  keeps = true;
+  count = 0;
 
   constructor() {
     const refusal = (answer: string) =>
@@ -39,7 +42,8 @@ export class SmtpSink {
         stream.on("data", (chunk: Buffer) => chunks.push(chunk));
         stream.on("end", () => {
           const caught = { to: session.envelope.rcptTo[0]?.address ?? "", raw: Buffer.concat(chunks) };
-          this.caught.push(caught);
+          this.count += 1;
+          if (this.keeps) this.caught.push(caught);
           Promise.resolve(this.onMessage(caught)).then(
             () => done(),
             (error: Error) => done(error),
