@@ -9,8 +9,6 @@ import type { SiteContext, SiteEnv } from "../site-env.ts";
 import type { SiteParts } from "../site-parts.ts";
 import { readForm, signedIn } from "./forms.ts";
 
-const MAX_LOOKED_THROUGH = 200;
-
 /** The paper of a route, or 404. */
 export async function paperOf(context: SiteContext, store: Store): Promise<StoredPaper> {
   const paper = await findPaper(store.papers, askedPaper(context));
@@ -25,22 +23,11 @@ export async function collectionsWith(
   paper: StoredPaper,
 ): Promise<{ collection: Collection; holds: boolean }[]> {
   if (account === null) return [];
-  const collections = await store.activity.collections(account.id);
-  return Promise.all(
-    collections.map(async (collection) => ({
-      collection,
-      holds: await holdsPaper(store, collection, paper.id),
-    })),
-  );
-}
-
-async function holdsPaper(store: Store, { id }: Collection, paperId: string): Promise<boolean> {
-  for (let cursor: string | undefined; ; ) {
-    const { items, next } = await store.activity.collected(id, { limit: MAX_LOOKED_THROUGH, cursor });
-    if (items.some(({ paper }) => paper.id === paperId)) return true;
-    if (next === null) return false;
-    cursor = next;
-  }
+  const [collections, holding] = await Promise.all([
+    store.activity.collections(account.id),
+    store.activity.collectionsHolding(account.id, paper.id),
+  ]);
+  return collections.map((collection) => ({ collection, holds: holding.has(collection.id) }));
 }
 
 const wantsJson = (context: SiteContext) =>

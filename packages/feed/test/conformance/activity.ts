@@ -159,6 +159,23 @@ export function activityConformance(openStore: OpenStore): void {
         expect(await store.activity.collection(made.id)).toBeNull();
       }));
 
+    it("say which of an account's collections hold a paper", () =>
+      using(async ({ store }) => {
+        await store.papers.upsert(papers(2));
+        const [ada, bo] = [await account(store, "ada"), await account(store, "bo")];
+        const make = async (accountId: string, name: string) =>
+          (await store.activity.createCollection({ accountId, name, public: true })).id;
+        const [one, two, his] = [await make(ada, "one"), await make(ada, "two"), await make(bo, "his")];
+        for (const id of [one, his]) await store.activity.collect(id, P0, true);
+        await store.activity.collect(two, P1, true);
+        expect(await store.activity.collectionsHolding(ada, P0)).toEqual(new Set([one]));
+        expect(await store.activity.collectionsHolding(ada, P1)).toEqual(new Set([two]));
+        expect(await store.activity.collectionsHolding(bo, P1)).toEqual(new Set());
+        expect(await store.activity.collectionsHolding(ada, "2601.99999")).toEqual(new Set());
+        await store.activity.collect(one, P0, false);
+        expect(await store.activity.collectionsHolding(ada, P0)).toEqual(new Set());
+      }));
+
     it("keep names apart within an account", () =>
       using(async ({ store }) => {
         const [ada, bo] = [await account(store, "ada"), await account(store, "bo")];

@@ -75,6 +75,8 @@ export interface Activity {
   collection(id: string): Promise<Collection | null>;
   /** By name. */
   collections(accountId: string): Promise<Collection[]>;
+  /** Ids of the account's collections that hold the paper. */
+  collectionsHolding(accountId: string, paperId: string): Promise<Set<string>>;
   updateCollection(id: string, change: Partial<Pick<Collection, "name" | "public">>): Promise<Collection>;
   removeCollection(id: string): Promise<boolean>;
   /** Adds or removes a paper. @throws StoreError `not-found` */

@@ -219,6 +219,21 @@ export class SqlActivity implements Activity {
     });
   }
 
+  collectionsHolding(accountId: string, paperId: string): Promise<Set<string>> {
+    return this.#gate.read(async (db) => {
+      const num = (await findNums(db, [paperId])).get(paperId);
+      if (num === undefined) return new Set<string>();
+      const rows = await db
+        .selectFrom("collection_papers as p")
+        .innerJoin("collections as c", "c.id", "p.collection")
+        .select("c.id")
+        .where("c.account", "=", accountId)
+        .where("p.num", "=", num)
+        .execute();
+      return new Set(rows.map(({ id }) => id));
+    });
+  }
+
   async updateCollection(
     id: string,
     change: Partial<Pick<Collection, "name" | "public">>,
