@@ -105,12 +105,15 @@ export async function computeFeatures(
       const encoded = await encoder.encode(batch, signal ? { signal } : {});
       seconds += (performance.now() - began) / 1000;
       const fresh = encoded.rows.map((row, i): [Uint8Array, Float32Array] => {
-        const vector = encoded.values.slice(i * width, (i + 1) * width);
         const name = missing[row] as string;
-        place(name, vector);
-        return [raw.get(name) as Uint8Array, vector];
+        return [raw.get(name) as Uint8Array, encoded.values.slice(i * width, (i + 1) * width)];
       });
       cache.put(fresh);
+      // Another process may have been first, with other last bits from another batch: what is kept counts.
+      for (const [i, row] of encoded.rows.entries()) {
+        const [digest, vector] = fresh[i] as [Uint8Array, Float32Array];
+        place(missing[row] as string, cache.get(digest) ?? vector);
+      }
       computed += fresh.length;
       for (const { index, reason } of encoded.problems)
         for (const at of places.get(missing[index] as string) as number[])

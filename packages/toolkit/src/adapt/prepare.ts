@@ -143,8 +143,11 @@ export async function prepare(
   const cacheFolder = request.cache ?? defaultCacheFolder();
   const totals = { computed: 0, cached: 0, seconds: 0 };
   const bad = new Map<number, string>();
+  const notes: string[] = [];
   const embed = async (name: string, items: readonly EncoderItem[], encoder: Encoder): Promise<Embedded> => {
-    const cache = await openFeatureCache(cacheFolder, encoder.digest, encoder.width);
+    const cache = await openFeatureCache(cacheFolder, encoder.digest, encoder.width, (sentence) =>
+      notes.push(sentence),
+    );
     const began = performance.now();
     let result: ComputedFeatures;
     try {
@@ -183,7 +186,6 @@ export async function prepare(
   const [only] = names as [string];
   const twin = dataset.compare && (await embed(only, dataset.compare, opened.encoders.get(only) as Encoder));
 
-  const notes: string[] = [];
   if (bad.size > 0) {
     const [[row, reason]] = bad as unknown as [[number, string]];
     notes.push(

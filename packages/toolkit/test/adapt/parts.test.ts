@@ -1,3 +1,4 @@
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type NDArray, normalArray, randomKey } from "@concord/tensor";
 import { describe, expect, it } from "vitest";
@@ -97,6 +98,65 @@ describe("the cache of features", () => {
     expect(other.get(key(1))).toBeNull();
     other.close();
     await expect(openFeatureCache(folder, join("..", "escape"), 3)).rejects.toThrow(RangeError);
+  });
+
+  const digest = "cd".repeat(32);
+  const item = Uint8Array.of(1, 2, 3);
+  const vector = Float32Array.of(1.5, -2, 3);
+  const fill = async (folder: string): Promise<string> => {
+    const cache = await openFeatureCache(folder, digest, 3);
+    cache.put([[item, vector]]);
+    cache.close();
+    const [name] = await readdir(join(folder, "features"));
+    return join(folder, "features", name as string);
+  };
+
+  it("takes an entry in which a bit has flipped for absent, and mends it", async () => {
+    const folder = await temporaryFolder();
+    const file = await fill(folder);
+    const bytes = await readFile(file);
+    const at = bytes.indexOf(Buffer.from(vector.buffer));
+    expect(at).toBeGreaterThan(0);
+    bytes[at + 5] = (bytes[at + 5] as number) ^ 4;
+    await writeFile(file, bytes);
+    const cache = await openFeatureCache(folder, digest, 3);
+    expect(cache.get(item)).toBeNull();
+    cache.put([[item, vector]]);
+    expect(cache.get(item)).toEqual(vector);
+    cache.close();
+  });
+
+  it.each([
+    ["no database", () => Buffer.from("not a database, but long enough to be looked at as one".repeat(40))],
+    ["cut short", (whole: Buffer) => whole.subarray(0, whole.length >> 1)],
+    [
+      "noise behind its head",
+      (whole: Buffer) => Buffer.concat([whole.subarray(0, 100), Buffer.alloc(4000, 7)]),
+    ],
+    ["empty", () => Buffer.alloc(0)],
+  ])("a file that is damaged costs its vectors and nothing else: %s", async (_, damage) => {
+    const folder = await temporaryFolder();
+    const file = await fill(folder);
+    await writeFile(file, damage(await readFile(file)));
+    const problems: string[] = [];
+    const cache = await openFeatureCache(folder, digest, 3, (sentence) => problems.push(sentence));
+    expect(cache.get(item)).toBeNull();
+    cache.put([[item, vector]]);
+    // Kept again, or it was said that nothing is.
+    expect(problems.length > 0 || cache.get(item)?.[0] === 1.5).toBe(true);
+    cache.close();
+  });
+
+  it("works without being kept where nothing can be written", async () => {
+    const folder = await temporaryFolder();
+    await writeFile(join(folder, "features"), "a file in the way");
+    const problems: string[] = [];
+    const cache = await openFeatureCache(folder, digest, 3, (sentence) => problems.push(sentence));
+    cache.put([[item, vector]]);
+    expect(cache.get(item)).toBeNull();
+    cache.close();
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toMatch(/^Features are not kept in .*features: /);
   });
 });
 
