@@ -9,10 +9,12 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { z } from "zod";
 import { apiRoutes } from "./api/routes.ts";
 import { dailyRoutes } from "./daily/routes.ts";
+import { acceptedEncoding } from "./http/assets.ts";
 import { findClient } from "./http/client-address.ts";
 import { formTokens } from "./http/csrf.ts";
 import { hostCheck, requestLimits, sameOriginOnly, securityHeaders } from "./http/security.ts";
 import { findViewer } from "./http/session.ts";
+import { pageCaching } from "./ops/caching.ts";
 import { requestLog } from "./ops/log.ts";
 import { metricsPage } from "./ops/metrics.ts";
 import { robotsText } from "./ops/robots.ts";
@@ -91,10 +93,7 @@ export function createApp(parts: SiteParts): Hono<SiteEnv> {
   app.use(sameOriginOnly);
   app.use(compress());
   app.use(requestLimits);
-  app.use(async (context, next) => {
-    await next();
-    if (!context.res.headers.has("cache-control")) context.header("Cache-Control", "no-cache");
-  });
+  app.use(pageCaching);
   app.use(findViewer(people.sessions));
   app.use(formTokens(people));
 
@@ -108,9 +107,12 @@ export function createApp(parts: SiteParts): Hono<SiteEnv> {
   app.get("/assets/:file", (context) => {
     const asset = assets.file(context.req.param("file"));
     if (!asset) throw new HTTPException(404, { message: "There is no such file." });
-    return context.body(asset.body, 200, {
+    const encoding = acceptedEncoding(context.req.header("accept-encoding"));
+    return context.body(encoding === null ? asset.body : asset.encoded[encoding], 200, {
       "Content-Type": asset.contentType,
       "Cache-Control": "public, max-age=31536000, immutable",
+      Vary: "Accept-Encoding",
+      ...(encoding !== null && { "Content-Encoding": encoding }),
     });
   });
 

@@ -107,9 +107,7 @@ export function dailyRoutes(parts: SiteParts, render: Render): Hono<SiteEnv> {
         asked: options.asked ?? null,
         ...summary,
       },
-      after === undefined && place.list === "latest"
-        ? subscribeStrip(context, parts.people)
-        : subscribeStrip(null, parts.people),
+      after === undefined && place.list === "latest" ? subscribeStrip() : html``,
     );
     return context.html(
       render(context, {
