@@ -33,7 +33,7 @@ describe("headers", () => {
       const { headers } = await site.app.request("/nothing", init);
       const policy = headers.get("content-security-policy");
       expect(policy).toMatch(
-        /^default-src 'none'; .*form-action 'none'; frame-ancestors 'none'; base-uri 'none'$/,
+        /^default-src 'none'; .*form-action 'self'; frame-ancestors 'none'; base-uri 'none'$/,
       );
       expect(policy).not.toContain("connect-src");
     }

@@ -102,7 +102,9 @@ export function moderationRoutes({ store, people }: SiteParts, render: Render): 
     const wanted = context.req.query("name")?.slice(0, 64) ?? "";
     const [open, log] = await Promise.all([
       store.comments.reports({ state: "open", limit: REPORTS_SHOWN }),
-      store.comments.moderationLog({ limit: LOG_SHOWN }),
+      store.comments
+        .moderationLog({ limit: LOG_SHOWN, cursor: context.req.query("log") })
+        .catch(() => store.comments.moderationLog({ limit: LOG_SHOWN })),
     ]);
     const listed =
       wanted === ""
@@ -138,7 +140,8 @@ ${field({ name: "email", label: "E-mail address", type: "email" }, more.state)}
     : ""
 }
 <section aria-labelledby="log"><h2 id="log">Log</h2>
-${log.items.length === 0 ? html`<p class="quiet">Nothing has been decided yet.</p>` : html`<ol class="log">${log.items.map((entry) => logLine(entry, known))}</ol>`}</section></div>`;
+${log.items.length === 0 ? html`<p class="quiet">Nothing has been decided yet.</p>` : html`<ol class="log">${log.items.map((entry) => logLine(entry, known))}</ol>`}
+${log.next === null ? "" : html`<p class="small"><a href="${address("/moderation", { log: log.next })}#log">Earlier decisions</a></p>`}</section></div>`;
     return show(context, "Moderation", body, status);
   }
 

@@ -167,7 +167,7 @@ function removal(context: SiteContext, { account, hasPassword, state }: Settings
     "delete",
     "Delete the account",
     html`<details ${state.form === "delete" ? "open" : ""}><summary>Delete everything</summary>
-<p class="stack-text">Votes, kept papers, collections, saved searches, keys and sessions go for good. Your comments lose their text and your name; what others answered stays.</p>
+<p class="stack-text">Votes, kept papers, collections, saved searches, keys and sessions go for good. Your comments lose their text and your name; what others answered stays. A digest that comes to your address goes on until you end it by the link in it.</p>
 <form class="stack" method="post" action="/settings/delete">${csrfField(context)}
 ${formError(own, ["name", "current"])}
 ${field({ name: "name", label: `Type ${account.name} to confirm`, prefix: "delete-", maxlength: 32, value: "" }, { ...own, values: {} })}

@@ -55,6 +55,9 @@ export function settingsRoutes({ store, people }: SiteParts, render: Render): Ho
 
   app.get("/settings", (context) => show(context));
 
+  // Where password managers look for it.
+  app.get("/.well-known/change-password", (context) => context.redirect("/settings#password", 302));
+
   app.post("/settings/profile", async (context) => {
     const account = signedIn(context);
     const values = await readForm(context);
