@@ -11,7 +11,8 @@
  *   keyword-poor the title without its two rarest words, looked for among abstracts
  *
  * Ways: `bm25` is BM25 over every text as in textbooks, `words` the store's own keyword search, `meaning` the encoder,
- * `hybrid` what the site answers with. All are given all abstracts of the data to search in.
+ * `rrf` reciprocal rank
+ * fusion of these two and `hybrid` their fusion by scores, which the site answers with. All are given all abstracts of the data to search in.
  */
 import { existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
@@ -26,7 +27,7 @@ import { writeEncoder } from "../src/encoder/folder.ts";
 import { openTextEncoder, type TextEncoder, trainEncoder } from "../src/encoder/index.ts";
 import { qualityOf } from "../src/encoder/retrieval.ts";
 import { type PaperRecord, paperRecord } from "../src/record.ts";
-import { FUSION_DEPTH, type FusionWeights, fuseRanks, fusionWeights } from "../src/search/fusion.ts";
+import { FUSION_DEPTH, fuseRanks, fuseScores, MEANING_WEIGHT, type ScoredId } from "../src/search/fusion.ts";
 import { openSqliteStore } from "../src/store/sqlite/store.ts";
 
 const { values: flags } = parseArgs({
@@ -112,7 +113,7 @@ function querySets(items: readonly Item[], asked: readonly number[], words: Bm25
   ];
 }
 
-type Ranking = readonly string[];
+type Ranking = readonly ScoredId[];
 
 async function meaningRanks(
   encoder: TextEncoder,
@@ -125,11 +126,16 @@ async function meaningRanks(
     { metric: "dot" },
   );
   const data = await encoder.encode(queries);
-  const { indices, k } = await index.search(
+  const { indices, scores, k } = await index.search(
     { dtype: "float32", shape: [queries.length, width], data },
     { k: FUSION_DEPTH },
   );
-  return queries.map((_, q) => Array.from(indices.subarray(q * k, (q + 1) * k), String));
+  return queries.map((_, q) =>
+    Array.from(indices.subarray(q * k, (q + 1) * k), (row, i) => ({
+      id: String(row),
+      score: scores[q * k + i] as number,
+    })),
+  );
 }
 
 /** The store's keyword search over texts as abstracts, under titles without words of theirs. */
@@ -148,7 +154,7 @@ async function storeRanks(texts: readonly string[], queries: readonly string[]):
     const ranks: Ranking[] = [];
     for (const query of queries) {
       const { hits } = await store.text.search(query.slice(0, 200));
-      ranks.push(hits.map(({ id }) => places.get(id) as string));
+      ranks.push(hits.map(({ id, score }) => ({ id: places.get(id) as string, score })));
     }
     return ranks;
   } finally {
@@ -159,7 +165,7 @@ async function storeRanks(texts: readonly string[], queries: readonly string[]):
 
 const placesOf = (ranks: readonly Ranking[], wanted: readonly number[]) =>
   ranks.map((ids, q) => {
-    const place = ids.indexOf(String(wanted[q]));
+    const place = ids.findIndex(({ id }) => id === String(wanted[q]));
     return place < 0 ? Number.POSITIVE_INFINITY : place + 1;
   });
 
@@ -230,26 +236,41 @@ async function main(): Promise<void> {
     const bm25 = new Bm25(set.texts);
     const start = performance.now();
     const ranks = {
-      bm25: set.queries.map((query) => bm25.search(query, FUSION_DEPTH).map(({ doc }) => String(doc))),
+      bm25: set.queries.map((query) =>
+        bm25.search(query, FUSION_DEPTH).map(({ doc, score }) => ({ id: String(doc), score })),
+      ),
       words: await storeRanks(set.texts, set.queries),
       meaning: await meaningRanks(encoder, await vectorsOf(set.texts), set.queries),
     };
     console.log(
       `\n${set.name}: ${set.queries.length} queries among ${set.texts.length} (${((performance.now() - start) / 1000).toFixed(0)} s)`,
     );
-    const fused = (weights: FusionWeights, by: readonly Ranking[] = ranks.words) =>
-      by.map((ids, q) => fuseRanks(ids, ranks.meaning[q] ?? [], weights).map(({ id }) => id));
+    const fused = (weight: number, by: readonly Ranking[] = ranks.words) =>
+      by.map((hits, q) => fuseScores(hits, ranks.meaning[q] ?? [], weight));
+    const reciprocal = (meaning: number) =>
+      ranks.words.map((hits, q) =>
+        fuseRanks(
+          hits.map(({ id }) => id),
+          (ranks.meaning[q] ?? []).map(({ id }) => id),
+          { words: 1, meaning },
+        ),
+      );
     if (flags.tune) {
-      for (const meaning of [0.25, 0.5, 0.75, 1, 1.5]) {
-        const { mrr10, recall10 } = qualityOf(placesOf(fused({ words: 1, meaning }), set.wanted));
-        const exact = qualityOf(placesOf(fused({ words: 1, meaning }, ranks.bm25), set.wanted));
+      const line = (name: string, list: readonly Ranking[]) => {
+        const { mrr10, recall10 } = qualityOf(placesOf(list, set.wanted));
+        return `${name} ${show(mrr10)} ${show(recall10)}`;
+      };
+      for (const weight of [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.5, 2])
         console.log(
-          `  meaning ${meaning}: MRR@10 ${show(mrr10)} R@10 ${show(recall10)}; with bm25 ${show(exact.mrr10)} ${show(exact.recall10)}`,
+          `  ${weight}: ${line("scores", fused(weight))}; ${line("ranks", reciprocal(weight))}; ${line("scores over bm25", fused(weight, ranks.bm25))}`,
         );
-      }
     }
     const reference = placesOf(ranks.bm25, set.wanted);
-    for (const [name, list] of Object.entries({ ...ranks, hybrid: fused(fusionWeights) })) {
+    for (const [name, list] of Object.entries({
+      ...ranks,
+      rrf: reciprocal(1),
+      hybrid: fused(MEANING_WEIGHT),
+    })) {
       const places = placesOf(list, set.wanted);
       const { mrr10, recall10 } = qualityOf(places);
       const [low, high] = interval(places.map(gain));

@@ -2,24 +2,62 @@
 export const FUSION_DEPTH = 200;
 /** k of reciprocal rank fusion. */
 const K = 60;
+/**
+ * What nearness in meaning counts beside words. Tuned by `bench/search-quality.ts --tune` on papers other than those
+ * that it reports.
+ */
+export const MEANING_WEIGHT = 0.5;
 
-export interface FusionWeights {
-  readonly words: number;
-  readonly meaning: number;
-}
-
-/** Tuned on papers other than those that `bench/search-quality.ts` reports. */
-export const fusionWeights: FusionWeights = { words: 1, meaning: 1 };
-
-export interface FusedHit {
+export interface ScoredId {
   readonly id: string;
   readonly score: number;
+}
+
+export interface FusedHit extends ScoredId {
   readonly byWords: boolean;
   readonly byMeaning: boolean;
 }
 
 /**
- * Reciprocal rank fusion of two rankings, over a depth that does not depend on the page:
+ * Words and meaning, by their scores:
+ *
+ *   s(d) = b(d) / max b + λ c(d)
+ *
+ * b is the keyword score (0 for papers that words did not find), c the cosine (for papers beyond the depth, the lowest
+ * that is within). A score says how much better the first is than the second, which its place does not: where one paper
+ * has all the rare words of a query, meaning cannot push it down. Reciprocal ranks, which forget that, were measured
+ * beside it and lost to words alone.
+ *
+ * @param words    best first; papers with all words come before the others, whatever their scores
+ * @param meaning  best first, cosines
+ * @returns best first; equals in the order of words, then of meaning
+ * @source Bruch, Gai, Ingber 2023 (convex combination against rank fusion)
+ */
+export function fuseScores(
+  words: readonly ScoredId[],
+  meaning: readonly ScoredId[],
+  weight = MEANING_WEIGHT,
+): FusedHit[] {
+  const near = meaning.slice(0, FUSION_DEPTH);
+  const cosines = new Map(near.map(({ id, score }) => [id, score]));
+  const lowest = near.length < FUSION_DEPTH ? 0 : (near.at(-1)?.score ?? 0);
+  const most = Math.max(...words.slice(0, FUSION_DEPTH).map(({ score }) => score), Number.MIN_VALUE);
+  const hits = new Map<string, FusedHit>();
+  let below = Number.POSITIVE_INFINITY;
+  for (const { id, score } of words.slice(0, FUSION_DEPTH)) {
+    // Scores of papers with some of the words are those of another question; they never overtake.
+    below = Math.min(below, score);
+    const cosine = cosines.get(id);
+    const total = below / most + weight * (cosine ?? lowest);
+    hits.set(id, { id, score: total, byWords: true, byMeaning: cosine !== undefined });
+  }
+  for (const { id, score } of near)
+    if (!hits.has(id)) hits.set(id, { id, score: weight * score, byWords: false, byMeaning: true });
+  return [...hits.values()].sort((a, b) => b.score - a.score);
+}
+
+/**
+ * Reciprocal rank fusion, where scores cannot be compared:
  *
  *   s(d) = w / (k + place in words) + m / (k + place in meaning),   k = 60
  *
@@ -30,19 +68,16 @@ export interface FusedHit {
 export function fuseRanks(
   words: readonly string[],
   meaning: readonly string[],
-  weights: FusionWeights = fusionWeights,
-): FusedHit[] {
-  const hits = new Map<string, { id: string; score: number; byWords: boolean; byMeaning: boolean }>();
-  words.slice(0, FUSION_DEPTH).forEach((id, place) => {
-    hits.set(id, { id, score: weights.words / (K + place + 1), byWords: true, byMeaning: false });
-  });
-  meaning.slice(0, FUSION_DEPTH).forEach((id, place) => {
-    const score = weights.meaning / (K + place + 1);
-    const known = hits.get(id);
-    if (known) {
-      known.score += score;
-      known.byMeaning = true;
-    } else hits.set(id, { id, score, byWords: false, byMeaning: true });
-  });
-  return [...hits.values()].sort((a, b) => b.score - a.score);
+  weights: { readonly words: number; readonly meaning: number } = { words: 1, meaning: 1 },
+): ScoredId[] {
+  const scores = new Map<string, number>();
+  for (const [ids, weight] of [
+    [words, weights.words],
+    [meaning, weights.meaning],
+  ] as const) {
+    ids.slice(0, FUSION_DEPTH).forEach((id, place) => {
+      scores.set(id, (scores.get(id) ?? 0) + weight / (K + place + 1));
+    });
+  }
+  return [...scores].map(([id, score]) => ({ id, score })).sort((a, b) => b.score - a.score);
 }

@@ -46,6 +46,8 @@ export type SearchReply =
   | { readonly kind: "state"; readonly state: SearchState };
 
 export type FromThread =
+  /** The store is open: tasks may come. */
+  | { readonly type: "ready" }
   | { readonly type: "reply"; readonly id: number; readonly reply: SearchReply }
   | {
       readonly type: "failure";

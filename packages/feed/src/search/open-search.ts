@@ -59,7 +59,7 @@ interface Kept {
  * Search by words, by meaning and by both, with similar papers and recommendations. Ranking, encoding and vectors are in
  * a thread of their own; the caller's thread reads the rows of a page and marks words in them.
  *
- * The ranks of both ways are fused over a fixed depth (200 + 200), and pages are cut from that list, which is kept for
+ * Both ways are fused over a fixed depth (200 + 200), and pages are cut from that list, which is kept for
  * ten minutes: a later page never repeats the first. Where the thread dies, the search goes on in another by words until
  * its vectors are there.
  *

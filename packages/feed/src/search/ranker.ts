@@ -5,7 +5,7 @@ import { openTextEncoder, type TextEncoder } from "../encoder/text-encoder.ts";
 import type { PaperFilter } from "../store/ports.ts";
 import { filterParts } from "../store/sql/paper-filter.ts";
 import { type ReadingPorts, readingPorts } from "../store/sqlite/reading.ts";
-import { FUSION_DEPTH, fuseRanks } from "./fusion.ts";
+import { FUSION_DEPTH, fuseRanks, fuseScores, type ScoredId } from "./fusion.ts";
 import type { RankedList, SearchReply, SearchSetup, SearchTask } from "./messages.ts";
 import { tasteDirection } from "./taste.ts";
 import { tasteWords } from "./taste-words.ts";
@@ -98,8 +98,11 @@ export class Ranker implements AsyncDisposable {
       return timed("meaning", () => this.#nearest(generation, vector, filter, FUSION_DEPTH));
     };
     const meaning = await nearest();
-    const names = authors === 0 || !mayBeName(query) ? [] : await timed("authors", () => text.authors(short, { limit: authors }));
-    const hits = fuseRanks(used === "meaning" ? [] : found.hits.map(({ id }) => id), meaning);
+    const names =
+      authors === 0 || !mayBeName(query)
+        ? []
+        : await timed("authors", () => text.authors(short, { limit: authors }));
+    const hits = fuseScores(used === "meaning" ? [] : found.hits, meaning);
     return { hits, words: found.words, authors: names, mode: used, parts };
   }
 
@@ -110,11 +113,11 @@ export class Ranker implements AsyncDisposable {
     filter: PaperFilter,
     limit: number,
     without: ReadonlySet<string> = new Set(),
-  ): Promise<string[]> {
+  ): Promise<ScoredId[]> {
     const allowed = await this.#allowed(filter);
-    const ids = await shelf.nearest(vector, Math.min(shelf.size, limit + without.size), allowed);
-    const there = await this.#ports.existing(ids);
-    return ids.filter((id) => there.has(id) && !without.has(id)).slice(0, limit);
+    const found = await shelf.nearest(vector, Math.min(shelf.size, limit + without.size), allowed);
+    const there = await this.#ports.existing(found.map(({ id }) => id));
+    return found.filter(({ id }) => there.has(id) && !without.has(id)).slice(0, limit);
   }
 
   async #allowed(filter: PaperFilter): Promise<ReadonlySet<string> | null> {
@@ -132,7 +135,8 @@ export class Ranker implements AsyncDisposable {
     if (paper === null) return [];
     const generation = this.#generation;
     const own = generation && (await vectors.get(generation.shelf.version, [paper.id])).get(paper.id);
-    if (generation && own) return this.#nearest(generation, own, filter, limit, new Set([paper.id]));
+    if (generation && own)
+      return idsOf(await this.#nearest(generation, own, filter, limit, new Set([paper.id])));
     return this.#byWords([paper.id], [], filter, limit);
   }
 
@@ -162,7 +166,7 @@ export class Ranker implements AsyncDisposable {
     );
     const direction = tasteDirection(matrix, labels, shelf.width);
     const meaning = await this.#nearest(generation, direction, filter, FUSION_DEPTH, known);
-    return fuseRanks(words, meaning, { words: 0.5, meaning: 1 })
+    return fuseRanks(words, idsOf(meaning), { words: 0.5, meaning: 1 })
       .map(({ id }) => id)
       .slice(0, limit);
   }
@@ -277,6 +281,8 @@ export class Ranker implements AsyncDisposable {
     return this.close();
   }
 }
+
+const idsOf = (list: readonly ScoredId[]) => list.map(({ id }) => id);
 
 async function closeGeneration(generation: Generation | null): Promise<void> {
   await generation?.shelf.close();

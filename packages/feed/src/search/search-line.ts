@@ -35,6 +35,8 @@ export class SearchLine {
   readonly #options: SearchLineOptions;
   readonly #waiting: Waiting[] = [];
   #worker: Worker | null = null;
+  /** Whether the thread has opened the store: starting may take longer than a search on a busy machine. */
+  #ready = false;
   #startedAt = 0;
   #early = 0;
   #current: { readonly id: number; readonly waiting: Waiting } | null = null;
@@ -98,6 +100,7 @@ export class SearchLine {
       execArgv,
     });
     this.#worker = worker;
+    this.#ready = false;
     this.#startedAt = performance.now();
     worker.unref();
     worker.on("message", (message: FromThread) => this.#heard(worker, message));
@@ -107,6 +110,12 @@ export class SearchLine {
   }
 
   #heard(worker: Worker, message: FromThread): void {
+    if (message.type === "ready") {
+      if (worker !== this.#worker) return;
+      this.#ready = true;
+      this.#next();
+      return;
+    }
     if (message.type === "note") {
       this.#options.note(message.level, message.text);
       return;
@@ -124,7 +133,7 @@ export class SearchLine {
 
   #next(): void {
     const worker = this.#worker;
-    if (worker === null || this.#current !== null) return;
+    if (worker === null || !this.#ready || this.#current !== null) return;
     const waiting = this.#waiting.shift();
     if (waiting === undefined) {
       worker.unref();

@@ -20,5 +20,6 @@ port.on("message", async ({ id, task }: ToThread) => {
   }
 });
 
+post({ type: "ready" });
 void ranker.catchUp();
 setInterval(() => void ranker.catchUp(), LOOK_EVERY_MS);

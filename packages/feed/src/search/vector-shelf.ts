@@ -1,5 +1,6 @@
 import { createExactIndex, type ExactIndex } from "@concord/align";
 import type { VectorBatch } from "../store/ports.ts";
+import type { ScoredId } from "./fusion.ts";
 
 /** Papers that stand for those of no known taste. */
 const SAMPLE = 384;
@@ -63,14 +64,21 @@ export class VectorShelf implements AsyncDisposable {
   }
 
   /** Papers by falling inner product with a vector, of those allowed. */
-  async nearest(query: Float32Array, limit: number, allowed: ReadonlySet<string> | null): Promise<string[]> {
+  async nearest(
+    query: Float32Array,
+    limit: number,
+    allowed: ReadonlySet<string> | null,
+  ): Promise<ScoredId[]> {
     if (this.size === 0) return [];
     const mask = allowed === null ? {} : { mask: this.#maskOf(allowed) };
-    const { indices, k } = await this.#index.search(
+    const { indices, scores, k } = await this.#index.search(
       { dtype: "float32", shape: [this.width], data: query },
       { k: limit, ...mask },
     );
-    return Array.from(indices.subarray(0, k), (row) => this.#ids[row] as string);
+    return Array.from(indices.subarray(0, k), (row, i) => ({
+      id: this.#ids[row] as string,
+      score: scores[i] as number,
+    }));
   }
 
   #maskOf(allowed: ReadonlySet<string>): Uint8Array {
