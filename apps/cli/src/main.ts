@@ -5,8 +5,9 @@ const stopSignals = ["SIGINT", "SIGTERM"] as const;
 
 // `concord papers | head` closes the pipe: nobody reads on, so there is nothing left to say.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
-  process.exit();
+  if (error.code === "EPIPE") process.exit();
+  process.stderr.write(`Error: standard output cannot be written: ${error.message}\n`);
+  process.exit(1);
 });
 
 process.exitCode = await runCli(process.argv.slice(2), {

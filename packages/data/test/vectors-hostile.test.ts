@@ -173,6 +173,16 @@ describe("files that claim more than they hold", () => {
   });
 });
 
+test.skipIf(process.platform === "win32")(
+  "a pipe and a device are refused, and nobody waits for them",
+  async () => {
+    const pipe = join(folder, "pipe.npy");
+    expect(spawnSync("mkfifo", [pipe]).status).toBe(0);
+    for (const path of [pipe, "/dev/zero"])
+      await expect(openVectors(path)).rejects.toThrow("is not a regular file");
+  },
+);
+
 describe("any truncation and any changed byte gives rows or an error of a known class", () => {
   const known = /^(\d+ rows|VectorFileError)$/;
   const originals = new Map<string, Uint8Array>([

@@ -25,6 +25,7 @@ import { ExitCode, UsageError } from "../errors.ts";
 import { writeOut } from "../output.ts";
 import { countText, durationText, printable } from "../render/text.ts";
 import { StageDisplay } from "../stage-display.ts";
+import { listenForStop } from "../stop-request.ts";
 
 /** What opens an encoder; `search` has the same flags. */
 export interface EncoderFlags {
@@ -161,7 +162,7 @@ async function runEmbed(
     throw new UsageError("--binary writes packed bits, which are no text: give --out FILE.npy with it.");
   const stopping = new AbortController();
   const { signal } = stopping;
-  const endWatch = context.onStopRequest(() => stopping.abort());
+  const endWatch = listenForStop(context, () => stopping.abort());
   const display = new StageDisplay(context);
   const problems: EmbedProblem[] = [];
   let skipped = 0;
@@ -216,6 +217,8 @@ async function runEmbed(
     return rows > 0 ? ExitCode.done : ExitCode.failed;
   } catch (error) {
     if (signal.aborted) return ExitCode.cancelled;
+    display.end();
+    reportProblems(context, problems, skipped);
     throw asUsage(error);
   } finally {
     display.end();

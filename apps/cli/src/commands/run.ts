@@ -11,10 +11,8 @@ import { ExitCode, UsageError } from "../errors.ts";
 import { ProgressDisplay } from "../progress-display.ts";
 import { countText } from "../render/text.ts";
 import { renderReport } from "../report.ts";
+import { listenForStop } from "../stop-request.ts";
 import { findRun } from "./runs.ts";
-
-/** Ctrl-C reaches a process twice when its parent passes it on as well; what comes sooner is no second request. */
-const SECOND_REQUEST_MS = 500;
 
 export interface RunOptions {
   readonly runs?: string | undefined;
@@ -29,20 +27,6 @@ function openStore(context: Context, options: RunOptions): RunStore {
 
 function printRecord(context: Context, store: RunStore, run: RunRecord): void {
   context.stdout.write(`${JSON.stringify({ ...run, folder: store.path(run.id) })}\n`);
-}
-
-/** Calls `cancel` at the first request to stop, and ends the process at the second. */
-function listenForStop(context: Context, cancel: () => void): () => void {
-  let first: number | null = null;
-  return context.onStopRequest(() => {
-    const now = performance.now();
-    if (first === null) {
-      first = now;
-      cancel();
-    } else if (now - first >= SECOND_REQUEST_MS) {
-      context.exit(ExitCode.cancelled);
-    }
-  });
 }
 
 async function report(

@@ -18,6 +18,7 @@ import { writeOut } from "../output.ts";
 import { renderHits } from "../render/hits.ts";
 import { countText, printable } from "../render/text.ts";
 import { StageDisplay } from "../stage-display.ts";
+import { listenForStop } from "../stop-request.ts";
 import {
   addEncoderOptions,
   asUsage,
@@ -75,7 +76,8 @@ async function* lineQueries(input: AsyncIterable<Uint8Array>): AsyncGenerator<Qu
   let width: number | undefined;
   for await (const text of linesOf(input)) {
     line++;
-    if (text !== null && text.trim() === "") continue;
+    if (typeof text !== "string") throw unreadable(line, text.reason);
+    if (text.trim() === "") continue;
     const { vector, name } = queryOf(text, line);
     width ??= vector.length;
     if (vector.length !== width)
@@ -86,13 +88,17 @@ async function* lineQueries(input: AsyncIterable<Uint8Array>): AsyncGenerator<Qu
   }
 }
 
+function unreadable(line: number, reason: string): UsageError {
+  return new UsageError(`Line ${line} of standard input: ${reason}.`);
+}
+
 function queryOf(
-  text: string | null,
+  text: string,
   line: number,
 ): { readonly vector: readonly number[]; readonly name: string | number } {
   let value: unknown;
   try {
-    value = JSON.parse(text ?? "");
+    value = JSON.parse(text);
   } catch {
     value = undefined;
   }
@@ -141,8 +147,11 @@ async function* encodedQueries(
     signal,
     "Say what to search for: --query-text, --query-file, or lines on standard input.",
   );
-  for await (const line of linesOf(input)) {
-    if (line !== null && line.trim() !== "") yield await encode([{ text: line }], [line]);
+  let line = 0;
+  for await (const text of linesOf(input)) {
+    line++;
+    if (typeof text !== "string") throw unreadable(line, text.reason);
+    if (text.trim() !== "") yield await encode([{ text }], [text]);
   }
 }
 
@@ -164,7 +173,7 @@ function queriesFor(context: Context, flags: SearchFlags, signal: AbortSignal): 
 async function runSearch(context: Context, path: string, flags: SearchFlags): Promise<ExitCode> {
   const stopping = new AbortController();
   const { signal } = stopping;
-  const endWatch = context.onStopRequest(() => stopping.abort());
+  const endWatch = listenForStop(context, () => stopping.abort());
   const display = new StageDisplay(context);
   const json = flags.json === true || context.stdout.isTTY !== true;
   try {

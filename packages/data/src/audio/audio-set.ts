@@ -4,6 +4,7 @@ import { foldIn, type Key, type NDArray, RandomStream } from "@concord/tensor";
 import { type BatchSource, batchPlan } from "../batches/batch-source.ts";
 import { type LabelColumn, labelColumn } from "../images/image-set.ts";
 import { ProblemLog, type RowProblems, shownValue } from "../loaders/rows.ts";
+import { READ_WITHOUT_WAITING } from "../vectors/byte-file.ts";
 import { type AudioClip, AudioError, type AudioLimits, fitLength, mixToMono } from "./clip.ts";
 import { decodeFlac } from "./flac.ts";
 import { type LogMelOptions, logMel } from "./log-mel.ts";
@@ -142,14 +143,14 @@ async function audioFiles(root: string): Promise<AudioFile[]> {
 }
 
 async function readBounded(path: string, maxBytes = 64 * 2 ** 20): Promise<Uint8Array> {
-  const file = await open(path, "r");
+  const file = await open(path, READ_WITHOUT_WAITING);
   try {
-    const { size } = await file.stat();
+    const info = await file.stat();
+    // A device has no size, and may have no end.
+    if (!info.isFile()) throw new AudioError("not a regular file");
+    const { size } = info;
     if (size > maxBytes) throw new AudioError(`file of ${size} bytes is over the limit of ${maxBytes}`);
     return new Uint8Array(await file.readFile());
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EISDIR") throw new AudioError("not a file");
-    throw error;
   } finally {
     await file.close();
   }

@@ -205,7 +205,9 @@ export async function loadTokenizer(path: string, options: TokenizerOptions = {}
 }
 
 async function readJsonFile(path: string): Promise<unknown> {
-  const { size } = await stat(path);
+  const info = await stat(path);
+  if (!info.isFile()) throw new Error("it is no regular file");
+  const { size } = info;
   if (size > maxTokenizerBytes) throw new Error(`${size} bytes are over the limit of ${maxTokenizerBytes}`);
   return JSON.parse(await readFile(path, "utf8"));
 }

@@ -1,5 +1,9 @@
+import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { VectorFileError } from "./source.ts";
+
+/** To open a pipe does not wait for somebody who writes to it, so that it can be refused. Windows has no such flag. */
+export const READ_WITHOUT_WAITING = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
 /** A file that is read at places of one's own choice. */
 export class ByteFile {
@@ -17,7 +21,7 @@ export class ByteFile {
   static async open(path: string): Promise<ByteFile> {
     let handle: FileHandle;
     try {
-      handle = await open(path, "r");
+      handle = await open(path, READ_WITHOUT_WAITING);
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
       const reason = code === "ENOENT" ? "there is no such file" : `cannot be opened (${code})`;

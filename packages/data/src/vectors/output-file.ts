@@ -28,7 +28,7 @@ export class OutputFile {
     try {
       return new OutputFile(path, temporary, await open(temporary, "wx"), overwrite);
     } catch (error) {
-      throw new VectorFileError(path, `cannot be written: ${(error as Error).message}`, { cause: error });
+      throw notWritten(path, error);
     }
   }
 
@@ -39,9 +39,13 @@ export class OutputFile {
   /** Appends; with a position, writes over what is there. */
   async write(bytes: Uint8Array, position?: number): Promise<void> {
     const start = position ?? this.length;
-    for (let done = 0; done < bytes.length; ) {
-      const { bytesWritten } = await this.#handle.write(bytes, done, bytes.length - done, start + done);
-      done += bytesWritten;
+    try {
+      for (let done = 0; done < bytes.length; ) {
+        const { bytesWritten } = await this.#handle.write(bytes, done, bytes.length - done, start + done);
+        done += bytesWritten;
+      }
+    } catch (error) {
+      throw notWritten(this.path, error);
     }
     if (position === undefined) this.length += bytes.length;
   }
@@ -55,7 +59,7 @@ export class OutputFile {
       else await this.#renameToFree();
     } catch (error) {
       await this.abort();
-      throw error;
+      throw error instanceof VectorFileError ? error : notWritten(this.path, error);
     }
   }
 
@@ -84,6 +88,25 @@ export class OutputFile {
       await rename(this.#temporary, this.path);
     }
   }
+}
+
+/** What people can do about, in their words; the name of the temporary file says nothing to them. */
+const writingFailures: Readonly<Record<string, string>> = {
+  ENOENT: "its folder does not exist, or takes no files",
+  ENOTDIR: "its folder is no folder",
+  EACCES: "its folder may not be written to",
+  EPERM: "its folder may not be written to",
+  EROFS: "the disk is read-only",
+  ENOSPC: "the disk is full",
+  EDQUOT: "the disk quota is used up",
+  EFBIG: "a file may not become that large here",
+};
+
+function notWritten(path: string, error: unknown): VectorFileError {
+  const { code = "", message } = error as NodeJS.ErrnoException;
+  return new VectorFileError(path, `cannot be written: ${writingFailures[code] ?? message}`, {
+    cause: error,
+  });
 }
 
 function alreadyThere(path: string): VectorFileError {

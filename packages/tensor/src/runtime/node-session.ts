@@ -42,7 +42,8 @@ function sessionOptions(
     executionMode: "sequential",
     intraOpNumThreads: options.threads ?? defaultThreads(),
     interOpNumThreads: 1,
-    logSeverityLevel: 3,
+    // Nothing but what is fatal: errors come as exceptions, and need not be on the terminal twice.
+    logSeverityLevel: 4,
     // Values get their memory one by one: a plan of one block for all would come on top of what the first run took.
     enableMemPattern: false,
     // Denormal numbers cost up to a hundred times more; near the end of a training there are many. The first

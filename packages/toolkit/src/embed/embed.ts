@@ -152,7 +152,10 @@ export async function embed(options: EmbedFileOptions): Promise<EmbedSummary> {
   });
   for await (const block of embedBlocks(counted)) await writer.write(block);
   options.signal?.throwIfAborted();
-  if (writer.rows === 0) throw new EmbedError(`no input has a vector (${problems} could not be embedded)`);
+  if (writer.rows === 0)
+    throw new EmbedError(
+      problems === 0 ? "there was nothing to embed" : `none of ${problems} inputs could be embedded`,
+    );
   await writer.finish();
   return { rows: writer.rows, width: encoder.width, problems, seconds: (performance.now() - began) / 1000 };
 }

@@ -41,31 +41,45 @@ const usualColumns: Readonly<Record<Modality, readonly string[]>> = {
   vector: [],
 };
 
-const MAX_LINE_CHARACTERS = 2 ** 20;
+const MAX_LINE_BYTES = 2 ** 20;
 
-/** The lines of a stream of UTF-8 text; null for one that is too long. */
-export async function* linesOf(stream: AsyncIterable<Uint8Array | string>): AsyncGenerator<string | null> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  let tooLong = false;
-  const finish = (text: string): string | null => {
-    const line = tooLong || text.length > MAX_LINE_CHARACTERS ? null : text.replace(/\r$/, "");
-    tooLong = false;
-    return line;
+const LINE_FEED = 0x0a;
+
+/** The lines of a stream of UTF-8 text, or why one of them is none: it is too long, or not UTF-8. */
+export async function* linesOf(
+  stream: AsyncIterable<Uint8Array | string>,
+): AsyncGenerator<string | { readonly reason: string }> {
+  let decoder = new TextDecoder("utf-8", { fatal: true });
+  let held: Uint8Array[] = [];
+  let length = 0;
+  const finish = (): string | { readonly reason: string } => {
+    const bytes = held.length === 1 ? (held[0] as Uint8Array) : Buffer.concat(held);
+    const tooLong = length > MAX_LINE_BYTES;
+    [held, length] = [[], 0];
+    if (tooLong) return { reason: `line has more than ${MAX_LINE_BYTES} bytes` };
+    try {
+      return decoder.decode(bytes).replace(/\r$/, "");
+    } catch {
+      return { reason: "line is not UTF-8 text; convert it from its encoding, e.g. with iconv" };
+    } finally {
+      // A byte order mark is left out of the first line; later it is a character.
+      if (!decoder.ignoreBOM) decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+    }
   };
   for await (const chunk of stream) {
-    const parts = (
-      rest + (typeof chunk === "string" ? chunk : decoder.decode(chunk, { stream: true }))
-    ).split("\n");
-    rest = parts.pop() as string;
-    for (const part of parts) yield finish(part);
-    if (rest.length > MAX_LINE_CHARACTERS) {
-      rest = "";
-      tooLong = true;
+    const bytes = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
+    for (let start = 0; start < bytes.length; ) {
+      const end = bytes.indexOf(LINE_FEED, start);
+      const part = bytes.subarray(start, end < 0 ? bytes.length : end);
+      length += part.length;
+      // Of a line that is too long only its length is known.
+      if (length <= MAX_LINE_BYTES) held.push(part);
+      else held = [];
+      if (end >= 0) yield finish();
+      start = end < 0 ? bytes.length : end + 1;
     }
   }
-  rest += decoder.decode();
-  if (rest !== "" || tooLong) yield finish(rest);
+  if (length > 0) yield finish();
 }
 
 /**
@@ -81,9 +95,8 @@ export async function* lineInputs(
   let line = 0;
   for await (const text of linesOf(stream)) {
     const place = `${name}:${++line}`;
-    if (text === null) {
-      yield { item: { reason: `line has more than ${MAX_LINE_CHARACTERS} characters` }, fields: {}, place };
-    } else if (options.column === undefined) {
+    if (typeof text !== "string") yield { item: text, fields: {}, place };
+    else if (options.column === undefined) {
       const field = options.modality === "text" ? "text" : "path";
       yield { item: asItem(text, options.modality, "."), fields: { [field]: text }, place };
     } else if (text.trim() !== "") {

@@ -44,7 +44,10 @@ async function samplesOf(item: EncoderItem): Promise<SoundSamples | string> {
   let bytes: Uint8Array;
   try {
     if ("path" in item) {
-      const { size } = await stat(item.path);
+      const info = await stat(item.path);
+      // A device has no size, and may have no end.
+      if (!info.isFile()) return "no regular file";
+      const { size } = info;
       if (size > MAX_FILE_BYTES) return `${size} bytes are over the limit of ${MAX_FILE_BYTES}`;
       bytes = await readFile(item.path);
     } else bytes = item.bytes;

@@ -13,6 +13,7 @@ import {
   embedBlocks,
   embedInputs,
   lineInputs,
+  linesOf,
   openEncoder,
   readVectors,
 } from "../../src/index.ts";
@@ -127,7 +128,7 @@ it("names what has no vector and goes on, or stops when strict", async () => {
     new EmbedError("line 8: broken"),
   );
   await expect(embed({ encoder: texts, inputs: bad.slice(1, 3), out: at("none.npy") })).rejects.toThrow(
-    "no input has a vector",
+    "none of 2 inputs could be embedded",
   );
 });
 
@@ -252,4 +253,25 @@ it("embeds pictures of folders, patterns and tables", async () => {
   const list = await readVectors(at("list.npy"));
   expect(list.values.slice(0, WIDTH)).toEqual(read.values.slice(0, WIDTH));
   expect((await readFile(at("list.npy"))).subarray(1, 6).toString()).toBe("NUMPY");
+});
+
+it("splits bytes into lines, and says of each that is none why", async () => {
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    // A byte order mark, characters and line ends across chunks, Latin-1, a line of 2 MiB, no line end at the end.
+    yield Buffer.from("\ufeffüber", "utf8").subarray(0, 4);
+    yield Buffer.from("\ufeffüber", "utf8").subarray(4);
+    yield Buffer.from("\r\n\ncaf\xe9\n", "latin1");
+    for (let i = 0; i < 32; i++) yield Buffer.alloc(2 ** 16, "a");
+    yield Buffer.from("\n\ufeffred\nend");
+  }
+  const lines = [];
+  for await (const line of linesOf(chunks())) lines.push(line);
+  expect(lines).toEqual([
+    "über",
+    "",
+    { reason: expect.stringContaining("not UTF-8") },
+    { reason: expect.stringContaining("more than 1048576 bytes") },
+    "\ufeffred",
+    "end",
+  ]);
 });
