@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { fileMailer, MailError, type Mailer, type MailMessage, smtpMailer } from "../../src/mail/index.ts";
 import { PostOffice } from "../../src/people/index.ts";
+import { messages } from "../../src/people/messages.ts";
 import { SmtpSink } from "../digest/sink.ts";
 
 const message: MailMessage = { to: "ada@example.org", subject: "Grüße", text: "Hello\n.\nend" };
@@ -85,6 +86,22 @@ describe("mail", () => {
       await expect(mailer.send({ ...message, ...fields })).rejects.toBeInstanceOf(MailError);
     expect(sink.caught).toEqual([]);
     expect(await readdir(folder)).toEqual([]);
+  });
+});
+
+describe("messages about accounts", () => {
+  it("have lines so short that links stay whole in kept files", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "concord-mail-"));
+    const mailer = fileMailer({ folder, from: "papers@example.org" });
+    const site = "https://papers.example.org";
+    const link = `${site}/link/${"x".repeat(43)}`;
+    for (const make of [messages.signIn, messages.signUp, messages.reset, messages.verify]) {
+      const { response } = await mailer.send(make("ada@example.org", link, site));
+      const text = await readFile(join(folder, response), "utf8");
+      expect(text).toContain(`\r\n${link}\r\n`);
+      for (const line of text.split("\r\n")) expect(line.length).toBeLessThanOrEqual(78);
+    }
+    await rm(folder, { recursive: true });
   });
 });
 
