@@ -136,6 +136,10 @@ export async function runDiagnose(
 ): Promise<ExitCode> {
   const options = optionsOf(flags, b);
   if (flags.html !== undefined) await checkReportPath(flags.html, [a, b, flags.pairs, flags.labels]);
+  if (b !== undefined && resolve(a) === resolve(b) && flags.column === undefined && flags.key === undefined)
+    context.stderr.write(
+      `Both sets are the file ${shellText(a)}: every number will be of a set against itself.\n`,
+    );
   const display = new StageDisplay(context);
   const stopping = new AbortController();
   const endWatch = context.onStopRequest(() => stopping.abort());

@@ -349,7 +349,7 @@ export async function collectSet(
   const { rows, broken, zero } = moments;
   if (rows === 0) {
     throw new RangeError(
-      `${name}: no row can be measured: ${seen} rows came, ${broken} are not finite and ${zero} are all zero`,
+      `${name}: no row can be measured: ${broken + zero === 0 ? "none holds finite numbers within the range of 32-bit floats (3.4e38)" : `of ${seen} rows ${broken} are not finite and ${zero} all zero`}`,
     );
   }
   return { name, width, rows, skipped: { broken, zero }, ...reservoir.take(), ...moments.finish() };

@@ -60,7 +60,7 @@ export function headlineOf(parts: HeadlineParts): Diagnosis["headline"] {
   const tail = `${retrievalText(parts.retrieval)}${remedyText(parts.remedies)}`;
   const shown = (titles: readonly string[]): string => {
     const more = titles.length - SHOWN;
-    return `${listed(titles.slice(0, SHOWN))}${more > 0 ? `, and ${more} more` : ""}.${tail}`;
+    return `${listed(more > 0 ? [...titles.slice(0, SHOWN), `${more} more`] : titles)}.${tail}`;
   };
   if (serious.length > 0)
     return `${serious.length === 1 ? "One serious problem" : `${serious.length} serious problems`}: ${shown(serious)}`;

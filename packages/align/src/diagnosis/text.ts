@@ -7,8 +7,12 @@ export function percent(share: number): string {
   return `${plain(value, digits)} %`;
 }
 
-/** A number with so many decimals, without the minus sign of a zero. */
+/** A number with so many decimals, without the minus sign of a zero; very large ones as `1.2 × 10^37`. */
 export function plain(value: number, digits = 2): string {
+  if (Math.abs(value) >= 1e9) {
+    const [factor, power] = value.toExponential(1).split("e+") as [string, string];
+    return `${factor} × 10^${power}`;
+  }
   const text = value.toFixed(digits);
   return Number(text) === 0 ? text.replace("-", "") : text;
 }

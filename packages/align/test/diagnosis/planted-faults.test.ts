@@ -260,7 +260,7 @@ describe("bad input", () => {
   it("without a usable row says why", async () => {
     const none = withFault(a, (row, index) => row.fill(index % 2 === 0 ? 0 : Number.NaN));
     await expect(collected(none, "captions")).rejects.toThrow(
-      /captions: no row can be measured: 600 rows came, 300 are not finite and 300 are all zero/,
+      /captions: no row can be measured: of 600 rows 300 are not finite and 300 all zero/,
     );
   });
 

@@ -8,7 +8,7 @@ import {
 import { type Advice, advise } from "@concord/papers";
 import { foldIn, type Key, randomKey } from "@concord/tensor";
 import { type InputBlock, type OpenInput, openInput, type VectorInput, type VectorPlace } from "./inputs.ts";
-import { LabelCodes, type LabelInput, type LabelPlan, planLabels, RowLabels } from "./labels.ts";
+import { checkLabels, LabelCodes, type LabelInput, type LabelPlan, planLabels, RowLabels } from "./labels.ts";
 import { type PairInput, placePairs, type RowPairs, readPairs, sameRowPairs, samplePairs } from "./pairs.ts";
 
 export interface DiagnoseOptions {
@@ -156,6 +156,8 @@ async function diagnoseOpened(
       pairs = sameRowPairs(left.set, right.set);
     }
   }
+  // What two sets share may be judged by labels of which each set alone has too few.
+  if (left.labels && !right) checkLabels(left.labels, codes.names, left.set.name);
   const input: DiagnosisInput = {
     a: left.set,
     ...(right ? { b: right.set } : {}),

@@ -24,7 +24,10 @@ async function isFile(path: string): Promise<boolean> {
   }
 }
 
-/** @throws VectorFileError when the file holds no single column */
+/** What ends so is meant as a file, not as a column. */
+const FILE_ENDING = /\.(txt|csv|tsv|jsonl|ndjson|parquet)(\.gz)?$/i;
+
+/** @throws VectorFileError when the file holds no single column; RangeError when there is no such file */
 export async function planLabels(
   labels: LabelInput | undefined,
   column: string | undefined,
@@ -33,7 +36,11 @@ export async function planLabels(
   if (typeof labels === "string") {
     const paths = (await isFile(labels)) ? [labels] : labels.split(",");
     const files = await Promise.all(paths.map(isFile));
-    if (paths.length > 2 || files.includes(false)) return { kind: "column", column: labels };
+    if (paths.length > 2 || files.includes(false)) {
+      const missing = paths.find((path, i) => !files[i] && FILE_ENDING.test(path));
+      if (missing !== undefined) throw new RangeError(`labels: there is no file ${missing}`);
+      return { kind: "column", column: labels };
+    }
     const [a, b] = await Promise.all(
       paths.map((path) => openColumn(path, column === undefined ? {} : { column })),
     );
@@ -59,6 +66,23 @@ export class LabelCodes {
     this.#numbers.set(name, this.#numbers.size);
     return this.#numbers.size - 1;
   }
+}
+
+/** @throws RangeError when labels of sampled rows cannot tell anything: none, one for all rows, or one for each row */
+export function checkLabels(labels: Int32Array, names: readonly string[], name: string): void {
+  const sizes = new Map<number, number>();
+  for (const code of labels) if (code >= 0) sizes.set(code, (sizes.get(code) ?? 0) + 1);
+  const wanted = "at least two different labels that several rows share are needed";
+  if (sizes.size === 0) throw new RangeError(`${name}: no row has a label; ${wanted}`);
+  const [first] = sizes.keys();
+  if (sizes.size === 1)
+    throw new RangeError(
+      `${name}: all labelled rows have the label '${names[first as number]?.slice(0, 60)}'; ${wanted}`,
+    );
+  if ([...sizes.values()].filter((size) => size > 1).length < 2)
+    throw new RangeError(
+      `${name}: ${sizes.size} different labels for ${[...sizes.values()].reduce((sum, size) => sum + size, 0)} rows: these are names of rows, not of classes; ${wanted}`,
+    );
 }
 
 /** Label of each row of one set by the row's number, filled as blocks come by. */

@@ -215,3 +215,20 @@ describe("work", () => {
     expect(other.diagnosis.findings).not.toEqual(first.diagnosis.findings);
   });
 });
+
+describe("labels that cannot tell anything are refused, not passed over", () => {
+  const rows = normalArray(randomKey(5), [60, 4]);
+  it.each([
+    ["one for all", Array(60).fill("cat"), /all labelled rows have the label 'cat'; at least two/],
+    ["one for each", Array.from({ length: 60 }, (_, i) => `row ${i}`), /60 different labels for 60 rows/],
+    ["none", Array(60).fill(""), /no row has a label/],
+  ])("%s", async (_, labels, message) => {
+    await expect(diagnose(rows, null, { labels })).rejects.toThrow(message);
+  });
+
+  it("a file that is not there is not taken for a column", async () => {
+    await expect(diagnose(rows, null, { labels: "classes.txt" })).rejects.toThrow(
+      "labels: there is no file classes.txt",
+    );
+  });
+});

@@ -87,7 +87,7 @@ export async function hubnessFinding(
       measure(`items in nobody's first ${k}`, never, "share"),
       measure(`queries whose first ${k} hold the most popular item`, popular, "share"),
     ],
-    sentence: `Asked by ${asker}, ${ofHundred(never.value)} items of ${items.name} never come among the first ${k}, while the most popular one is shown to ${percent(largestHubShare)} of the queries (skewness ${plain(skewness.value, 1)}).`,
+    sentence: `Asked by ${asker}, ${never.value === 0 ? `every item of ${items.name} comes` : `${ofHundred(never.value)} items of ${items.name} never come`} among the first ${k}, while the most popular one is shown to ${percent(largestHubShare)} of the queries (skewness ${plain(skewness.value, 1)}).`,
     explanation:
       "In spaces of many dimensions some items become everybody's neighbour, hubs, and push the right answers out; others are found by nobody.",
     normal: `A skewness below ${plain(mild, 1)}. Mild from ${plain(mild, 1)}, serious from ${plain(serious, 0)}. ${why}`,
