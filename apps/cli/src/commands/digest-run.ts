@@ -24,7 +24,59 @@ export interface DigestFlags extends StoreFlags {
   readonly period?: string;
   readonly weekly?: boolean;
   readonly topics?: string;
+  readonly status?: boolean;
+  readonly pause?: boolean;
+  readonly resume?: boolean;
   readonly json?: boolean;
+}
+
+const SHOWN_ISSUES = 14;
+
+/** What was built, newest first, and what became of its messages. */
+async function status(context: Context, store: Store, flags: DigestFlags): Promise<ExitCode> {
+  const { items } = await store.outbox.issues({ limit: SHOWN_ISSUES });
+  const readers = await store.subscriptions.counts();
+  const issues = await Promise.all(
+    items.map(async ({ id, kind, period, state, builtAt }) => ({
+      ...{ kind, period, state, builtAt: new Date(builtAt).toISOString() },
+      ...(await store.outbox.progress(id)),
+    })),
+  );
+  if (flags.json) {
+    context.stdout.write(`${JSON.stringify({ readers, issues })}\n`);
+    return ExitCode.done;
+  }
+  const named = (counts: Readonly<Record<string, number>>) =>
+    Object.entries(counts)
+      .filter(([, count]) => count > 0)
+      .map(([name, count]) => `${count.toLocaleString("en-GB")} ${name}`)
+      .join(", ") || "none";
+  context.stdout.write(`Readers: ${named(readers)}\n`);
+  for (const { kind, period, state, builtAt, ...progress } of issues)
+    context.stdout.write(
+      `${kind} ${period}, built ${builtAt.slice(0, 16).replace("T", " ")} UTC${state === "open" ? "" : `, ${state}`}: ${named(progress)}\n`,
+    );
+  return ExitCode.done;
+}
+
+/** Stops the sending of a built digest, or lets it go on. */
+async function hold(
+  context: Context,
+  store: Store,
+  flags: DigestFlags,
+  times: DigestTimes,
+): Promise<ExitCode> {
+  const slot = flags.period === undefined ? null : askedSlot(flags, times, Date.now());
+  const { items } = await store.outbox.issues({ limit: 50 });
+  const issue = items.find(
+    ({ kind, period }) => slot === null || (kind === slot.kind && period === slot.period),
+  );
+  if (!issue) throw new UsageError("There is no such digest; `digest --status` lists what was built.");
+  await store.outbox.pause(issue.id, flags.pause === true);
+  context.stdout.write(
+    `The ${issue.kind} digest of ${issue.period} ${flags.pause ? "is paused: what is not under way yet waits" : "goes on"}.\n`,
+  );
+  return ExitCode.done;
 }
 
 /** The slot that the flags name; that of a week is the day on which its digest is due. */
@@ -134,6 +186,8 @@ async function send(
 export async function runDigest(context: Context, flags: DigestFlags): Promise<ExitCode> {
   if (flags.send && (flags.html || flags.topics !== undefined))
     throw new UsageError("--html and --topics show a digest; --send sends to everybody what they asked for.");
+  if ([flags.send, flags.preview, flags.status, flags.pause, flags.resume].filter(Boolean).length > 1)
+    throw new UsageError("Give one of --preview, --send, --status, --pause and --resume.");
   const file = await storePath(context, flags);
   if (!existsSync(file))
     throw new UsageError(`There is no store at ${file}; \`${context.name} ingest\` makes one.`);
@@ -147,6 +201,8 @@ export async function runDigest(context: Context, flags: DigestFlags): Promise<E
     `http://${settings.server.host}:${settings.server.port}`;
   const store = openSqliteStore(file);
   try {
+    if (flags.status) return await status(context, store, flags);
+    if (flags.pause || flags.resume) return await hold(context, store, flags, digestTimes(settings.digest));
     return await (flags.send ? send : preview)(context, store, flags, settings, url);
   } finally {
     await store.close();

@@ -32,10 +32,13 @@ export function addDigest(program: Command, context: Context, settle: (code: Exi
     )
     .option("--weekly", "the weekly digest; with a week as period it is meant anyway")
     .option("--topics <list>", "with --preview: for a reader of these topics and categories")
+    .option("--status", "what was built, and how far it is sent")
+    .option("--pause", "stop sending the newest digest, or the period's")
+    .option("--resume", "go on sending it")
     .option("--json", "the result as JSON")
     .addHelpText(
       "after",
-      `\nExamples:\n  ${context.name} digest                              the one that is due\n  ${context.name} digest --period 2026-W47            the digest of a week\n  ${context.name} digest --topics cs.CV --html > d.html   for one reader's topics, to look at\n  ${context.name} digest --send                       build and send now`,
+      `\nExamples:\n  ${context.name} digest                              the one that is due\n  ${context.name} digest --period 2026-W47            the digest of a week\n  ${context.name} digest --topics cs.CV --html > d.html   for one reader's topics, to look at\n  ${context.name} digest --send                       build and send now\n  ${context.name} digest --status                     how far is it?`,
     )
     .action(async (flags: DigestFlags) => {
       const { runDigest } = await import("./digest-run.ts");

@@ -134,6 +134,21 @@ async function noteBounces(
   return failed ? ExitCode.failed : ExitCode.done;
 }
 
+/** Erases an address: also one to which nothing is sent any more, so that its owner can subscribe again. */
+async function forget(context: Context, address: string, flags: StoreFlags): Promise<ExitCode> {
+  const { openSqliteStore } = await import("@concord/feed");
+  const store = openSqliteStore(await storePath(context, flags));
+  try {
+    const reader = await store.subscriptions.byEmail(address);
+    if (!reader) throw new UsageError(`Nobody with the address '${address}' is subscribed here.`);
+    await store.subscriptions.remove(reader.id);
+    context.stdout.write(`${reader.email} (${reader.state}) is erased.\n`);
+  } finally {
+    await store.close();
+  }
+  return ExitCode.done;
+}
+
 /** Adds `concord mail` to the command line. */
 export function addMail(program: Command, context: Context, settle: (code: ExitCode) => void): void {
   const mail = program
@@ -160,6 +175,17 @@ export function addMail(program: Command, context: Context, settle: (code: ExitC
         throw new UsageError("Say what to do: --dev shows messages, `mail bounces FILE` takes in reports.");
       settle(await viewMail(context, flags));
     });
+  addStoreOptions(
+    mail
+      .command("forget")
+      .summary("erase a reader of the digest")
+      .description(
+        "Erases an address with everything about it. Lifts a block after bounces or complaints, too: its owner can subscribe again.",
+      )
+      .argument("<address>", "e-mail address"),
+  ).action(async (address: string, _flags: object, command: Command) => {
+    settle(await forget(context, address, command.optsWithGlobals()));
+  });
   addStoreOptions(
     mail
       .command("bounces")
