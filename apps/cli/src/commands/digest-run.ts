@@ -173,6 +173,12 @@ async function send(
         `Sent ${tally.sent}, to be tried again ${tally.later}, refused ${tally.failed}, skipped ${tally.skipped}.\n`,
       );
     }
+    if (sender.isStuck) {
+      stderr.write(
+        "The mail server takes no mail: what is queued waits for the next call, or for the site.\n",
+      );
+      return ExitCode.failed;
+    }
   } finally {
     clearInterval(shown);
     line.end();

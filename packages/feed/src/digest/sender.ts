@@ -19,6 +19,8 @@ const IDLE_MS = 30 * SECOND_MS;
 const EXPIRE_EVERY_MS = 30 * SECOND_MS;
 const MOST_BACKOFF_MS = 5 * MINUTE_MS;
 const KEPT_ISSUES = 3;
+/** Troubles without a message in between after which `drain` gives up. */
+const MOST_TROUBLES = 8;
 /** Rows that are leased in one transaction; a process that dies leaves them for the end of their lease. */
 const HELD_PER_CONNECTION = 8;
 
@@ -88,6 +90,11 @@ export class DigestSender {
     this.#pace = new DomainPace(this.#options.perMinute);
   }
 
+  /** Whether the last attempts all failed for want of a mail server. */
+  get isStuck(): boolean {
+    return this.#troubles >= MOST_TROUBLES;
+  }
+
   get tally(): SenderTally {
     return { ...this.#tally };
   }
@@ -109,7 +116,7 @@ export class DigestSender {
     await this.#running;
   }
 
-  /** Sends what is due now, and ends when nothing is; for terminals. */
+  /** Sends what is due now, and ends when nothing is, or when there is no mail server; for terminals. */
   async drain(): Promise<SenderTally> {
     this.#running ??= this.#work(true);
     await this.#running;
@@ -120,7 +127,7 @@ export class DigestSender {
     while (!this.#stopping) {
       try {
         const idle = await this.#step();
-        if (idle && once) break;
+        if (once && (idle || this.#troubles >= MOST_TROUBLES)) break;
         if (idle) await this.#sleep(IDLE_MS);
       } catch (error) {
         // The store may be busy or its disk full: what is leased stays leased, and is expired when that time comes.
@@ -191,7 +198,7 @@ export class DigestSender {
   }
 
   async #deliver(row: LeasedDelivery): Promise<void> {
-    const { store, mailer, links, papers, clock, unknown } = this.#options;
+    const { store, mailer, links, papers } = this.#options;
     const [found, reader] = await Promise.all([
       this.#issue(row.issueId),
       store.subscriptions.get(row.readerId),
@@ -208,34 +215,42 @@ export class DigestSender {
       await this.#settle(({ outbox }) => outbox.skipped(row, "nothing for this reader"));
       return;
     }
+    let response: string;
     try {
-      const { response } = await mailer.send(message);
-      this.#troubles = 0;
-      this.#tally.sent += 1;
-      await this.#settle(({ outbox }) => outbox.sent(row, statusOf(response) || "250"));
+      ({ response } = await mailer.send(message));
     } catch (error) {
-      const { failure, status } = failureOf(error);
-      if (failure === "server") {
-        await this.#settle(({ outbox }) => outbox.released(row));
-        this.#trouble("the mail server does not take mail", error, status);
-        this.#quietUntil = performance.now() + this.#backoff();
-        return;
-      }
-      if (failure === "unknown" && unknown === "hold") {
-        // The lease stays until it runs out; then the row is `unknown`, for a person to decide.
-        this.#trouble("a delivery got no answer and is held", error);
-        return;
-      }
-      const pause = RETRY_MS[row.attempts - 1];
-      const again = (failure === "later" || failure === "unknown") && pause !== undefined;
-      const code = status || failure;
-      this.#tally[again ? "later" : "failed"] += 1;
-      await this.#settle(async ({ outbox, subscriptions }) => {
-        const ours = await outbox.failed(row, { code, retryAt: again ? clock() + pause : null });
-        if (ours && !again)
-          await subscriptions.bounced(reader.id, { kind: failure === "hard" ? "hard" : "soft", code });
-      });
+      await this.#refused(row, error);
+      return;
     }
+    this.#troubles = 0;
+    this.#tally.sent += 1;
+    // Should this fail, the row stays leased: it must not be queued as if the message had not been taken.
+    await this.#settle(({ outbox }) => outbox.sent(row, statusOf(response) || "250"));
+  }
+
+  async #refused(row: LeasedDelivery, error: unknown): Promise<void> {
+    const { clock, unknown } = this.#options;
+    const { failure, status } = failureOf(error);
+    if (failure === "server") {
+      this.#trouble("the mail server does not take mail", error, status);
+      this.#quietUntil = performance.now() + this.#backoff();
+      await this.#settle(({ outbox }) => outbox.released(row));
+      return;
+    }
+    if (failure === "unknown" && unknown === "hold") {
+      // The lease stays until it runs out; then the row is `unknown`, for a person to decide.
+      this.#trouble("a delivery got no answer and is held", error);
+      return;
+    }
+    const pause = RETRY_MS[row.attempts - 1];
+    const again = (failure === "later" || failure === "unknown") && pause !== undefined;
+    const code = status || failure;
+    this.#tally[again ? "later" : "failed"] += 1;
+    await this.#settle(async ({ outbox, subscriptions }) => {
+      const ours = await outbox.failed(row, { code, retryAt: again ? clock() + pause : null });
+      if (ours && !again)
+        await subscriptions.bounced(row.readerId, { kind: failure === "hard" ? "hard" : "soft", code });
+    });
   }
 
   /**

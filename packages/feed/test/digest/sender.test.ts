@@ -12,11 +12,11 @@ import {
   readBounce,
   type SenderOptions,
 } from "../../src/digest/index.ts";
-import { IN_MEMORY, openSqliteStore, type Store } from "../../src/index.ts";
+import { IN_MEMORY, openSqliteStore, type Store, StoreError } from "../../src/index.ts";
 import { type Mailer, smtpMailer } from "../../src/mail/index.ts";
 import { secretHash } from "../../src/people/index.ts";
 import { sendWithKills } from "./crash.ts";
-import { SmtpSink } from "./sink.ts";
+import { headerOf, SmtpSink } from "./sink.ts";
 import { confirmed, papersOf, SITE, TIMES } from "./support.ts";
 
 const HOUR = 3_600_000;
@@ -193,6 +193,38 @@ describe("sending", () => {
     expect(await (await senderOf()).drain()).toMatchObject({ sent: 2 });
     const ada = await store.subscriptions.byEmail("ada@example.org");
     expect((await store.outbox.ofReader(ada?.id ?? "")).items).toMatchObject([{ attempts: 1 }]);
+  });
+
+  it("does not queue what was taken, when that cannot be noted", async () => {
+    const issue = await issueFor(["ada"]);
+    let broken = true;
+    const failing = new Proxy(store, {
+      get(target, name) {
+        if (name === "transaction" && broken)
+          return () => Promise.reject(new StoreError("busy", "Another process writes."));
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    await (await senderOf({ store: failing })).drain();
+    expect(sink.caught).toHaveLength(1);
+    expect(await store.outbox.progress(issue)).toMatchObject({ sending: 1, queued: 0 });
+    expect(await (await senderOf()).drain()).toMatchObject({ sent: 0 });
+    broken = false;
+    clock += HOUR;
+    await (await senderOf({ store: failing })).drain();
+    expect(await store.outbox.progress(issue)).toMatchObject({ sent: 1 });
+    expect(sink.caught.map(({ raw }) => headerOf(raw, "Message-ID"))).toEqual(
+      Array(2).fill(headerOf(sink.caught[0]?.raw ?? Buffer.alloc(0), "Message-ID")),
+    );
+  });
+
+  it("gives up at a terminal when there is no mail server, and loses nothing", async () => {
+    const issue = await issueFor(Array.from({ length: 40 }, (_, n) => `reader-${n}`));
+    const sender = await senderOf({ url: "smtp://127.0.0.1:1", connections: 10 });
+    await sender.drain();
+    expect(sender.isStuck).toBe(true);
+    expect(await store.outbox.progress(issue)).toMatchObject({ queued: 40, sending: 0 });
   });
 
   it.each([
