@@ -230,6 +230,15 @@ describe("queries as people and attackers write them", () => {
     expect(hits[0]?.title.map(({ text }) => text).join("")).toBe(extra[0]?.title);
   });
 
+  it("words that every text has are not marked, unless there is nothing else", async () => {
+    const marked = async (query: string) => {
+      const { hits } = await search.search({ query, mode: "words", limit: 1 });
+      return hits[0]?.abstract.filter(({ hit }) => hit).map(({ text }) => text);
+    };
+    expect(new Set(await marked("abstract on the diacritics"))).toEqual(new Set(["abstract", "diacritics"]));
+    expect(await marked("an on")).toEqual(["An", "on"]);
+  });
+
   it("names with typing errors lead to authors", async () => {
     const { authors } = await search.search({ query: "Fransoise Mueller-Ludenscheid" });
     expect(authors[0]?.name).toBe("Françoise Müller-Lüdenscheidt");

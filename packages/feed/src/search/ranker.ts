@@ -17,6 +17,17 @@ const MAX_WORDS_QUERY = 200;
 /** A search waits this long for changes of the store to be taken in; then it goes on with what is there. */
 const CATCH_UP_MS = 15;
 
+/** Words that every text has: marking them hides what was found. */
+const UNMARKED = new Set(
+  "a an and are as at be by for from how in is it of on or that the this to via what with".split(" "),
+);
+
+/** The words to mark; where a query has no others, these. */
+function markedWords(words: readonly string[]): readonly string[] {
+  const telling = words.filter((word) => !UNMARKED.has(word));
+  return telling.length === 0 ? words : telling;
+}
+
 /** Whether a name may be meant: a few words without digits or signs that names lack. */
 function mayBeName(query: string): boolean {
   return /^[\p{L}\p{M}.,'’ -]{2,60}$/u.test(query) && query.trim().split(/\s+/).length <= 4;
@@ -103,7 +114,7 @@ export class Ranker implements AsyncDisposable {
         ? []
         : await timed("authors", () => text.authors(short, { limit: authors }));
     const hits = fuseScores(used === "meaning" ? [] : found.hits, meaning);
-    return { hits, words: found.words, authors: names, mode: used, parts };
+    return { hits, words: markedWords(found.words), authors: names, mode: used, parts };
   }
 
   /** Papers by nearness, without those that are gone from the store. */
