@@ -1,19 +1,16 @@
 import {
+  abs,
   add,
+  argsort,
   cast,
-  clampMax,
-  concat,
   cumsum,
   greater,
-  less,
-  lessOrEqual,
-  logicalAnd,
   max,
   min,
   mul,
-  narrow,
   relu,
-  sort,
+  scatterSetAlong,
+  stopGradient,
   sub,
   sum,
   type Tensor,
@@ -40,36 +37,47 @@ const FAR = 1e30;
 
 const rowSum = (x: Tensor): Tensor => sum(x, { axes: 1 });
 
-/** Negatives of each row by their distance, [count, M], and the sums of the first 0 to M of them, [count, M + 1]. */
-interface Sorted {
-  readonly distances: Tensor;
-  readonly totals: Tensor;
-}
-
-function sortedNegatives(distances: Tensor, negatives: Tensor): Sorted {
-  const inOrder = sort(where(negatives, distances, FAR), 1);
-  const totals = cumsum(where(less(inOrder, FAR), inOrder, 0), 1);
-  return { distances: inOrder, totals: concat([narrow(zerosLike(totals), 1, 0, 1), totals], 1) };
+/** Pairs of a positive and a negative that were chosen. All of it is constant where no distance changes its order. */
+interface Comparisons {
+  /** [count, M]: how often a distance is in them, for a positive by its weight, for a negative less those weights. */
+  readonly slopes: Tensor;
+  /** [count]: how many there are in each row. */
+  readonly pairs: Tensor;
+  /** [count]: the same by the weights of the positives. */
+  readonly mass: Tensor;
 }
 
 /**
- * How many negatives of its row lie below each threshold, or not above it, and the sum of their distances: [count, M]
- * each. By bisection in the sorted negatives, so that memory is that of some rows of pairs rather than of all triples.
+ * Compares each positive with the negatives of its row that lie below its threshold. All are sorted together, so that
+ * running sums say for each positive how many negatives lie before it, and for each negative what lies behind it:
+ * memory is that of some rows of pairs rather than of all triples.
  */
-function below(
+function compareBelow(
   thresholds: Tensor,
-  { distances, totals }: Sorted,
-  side: "below" | "not above",
-): { readonly count: Tensor; readonly total: Tensor } {
-  const columns = distances.shape[1] as number;
-  let found = zerosLike({ shape: thresholds.shape, dtype: "int32" });
-  for (let step = 2 ** Math.floor(Math.log2(columns)); step >= 1; step /= 2) {
-    const next = add(found, step);
-    const last = takeAlong(distances, clampMax(sub(next, 1), columns - 1), 1);
-    const before = side === "below" ? less(last, thresholds) : lessOrEqual(last, thresholds);
-    found = where(logicalAnd(before, lessOrEqual(next, columns)), next, found);
-  }
-  return { count: cast(found, distances.dtype), total: takeAlong(totals, found, 1) };
+  distances: Tensor,
+  { positives, negatives }: PairBlock,
+): Comparisons {
+  const matched = greater(positives, 0);
+  const opposed = greater(negatives, 0);
+  const keys = where(opposed, distances, where(matched, thresholds, FAR));
+  const order = argsort(stopGradient(keys), 1);
+  const inOrder = (x: Tensor): Tensor => takeAlong(cast(x, distances.dtype), order, 1);
+  const [weights, against] = [inOrder(positives), inOrder(opposed)];
+  const before = mul(cast(greater(weights, 0), weights.dtype), cumsum(against, 1));
+  const all = sum(weights, { axes: 1, keepDims: true });
+  const behind = sub(all, cumsum(weights, 1));
+  const sorted = sub(mul(weights, before), mul(against, behind));
+  return {
+    slopes: stopGradient(scatterSetAlong(zerosLike(sorted), order, sorted, 1)),
+    pairs: stopGradient(rowSum(before)),
+    mass: stopGradient(rowSum(mul(weights, before))),
+  };
+}
+
+/** Thresholds a rounding step down or up, so that none equals a distance that it would have equalled. */
+function moved(thresholds: Tensor, direction: 1 | -1): Tensor {
+  const step = thresholds.dtype === "float64" ? 1.2 * 2 ** -53 : 1.2 * 2 ** -24;
+  return add(thresholds, mul(add(mul(abs(thresholds), step), 1e-37), direction));
 }
 
 /** All pairs of a positive and a negative of each row, or the semi-hard ones: d_p < d_n < d_p + margin. */
@@ -79,18 +87,14 @@ export function againstAll(
   margin: number,
   semiHard = false,
 ): Violations {
-  const negatives = sortedNegatives(distances, greater(pairs.negatives, 0));
-  const thresholds = add(distances, margin);
-  let { count, total } = below(thresholds, negatives, "below");
-  if (semiHard) {
-    const nearer = below(distances, negatives, "not above");
-    count = sub(count, nearer.count);
-    total = sub(total, nearer.total);
-  }
-  const matched = cast(greater(pairs.positives, 0), distances.dtype);
+  const within = compareBelow(moved(add(distances, margin), -1), distances, pairs);
+  const nearer = semiHard ? compareBelow(moved(distances, 1), distances, pairs) : undefined;
+  const less = (x: Tensor, y: Tensor | undefined): Tensor => (y ? sub(x, y) : x);
+  const slopes = less(within.slopes, nearer?.slopes);
+  const mass = less(within.mass, nearer?.mass);
   return {
-    loss: rowSum(mul(pairs.positives, sub(mul(count, thresholds), total))),
-    active: rowSum(mul(matched, count)),
+    loss: add(rowSum(mul(slopes, distances)), mul(mass, margin)),
+    active: less(within.pairs, nearer?.pairs),
     mass: massOf(pairs),
   };
 }

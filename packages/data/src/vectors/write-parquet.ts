@@ -40,8 +40,9 @@ export function parquetEncoder(file: OutputFile, options: EncoderOptions): Vecto
         name,
         data: (held.fields.get(name) ?? []).map((value) => typed(file.path, name, value, type)),
       }));
+      // Numbers of vectors hardly ever repeat: to look for those that do takes longer than to write them.
       await current.writer.write({
-        columnData: [...columns, { name: column, data: held.vectors, statistics: false }],
+        columnData: [...columns, { name: column, data: held.vectors, encoding: "PLAIN", statistics: false }],
         rowGroupSize: rows,
       });
     }
