@@ -5,6 +5,8 @@ const NEAR = "900px";
 const PAGES_BY_THEMSELVES = 5;
 /** Browsers allow about three changes of the history a second. */
 const KEEP_EVERY_MS = 400;
+/** A navigation that has not come by then was a download, or was called off. */
+const LEAVING_MS = 15_000;
 const CARD = "[data-card]";
 
 function foldAbstracts(root: ParentNode): void {
@@ -144,7 +146,8 @@ function pageOn(list: Element): void {
   const watcher = new IntersectionObserver(
     (entries) => {
       const end = entries.find(({ isIntersecting }) => isIntersecting)?.target;
-      if (end) void load(end, false);
+      // Whoever is on the link decides; the focus must not move away under their fingers.
+      if (end && !end.contains(document.activeElement)) void load(end, false);
     },
     { rootMargin: NEAR },
   );
@@ -160,19 +163,28 @@ function pageOn(list: Element): void {
   returnToPlace();
   const end = document.querySelector("[data-more]");
   if (end) listenTo(end);
-  let waiting = false;
+  let timer: number | undefined;
+  let leavingUntil = 0;
   addEventListener(
     "scroll",
     () => {
-      if (waiting) return;
-      waiting = true;
-      setTimeout(() => {
-        waiting = false;
+      if (Date.now() < leavingUntil || timer !== undefined) return;
+      timer = setTimeout(() => {
+        timer = undefined;
         keepPlace(starts);
       }, KEEP_EVERY_MS);
     },
     { passive: true },
   );
+  // A change of the history would call off a navigation that has begun and waits for its answer.
+  addEventListener("beforeunload", () => {
+    leavingUntil = Date.now() + LEAVING_MS;
+    clearTimeout(timer);
+    timer = undefined;
+  });
+  addEventListener("pageshow", () => {
+    leavingUntil = 0;
+  });
   // Whoever leaves by a link right after scrolling.
   document.addEventListener("click", () => keepPlace(starts), { capture: true });
 }

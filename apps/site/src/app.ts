@@ -98,7 +98,10 @@ export function createApp(parts: SiteParts): Hono<SiteEnv> {
   app.use(formTokens(people));
 
   app.get("/healthz", async (context) => {
-    const { ok, problem } = await store.health();
+    const { ok, problem } = await store.health().catch((err: unknown) => {
+      log.error({ err }, "the store cannot be looked at");
+      return { ok: false, problem: "The store cannot be used. The server's log says why." };
+    });
     return ok ? context.json({ status: "ok" }) : context.json({ status: "failing", problem }, 503);
   });
   app.get("/robots.txt", (context) => context.text(robotsText));

@@ -60,26 +60,32 @@ describe("assets", () => {
 });
 
 describe("pages for everybody", () => {
-  it.each(["/", "/trending", "/day/2026-11-20", "/month/2026-11", "/papers/2611.20000", "/catalogue", "/about", "/api"])(
-    "%s may be kept by proxies, sets no cookie, and is not sent twice",
-    async (path) => {
-      const first = await get(path);
-      expect(first.status).toBe(200);
-      expect(first.headers.get("cache-control")).toMatch(/^public, max-age=0, must-revalidate, s-maxage=\d+$/);
-      expect(first.headers.get("vary")).toMatch(/\bCookie\b/);
-      expect(first.headers.get("set-cookie")).toBeNull();
-      const tag = first.headers.get("etag")!;
-      expect(tag).toMatch(/^W\/"[\w-]{22}"$/);
-      for (const asked of [tag, `"other", ${tag}`, tag.slice(2), "*"]) {
-        const second = await get(path, { "if-none-match": asked });
-        expect(second.status, asked).toBe(304);
-        expect(await second.text()).toBe("");
-        expect(second.headers.get("etag")).toBe(tag);
-        expect(second.headers.get("content-security-policy")).toContain("default-src 'none'");
-      }
-      expect((await get(path, { "if-none-match": '"other"' })).status).toBe(200);
-    },
-  );
+  it.each([
+    "/",
+    "/trending",
+    "/day/2026-11-20",
+    "/month/2026-11",
+    "/papers/2611.20000",
+    "/catalogue",
+    "/about",
+    "/api",
+  ])("%s may be kept by proxies, sets no cookie, and is not sent twice", async (path) => {
+    const first = await get(path);
+    expect(first.status).toBe(200);
+    expect(first.headers.get("cache-control")).toMatch(/^public, max-age=0, must-revalidate, s-maxage=\d+$/);
+    expect(first.headers.get("vary")).toMatch(/\bCookie\b/);
+    expect(first.headers.get("set-cookie")).toBeNull();
+    const tag = first.headers.get("etag")!;
+    expect(tag).toMatch(/^W\/"[\w-]{22}"$/);
+    for (const asked of [tag, `"other", ${tag}`, tag.slice(2), "*"]) {
+      const second = await get(path, { "if-none-match": asked });
+      expect(second.status, asked).toBe(304);
+      expect(await second.text()).toBe("");
+      expect(second.headers.get("etag")).toBe(tag);
+      expect(second.headers.get("content-security-policy")).toContain("default-src 'none'");
+    }
+    expect((await get(path, { "if-none-match": '"other"' })).status).toBe(200);
+  });
 
   it("has another tag when a paper was added", async () => {
     const before = (await get("/")).headers.get("etag");
@@ -89,7 +95,14 @@ describe("pages for everybody", () => {
   });
 
   it("errors, forms and private pages are not kept", async () => {
-    for (const path of ["/nothing", "/?after=nonsense", "/sign-in", "/subscribe", "/runs", "/you/bookmarks"]) {
+    for (const path of [
+      "/nothing",
+      "/?after=nonsense",
+      "/sign-in",
+      "/subscribe",
+      "/runs",
+      "/you/bookmarks",
+    ]) {
       const { headers } = await get(path);
       expect(headers.get("cache-control"), path).not.toContain("public");
       expect(headers.get("etag"), path).toBeNull();

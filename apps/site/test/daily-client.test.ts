@@ -17,7 +17,10 @@ const is =
 const text = is("text", (value) => typeof value === "string");
 const count = is("a count", (value) => Number.isInteger(value) && (value as number) >= 0);
 const flag = is("true or false", (value) => typeof value === "boolean");
-const objectId = is("24 hexadecimal digits", (value) => typeof value === "string" && /^[0-9a-f]{24}$/.test(value));
+const objectId = is(
+  "24 hexadecimal digits",
+  (value) => typeof value === "string" && /^[0-9a-f]{24}$/.test(value),
+);
 const moment = is(
   "a moment in UTC",
   (value) =>
@@ -97,7 +100,9 @@ const detail = object({
   linkedDatasets: list(object({})),
   numTotalDatasets: count,
   linkedSpaces: list(object({})),
-  comments: list(object({ id: text, createdAt: moment, type: text, data: object({ edited: flag, hidden: flag }) })),
+  comments: list(
+    object({ id: text, createdAt: moment, type: text, data: object({ edited: flag, hidden: flag }) }),
+  ),
 });
 
 interface Item {
@@ -119,7 +124,9 @@ beforeAll(async () => {
 afterAll(() => folder.remove());
 
 async function call(path: string, query: Readonly<Record<string, string | number>> = {}) {
-  const search = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)]));
+  const search = new URLSearchParams(
+    Object.entries(query).map(([name, value]): [string, string] => [name, String(value)]),
+  );
   const answer = await site.app.request(`/api/${path}?${search}`);
   return { answer, body: (await answer.json()) as unknown };
 }
@@ -160,7 +167,9 @@ describe("a client of Daily Papers reads this host", () => {
     const day = await daily({ date: "2026-11-18", limit: 100 });
     expect(day).toHaveLength(20);
     expect(day.every(({ publishedAt }) => publishedAt.startsWith("2026-11-18"))).toBe(true);
-    const days = (items: readonly Item[]) => [...new Set(items.map(({ publishedAt }) => publishedAt.slice(0, 10)))];
+    const days = (items: readonly Item[]) => [
+      ...new Set(items.map(({ publishedAt }) => publishedAt.slice(0, 10))),
+    ];
     expect(days(await daily({ week: "2026-W47", limit: 100 })).sort()).toEqual([
       "2026-11-16",
       "2026-11-17",
@@ -230,10 +239,15 @@ describe("a client of Daily Papers reads this host", () => {
 
 const SHAPE = new URL("../../../../shared/data/papers/hf-daily-papers.shape.json", import.meta.url);
 const hasShape = existsSync(SHAPE);
-if (!hasShape) console.log("The comparison with recorded shapes of Daily Papers is skipped: the file is not here.");
+if (!hasShape)
+  console.log("The comparison with recorded shapes of Daily Papers is skipped: the file is not here.");
 
 /** Types of all fields by path: `paper.authors[].name` → `string`. */
-function fieldTypes(value: unknown, path = "", into = new Map<string, Set<string>>()): Map<string, Set<string>> {
+function fieldTypes(
+  value: unknown,
+  path = "",
+  into = new Map<string, Set<string>>(),
+): Map<string, Set<string>> {
   if (Array.isArray(value)) for (const one of value) fieldTypes(one, `${path}[]`, into);
   else if (typeof value === "object" && value !== null)
     for (const [name, one] of Object.entries(value)) fieldTypes(one, `${path}.${name}`, into);
@@ -241,21 +255,28 @@ function fieldTypes(value: unknown, path = "", into = new Map<string, Set<string
   return into;
 }
 
-it.skipIf(!hasShape)("fields have the types of recorded answers, and none that every recorded item has is missing", async () => {
-  const recorded = JSON.parse(readFileSync(SHAPE, "utf8")) as object[];
-  const ours = (await daily({ limit: 100 })) as unknown as object[];
-  const theirTypes = fieldTypes(recorded);
-  for (const [path, types] of fieldTypes(ours)) {
-    const expected = theirTypes.get(path);
-    if (expected) expect([...types].filter((type) => !expected.has(type)), path).toEqual([]);
-  }
-  // What machines wrote about papers, organisations, and ranks of people on their host are not here.
-  const left =
-    /^\.paper\.(?:ai_summary|ai_summary_model|organization|mediaUrls|githubStars)|^\.(?:mediaUrls|organization)|\.(?:isHf|isHfAdmin|isMod|followerCount|isUserFollowing)$/;
-  const always = (items: readonly object[]) => {
-    const [first, ...rest] = items.map((one) => new Set(fieldTypes(one).keys()));
-    return [...(first ?? [])].filter((path) => !left.test(path) && rest.every((paths) => paths.has(path)));
-  };
-  const oursEver = fieldTypes(ours);
-  expect(always(recorded).filter((path) => !oursEver.has(`[]${path}`))).toEqual([]);
-});
+it.skipIf(!hasShape)(
+  "fields have the types of recorded answers, and none that every recorded item has is missing",
+  async () => {
+    const recorded = JSON.parse(readFileSync(SHAPE, "utf8")) as object[];
+    const ours = (await daily({ limit: 100 })) as unknown as object[];
+    const theirTypes = fieldTypes(recorded);
+    for (const [path, types] of fieldTypes(ours)) {
+      const expected = theirTypes.get(path);
+      if (expected)
+        expect(
+          [...types].filter((type) => !expected.has(type)),
+          path,
+        ).toEqual([]);
+    }
+    // What machines wrote about papers, organisations, and ranks of people on their host are not here.
+    const left =
+      /^\.paper\.(?:ai_summary|ai_summary_model|organization|mediaUrls|githubStars)|^\.(?:mediaUrls|organization)|\.(?:isHf|isHfAdmin|isMod|followerCount|isUserFollowing)$/;
+    const always = (items: readonly object[]) => {
+      const [first, ...rest] = items.map((one) => new Set(fieldTypes(one).keys()));
+      return [...(first ?? [])].filter((path) => !left.test(path) && rest.every((paths) => paths.has(path)));
+    };
+    const oursEver = fieldTypes(ours);
+    expect(always(recorded).filter((path) => !oursEver.has(`[]${path}`))).toEqual([]);
+  },
+);

@@ -88,7 +88,10 @@ describe.skipIf(!hasBrowser)("the lists in a browser", () => {
       const { page, context } = await openPage(browser, site.url, size);
       for (const path of ["/", "/trending", `/papers/${idOf("many")}`, `/papers/${idOf("tex")}`]) {
         await page.goto(site.url + path, { waitUntil: "load" });
-        const { shift, paint } = await page.evaluate<{ shift: number; paint: number }>(`new Promise((done) => {
+        const { shift, paint } = await page.evaluate<{
+          shift: number;
+          paint: number;
+        }>(`new Promise((done) => {
           let shift = 0;
           new PerformanceObserver((list) => {
             for (const entry of list.getEntries()) shift += entry.value;
@@ -110,15 +113,12 @@ describe.skipIf(!hasBrowser)("the lists in a browser", () => {
     await page.evaluate("globalThis.sameDocument = true");
     let before = 0;
     while ((await page.locator("[data-more]").count()) > 0) {
-      await eventually(
-        async () => {
-          await atBottom(page);
-          const button = page.locator("[data-more]:not([aria-busy]) a");
-          if (before >= 5 * 24 && (await button.count()) > 0) await button.click();
-          return (await page.locator(TITLES).count()) > before;
-        },
-        "more papers",
-      );
+      await eventually(async () => {
+        await atBottom(page);
+        const button = page.locator("[data-more]:not([aria-busy]) a");
+        if (before >= 5 * 24 && (await button.count()) > 0) await button.click();
+        return (await page.locator(TITLES).count()) > before;
+      }, "more papers");
       before = await page.locator(TITLES).count();
     }
     expect(await page.evaluate("globalThis.sameDocument")).toBe(true);
@@ -126,12 +126,17 @@ describe.skipIf(!hasBrowser)("the lists in a browser", () => {
     // The catalogue's 24 are in the same list.
     expect(all).toHaveLength(records.length + 24);
     expect(new Set(all).size).toBe(all.length);
-    const days = await page.locator(".day").evaluateAll((list) => list.map((day) => day.getAttribute("data-day")));
+    const days = await page
+      .locator(".day")
+      .evaluateAll((list) => list.map((day) => day.getAttribute("data-day")));
     expect(new Set(days).size, "a day has one heading").toBe(days.length);
 
     const card = page.locator(TITLES).nth(60);
     await card.evaluate((link) => link.scrollIntoView({ block: "start" }));
-    await eventually(async () => page.url().includes("after="), "the address follows");
+    const anchor = await card.evaluate((link) => link.closest("[data-card]")?.id);
+    const kept = () => page.evaluate<string | undefined>("history.state?.card");
+    await eventually(async () => (await kept()) === anchor, "the place is kept");
+    expect(page.url()).toContain("after=");
     const top = await card.evaluate((link) => link.getBoundingClientRect().top);
     const shared = page.url();
     await card.click();
@@ -140,7 +145,8 @@ describe.skipIf(!hasBrowser)("the lists in a browser", () => {
     expect(page.url()).toBe(shared);
     const again = page.locator(`${TITLES}[href="${all[60]}"]`);
     await again.waitFor();
-    const difference = async () => Math.abs((await again.evaluate((link) => link.getBoundingClientRect().top)) - top);
+    const difference = async () =>
+      Math.abs((await again.evaluate((link) => link.getBoundingClientRect().top)) - top);
     await eventually(async () => (await difference()) < 60, "the place is found again");
     await page.reload();
     await eventually(async () => (await difference()) < 60, "the place is found again after a reload");
@@ -208,7 +214,7 @@ describe.skipIf(!hasBrowser)("the lists in a browser", () => {
     // Without an account, voting leads to the sign-in page and from there back.
     await page.keyboard.press("j");
     await page.keyboard.press("u");
-    await page.waitForURL(/sign-in\?next=/);
+    await page.waitForURL(/sign-(?:in|up)/);
     await page.goto(site.url);
     await page.keyboard.press("/");
     await page.keyboard.type("hashing");
@@ -225,7 +231,8 @@ describe.skipIf(!hasBrowser)("the lists in a browser", () => {
     for (;;) {
       const more = page.getByRole("link", { name: "More papers" });
       if ((await more.count()) === 0) break;
-      await more.click();
+      const address: string = (await more.getAttribute("href")) ?? "";
+      await Promise.all([page.waitForURL(site.url + address), more.click()]);
       for (const href of await hrefs(page)) seen.add(href);
     }
     expect(seen.size).toBe(records.length + 24);

@@ -30,7 +30,8 @@ export interface ApiDescription {
 const METHODS = ["get", "post", "put", "delete"] as const;
 
 function parameterRow({ name, required, description, schema }: Parameter): Html {
-  const values = schema?.enum ? schema.enum.join(", ") : String(schema?.type ?? "");
+  const types = [schema?.type ?? []].flat().filter((type) => type !== "null");
+  const values = (schema?.enum ?? types).join(", ");
   const fallback = schema?.default === undefined ? "" : `; default ${String(schema.default)}`;
   return html`<div><dt><code>${name}</code>${required ? " (needed)" : ""}</dt><dd>${values}${fallback}${description ? html`. ${description}` : ""}</dd></div>`;
 }

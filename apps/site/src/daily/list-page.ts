@@ -43,6 +43,9 @@ function lead(view: ListView): Html {
   if (place.list === "trending") {
     return html`<p class="lead">What readers vote for, keep, discuss and run, with a half-life of two and a half days. <a href="/about/ranking">How it is computed</a></p>`;
   }
+  if (isNarrowed(view.query)) {
+    return html`<p class="lead">${countText(total, "paper")} of this choice, ${place.list === "latest" ? "newest" : "most votes"} first.</p>`;
+  }
   if (place.list === "latest") {
     return html`<p class="lead">${countText(total, "paper")}, newest first. Where it says <em>Runs here</em>, press Run and watch the claim tested.</p>`;
   }
@@ -134,7 +137,7 @@ export function paperList(context: SiteContext, view: ListView): Html {
   const { papers, next, place } = view;
   const grouped = place.list === "latest";
   const dated = place.list !== "day";
-  return html`<div class="paper-list" data-papers>
+  return html`${grouped ? "" : html`<h2 class="visually-hidden">Papers</h2>`}<div class="paper-list" data-papers>
 ${grouped ? byDay(context, papers) : html`<div class="cards">${papers.map((shown) => paperCard(context, shown, { dated }))}</div>`}
 </div>
 ${next ? html`<nav class="more" aria-label="More papers" data-more><a class="button" rel="next nofollow" href="${next}">More papers</a></nav>` : ""}`;

@@ -1,6 +1,7 @@
 import { EVENT_WEIGHTS, HALF_LIFE_MS, YOUNG_SHARE } from "@concord/feed";
 import { html } from "hono/html";
 import type { Html } from "../pages/layout.ts";
+import { scrollingTable } from "../pages/tables.ts";
 import { texMarkup } from "./tex.ts";
 
 const DAY_MS = 86_400_000;
@@ -28,9 +29,12 @@ export function rankingPage(): Html {
 <p class="formula">${texMarkup(`$$v(t) = \\sum_i w_i \\, 2^{-(t - t_i)/H}, \\qquad H = ${days}\\ \\text{days}$$`)}</p>
 <p>After one day an event keeps ${left(1)} of its weight, after a week ${left(7)}, after a month almost nothing. Papers are sorted by ${texMarkup("$K = \\log_2 v + t/H$")}: between events it stays as it is, because all sums shrink together. So an old paper that people discover again rises like a new one.</p></section>
 <section aria-labelledby="weights"><h2 id="weights">What counts</h2>
-<table class="data"><caption class="visually-hidden">Weights of events</caption>
+${scrollingTable(
+  "Weights of events",
+  html`<table class="data"><caption class="visually-hidden">Weights of events</caption>
 <thead><tr><th scope="col">Event</th><th scope="col">Weight</th><th scope="col" class="text">Remark</th></tr></thead>
-<tbody>${rows.map(([event, weight, remark]) => html`<tr><th scope="row">${event}</th><td>${weight}</td><td class="text wrap">${remark}</td></tr>`)}</tbody></table></section>
+<tbody>${rows.map(([event, weight, remark]) => html`<tr><th scope="row">${event}</th><td>${weight}</td><td class="text wrap">${remark}</td></tr>`)}</tbody></table>`,
+)}</section>
 <section aria-labelledby="honest"><h2 id="honest">What keeps it honest</h2>
 <ul class="bullets">
 <li>An account younger than a day counts ${YOUNG_SHARE} of the weight.</li>

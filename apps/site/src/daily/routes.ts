@@ -22,6 +22,7 @@ import { paperPage } from "./paper-page.ts";
 import {
   askedPaper,
   findPaper,
+  isNarrowed,
   type ListPlace,
   listAddress,
   listQuery,
@@ -107,7 +108,7 @@ export function dailyRoutes(parts: SiteParts, render: Render): Hono<SiteEnv> {
         asked: options.asked ?? null,
         ...summary,
       },
-      after === undefined && place.list === "latest" ? subscribeStrip() : html``,
+      after === undefined && place.list === "latest" && !isNarrowed(query) ? subscribeStrip() : html``,
     );
     return context.html(
       render(context, {

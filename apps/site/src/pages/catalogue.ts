@@ -50,18 +50,18 @@ ${topics.map(
 
 function paperCard(record: PaperRecord, venue: string | undefined): Html {
   const page = record.slug ? `/papers/${record.slug}` : (record.links.abstract ?? "/");
-  return html`<article class="paper-card" data-card>
-<div>
+  return html`<article class="card card-plain" data-card>
+<div class="card-main">
 <h3 class="paper-title"><a href="${page}">${record.title}</a></h3>
-<p class="summary">${record.abstract}</p>
-</div>
-<div class="card-meta">
+${record.authorCount === null ? "" : html`<p class="authors">${countText(record.authorCount, "author")}</p>`}
+<div class="abstract" data-fold><p>${record.abstract}</p></div>
+<div class="card-foot">
 ${record.runnable ? html`<a class="badge runs-here" href="${page}#run">Runs here<span class="visually-hidden">: ${record.title}</span></a>` : ""}
 ${venue ? html`<span>${venue}</span>` : ""}
-${record.authorCount === null ? "" : html`<span>${countText(record.authorCount, "author")}</span>`}
-${paperLinks(record)}
 ${topicLinks(record.topics)}
 </div>
+</div>
+${paperLinks(record)}
 </article>`;
 }
 
@@ -91,7 +91,7 @@ ${
 ${view.days.map(
   ({ day, records }) => html`<section class="day" aria-labelledby="day-${day}">
 <h2 id="day-${day}"><time datetime="${day}">${dayText(day)}</time></h2>
-<div class="day-papers">${records.map((record) => paperCard(record, view.venues.get(record.slug ?? "")))}</div>
+<div class="cards">${records.map((record) => paperCard(record, view.venues.get(record.slug ?? "")))}</div>
 </section>`,
 )}
 </div>
