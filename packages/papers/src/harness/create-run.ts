@@ -2,7 +2,6 @@ import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { checkExperiment } from "./check-experiment.ts";
 import type { Experiment, PresetName, RunInput } from "./contract.ts";
-import { onDevice } from "./device.ts";
 import type { RunRecord, UnitRecord } from "./run-record.ts";
 import type { RunStore } from "./run-store.ts";
 
@@ -103,6 +102,8 @@ async function chooseInputs(
 /** A device that can start here; what cannot is refused before a run of it exists. */
 async function chooseDevice(name: string): Promise<string> {
   try {
+    // Imported on use: it brings the engine, which a server that only queues runs does not need.
+    const { onDevice } = await import("./device.ts");
     return await onDevice(name, async () => name);
   } catch (error) {
     throw new RunRequestError(error instanceof Error ? error.message : String(error), { cause: error });
