@@ -50,7 +50,7 @@ function remedyText(remedies: readonly RemedyResult[]): string {
   const what =
     best.metric === "recall@1" ? "how many find their partner first" : "how many get their own label";
   const half = best.metric === "recall@1" ? "pairs" : "rows";
-  return ` A simple change helps: ${best.label}. On ${half} that it was not fitted on it raises ${what} from ${percent(best.before.value)} to ${percent(best.after.value)}.`;
+  return ` A simple change helps: ${best.label}. On ${half} that it was not fitted on${best.metric === "recall@1" ? ` (${count(best.gallery)} candidates)` : ""} it raises ${what} from ${percent(best.before.value)} to ${percent(best.after.value)}.`;
 }
 
 /** The verdict in plain words: what is serious, else what is mild; how retrieval does; what simple change helps. */

@@ -23,18 +23,28 @@ export function recordNotes(record: AdaptRecord): string[] {
     const what = encoder ? `${encoder.name} (${encoder.modality})` : "vectors computed before";
     return `${name}: ${what}, ${width} numbers${anchor ? ", stays as it is" : ""}`;
   });
-  const curve = looks.map(({ step, value }) => `${step}: ${metricText(value)}`).join(", ");
+  const [start, best] = [looks[0], looks.find(({ step }) => step === steps.best)];
+  const curve =
+    start && best && best !== start
+      ? ` ${record.metric.label} on validation rows: ${metricText(start.value)} at step ${start.step}, ${metricText(best.value)} at step ${best.step}; all ${looks.length} values are in run.json.`
+      : "";
+  const { label, description, better } = record.metric;
+  const meaning = `${label}: ${description.charAt(0).toLowerCase()}${description.slice(1)}${better === "higher" ? " 1 is perfect." : ""}`;
+  const computed =
+    features.computed + features.cached > 0
+      ? `Features: ${features.computed} computed in ${seconds.embedding.toFixed(1)} s, ${features.cached} from the cache. `
+      : "";
   return [
-    outcome.text,
-    `On ${split.heldOut} held-out rows, which nothing was chosen by (95 % intervals): ${comparisons.map(comparisonText).join("; ")}.`,
+    `${outcome.text} ${meaning}`,
+    `On ${split.heldOut} held-out rows, which played no part in training or in any choice (95 % intervals in brackets): ${comparisons.map(comparisonText).join("; ")}.`,
     `Recipe ${recipe}: ${record.summary}`,
     `Encoders: ${encoders.join("; ")}. Trained: ${train === "head" ? "a head on frozen encoders" : train}.`,
     `${data.rows} rows in ${data.groups} groups (rows that share an item or nearly agree stay together): ${split.train} to train, ${split.validation} to choose the best step, ${split.heldOut} held out.`,
-    `${steps.done} of ${steps.planned} steps of ${steps.batchSize} rows${steps.stoppedEarly ? ", stopped because nothing better came" : ""}; kept: step ${steps.best}. ${record.metric.label} on validation rows by step: ${curve}.`,
+    `${steps.done} of ${steps.planned} steps of ${steps.batchSize} rows${steps.stoppedEarly ? ", stopped because nothing better came" : ""}; kept: step ${steps.best}.${curve}`,
     `Settings: ${Object.entries({ ...record.options, learningRate: settings.learningRate, seed })
       .map(([name, value]) => `${name} ${String(value)}`)
       .join(", ")} (${settings.source}).`,
-    `Features: ${features.computed} computed in ${seconds.embedding.toFixed(1)} s, ${features.cached} from the cache. Training: ${seconds.computing.toFixed(1)} s, data wait ${seconds.dataWait.toFixed(1)} s, ${Math.round(seconds.samplesPerSecond)} samples a second.`,
+    `${computed}Training: ${seconds.computing.toFixed(1)} s, data wait ${seconds.dataWait.toFixed(1)} s, ${Math.round(seconds.samplesPerSecond)} samples a second.`,
     ...record.deviations.map((text) => `Differs from the paper: ${text}`),
     ...record.notes,
   ];

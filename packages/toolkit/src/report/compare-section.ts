@@ -1,5 +1,5 @@
 import type { Diagnosis, Finding, Measure } from "@concord/align";
-import type { TreeNode } from "@concord/plots";
+import { element, type TreeNode } from "@concord/plots";
 import { badge } from "./findings-section.ts";
 import { valueText } from "./format.ts";
 import { p, section, table } from "./html.ts";
@@ -33,6 +33,11 @@ function matchOf(finding: Finding, others: readonly Finding[]): Finding | undefi
   return others.find(({ id, scope }) => id === finding.id && scope === finding.scope);
 }
 
+/** A number above its grade: three narrow columns fit on a phone, where the last one matters most. */
+function graded(measure: Measure, finding: Finding): TreeNode {
+  return element("span", { class: "graded" }, valueText(measure), badge(finding.severity));
+}
+
 /** Numbers of two diagnoses of the same rows beside each other. */
 export function compareSection(
   before: Diagnosis,
@@ -63,29 +68,16 @@ export function compareSection(
       : []),
     table(
       "Findings",
-      [
-        { text: "Finding" },
-        { text: "Measure" },
-        heads[0]!,
-        { text: `grade ${labels.before}` },
-        heads[1]!,
-        { text: `grade ${labels.after}` },
-      ],
+      [{ text: "Finding, and the number that decides" }, { text: labels.before }, { text: labels.after }],
       before.findings.flatMap((finding) => {
         const later = matchOf(finding, after.findings);
         const [first, second] = [finding.measures[0], later?.measures[0]];
         if (!later || !first || !second) return [];
         return [
           [
-            {
-              text:
-                finding.scope === "both" ? finding.term : `${finding.term} (${scopeName(finding, before)})`,
-            },
-            { text: first.name },
-            { text: valueText(first), number: true },
-            badge(finding.severity),
-            { text: valueText(second), number: true },
-            badge(later.severity),
+            { text: `${nameOf(finding, before)}: ${first.name}` },
+            graded(first, finding),
+            graded(second, later),
           ],
         ];
       }),
@@ -93,6 +85,6 @@ export function compareSection(
   );
 }
 
-function scopeName({ scope }: Finding, { sets }: Diagnosis): string {
-  return (scope === "b" ? sets[1] : sets[0])?.name ?? "";
+function nameOf({ scope, term }: Finding, { sets }: Diagnosis): string {
+  return scope === "both" ? term : `${term} (${(scope === "b" ? sets[1] : sets[0])?.name ?? ""})`;
 }

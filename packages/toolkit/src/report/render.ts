@@ -38,7 +38,7 @@ function worstOf({ findings }: Diagnosis): Severity {
   return severities.has("serious") ? "serious" : severities.has("mild") ? "mild" : "none";
 }
 
-function verdict(diagnosis: Diagnosis): TreeNode {
+function verdict(diagnosis: Diagnosis, lead: string): TreeNode {
   const { sets, pairs } = diagnosis;
   const basis = [
     ...sets.map(setText),
@@ -53,7 +53,7 @@ function verdict(diagnosis: Diagnosis): TreeNode {
   return element(
     "div",
     { class: `verdict ${worstOf(diagnosis)}` },
-    p(diagnosis.headline),
+    p(`${lead}${diagnosis.headline}`),
     p(`${basis.join(". ")}.`, "soft"),
   );
 }
@@ -80,7 +80,7 @@ export function renderReport(input: ReportInput): string {
     "main",
     {},
     element("header", {}, element("h1", {}, title), ...notes.map((note) => p(note, "soft origin"))),
-    verdict(shown),
+    verdict(shown, after ? `${labels.after.charAt(0).toUpperCase()}${labels.after.slice(1)}: ` : ""),
     ...(after ? [compareSection(before, after, labels)] : []),
     ...foundSection(shown),
     plotsSection(panels),

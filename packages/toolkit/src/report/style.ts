@@ -41,6 +41,7 @@ p { max-width: 46rem; text-wrap: pretty; }
 a { color: var(--accent); text-underline-offset: 0.18em; }
 .soft { color: var(--ink-soft); font-size: 0.875rem; }
 .origin { margin-top: 0.35rem; }
+.graded { display: flex; flex-wrap: wrap; gap: 0.25rem 0.5rem; align-items: baseline; }
 .verdict {
   margin-top: 1.5rem;
   padding: 1.1rem 1.35rem;

@@ -78,8 +78,9 @@ describe("renderReport", () => {
     expect(page).toContain("What changed");
     expect(page.match(/class="chart map-panel"/g)).toHaveLength(2);
     expect(page.match(/class="chart spectrum-plot"/g)).toHaveLength(2);
-    const row = /<th scope="row">modality gap<\/th>.*?<\/tr>/.exec(page)?.[0] ?? "";
+    const row = /<th scope="row">modality gap: [^<]*<\/th>.*?<\/tr>/.exec(page)?.[0] ?? "";
     expect(row).toMatch(/badge serious.*badge none/);
+    expect(page).toContain("<p>After: ");
   });
 
   it.runIf(hasBrowser)(
