@@ -1,10 +1,8 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { temporaryFolder } from "./support.ts";
-import { type TestApp, testApp, Visitor } from "./support-app.ts";
+import { linkTo, MINUTE, member, owner, PASSWORD, siteAt } from "./support-people.ts";
 
-const PASSWORD = "seven wooden kites";
-const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -12,59 +10,11 @@ beforeAll(async () => {
   folder = await temporaryFolder();
 });
 afterAll(() => folder.remove());
-
-/** A site whose clock stands until it is moved. */
-async function siteAt(options: Parameters<typeof testApp>[1] = {}) {
-  let now = Date.UTC(2026, 10, 20, 12);
-  const site = await testApp(folder.path, { clock: () => now, ...options });
-  const visitor = () => new Visitor((path, init) => site.app.request(path, init));
-  return {
-    ...site,
-    visitor,
-    pass: (ms: number) => {
-      now += ms;
-    },
-  };
-}
-type Site = Awaited<ReturnType<typeof siteAt>>;
-
-/** The first account of a site, signed in. */
-async function owner(site: Site): Promise<Visitor> {
-  const ada = site.visitor();
-  await ada.get("/sign-up");
-  const answer = await ada.post("/sign-up", { name: "ada", email: "ada@example.org", password: PASSWORD });
-  expect(answer.status).toBe(303);
-  await ada.get("/settings");
-  return ada;
-}
-
-/** The link of the newest message to an address. */
-async function linkTo(site: TestApp, email: string): Promise<string> {
-  await site.people.office.idle();
-  const message = site.mails.filter(({ to }) => to === email).at(-1);
-  const link = /http:\/\/papers\.test(\/link\/[\w-]{43})\n/.exec(message?.text ?? "")?.[1];
-  if (link === undefined)
-    throw new Error(`There is no link for ${email} among ${site.mails.length} messages.`);
-  return link;
-}
-
-/** Somebody who signed up by e-mail. */
-async function member(site: Site, name: string, password = ""): Promise<Visitor> {
-  const visitor = site.visitor();
-  await visitor.get("/sign-up");
-  site.pass(5000);
-  const email = `${name}@example.org`;
-  expect((await visitor.post("/sign-up", { email })).status).toBe(200);
-  const link = await linkTo(site, email);
-  await visitor.get(link);
-  expect((await visitor.post(link, { name, password })).status).toBe(303);
-  await visitor.get("/settings");
-  return visitor;
-}
+const siteOf = (options?: Parameters<typeof siteAt>[1]) => siteAt(folder.path, options);
 
 describe("the first account", () => {
   it("is the owner's, is made without mail, and signs in at once", async () => {
-    const site = await siteAt();
+    const site = await siteOf();
     const ada = await owner(site);
     expect(await site.feed.people.byName("ada")).toMatchObject({ role: "owner", emailVerified: false });
     expect(await ada.get("/settings")).toContain("ada@example.org");
@@ -77,7 +27,7 @@ describe("the first account", () => {
   });
 
   it("is made once, however many come at the same moment", async () => {
-    const site = await siteAt();
+    const site = await siteOf();
     const visitors = Array.from({ length: 5 }, () => site.visitor());
     for (const visitor of visitors) await visitor.get("/sign-up");
     const answers = await Promise.all(
@@ -100,7 +50,7 @@ describe("the first account", () => {
     [{ email: "nobody" }, "Expected an e-mail address"],
     [{ email: "a@b.c\r\nBcc: x@y.z" }, "Expected an e-mail address"],
   ])("is refused with %o, and the form comes back with what was typed", async (fields, words) => {
-    const site = await siteAt();
+    const site = await siteOf();
     const visitor = site.visitor();
     await visitor.get("/sign-up");
     const form = { name: "ada", email: "kept@example.org", password: PASSWORD, ...fields };
@@ -116,7 +66,7 @@ describe("the first account", () => {
 
 describe("signing up by e-mail", () => {
   it("makes an account with a confirmed address, with or without password", async () => {
-    const site = await siteAt();
+    const site = await siteOf();
     await owner(site);
     const grace = await member(site, "grace");
     expect(await site.feed.people.byName("grace")).toMatchObject({
@@ -128,7 +78,7 @@ describe("signing up by e-mail", () => {
   });
 
   it("does nothing when a mail program opens the link, and works once", async () => {
-    const site = await siteAt();
+    const site = await siteOf();
     await owner(site);
     const visitor = site.visitor();
     await visitor.get("/sign-up");
@@ -150,7 +100,7 @@ describe("signing up by e-mail", () => {
   });
 
   it("ends after 24 hours; a link to sign in after 15 minutes", async () => {
-    const site = await siteAt();
+    const site = await siteOf();
     const ada = await owner(site);
     await ada.post("/sign-out");
     const visitor = site.visitor();
@@ -171,7 +121,7 @@ describe("signing up by e-mail", () => {
   });
 
   it("is closed where the settings say so, except by an owner's invitation", async () => {
-    const site = await siteAt({ signUp: "closed" });
+    const site = await siteOf({ signUp: "closed" });
     const ada = await owner(site);
     const visitor = site.visitor();
     expect(await visitor.get("/sign-up")).toContain("Sign-up is closed here");
@@ -190,7 +140,7 @@ describe("signing up by e-mail", () => {
   });
 
   it("sends a stranger one message a day and three a month", async () => {
-    const site = await siteAt();
+    const site = await siteOf();
     await owner(site);
     let sent = 0;
     for (let hour = 0; hour < 35 * 24; hour += 8) {
@@ -210,7 +160,7 @@ describe("signing up by e-mail", () => {
   });
 
   it("catches programs: a filled trap is answered like a person and does nothing, a form that comes at once is not taken", async () => {
-    const site = await siteAt();
+    const site = await siteOf();
     await owner(site);
     const visitor = site.visitor();
     await visitor.get("/sign-up");
@@ -230,7 +180,7 @@ describe("signing up by e-mail", () => {
 
 describe("passwords", () => {
   it("sign in by name or address, and are kept as scrypt hashes", async () => {
-    const site = await siteAt();
+    const site = await siteOf();
     await owner(site);
     for (const login of ["ada", "ADA", "ada@example.org", " Ada@Example.ORG "]) {
       const visitor = site.visitor();
@@ -245,7 +195,7 @@ describe("passwords", () => {
   });
 
   it("are hashed anew when the cost was raised", async () => {
-    const site = await siteAt();
+    const site = await siteOf();
     await owner(site);
     const { id } = (await site.feed.people.byName("ada"))!;
     const { Passwords } = await import("@concord/feed/people");
@@ -258,7 +208,7 @@ describe("passwords", () => {
   });
 
   it("are reset by a link, which ends all sessions", async () => {
-    const site = await siteAt();
+    const site = await siteOf();
     const ada = await owner(site);
     const visitor = site.visitor();
     await visitor.get("/forgot");
@@ -279,7 +229,7 @@ describe("passwords", () => {
   });
 
   it("are reset by a link of the operator's, also where an account has no address", async () => {
-    const site = await siteAt();
+    const site = await siteOf();
     const ada = site.visitor();
     await ada.get("/sign-up");
     await ada.post("/sign-up", { name: "ada", email: "", password: PASSWORD });
@@ -295,7 +245,7 @@ describe("passwords", () => {
   });
 
   it("are changed only by who knows the one before; other devices are signed out", async () => {
-    const site = await siteAt();
+    const site = await siteOf();
     const ada = await owner(site);
     const other = site.visitor();
     await other.get("/sign-in");
@@ -311,7 +261,7 @@ describe("passwords", () => {
   });
 
   it("may be tried ten times from one place, then not for a quarter of an hour; a right one forgives", async () => {
-    const site = await siteAt();
+    const site = await siteOf();
     await owner(site);
     const visitor = site.visitor();
     const attempt = async (password: string) =>
@@ -331,7 +281,7 @@ describe("passwords", () => {
 
 describe("sessions", () => {
   it("are listed, ended one by one or all but this", async () => {
-    const site = await siteAt();
+    const site = await siteOf();
     const ada = await owner(site);
     const others = [site.visitor(), site.visitor()];
     for (const other of others) {
@@ -353,7 +303,7 @@ describe("sessions", () => {
   });
 
   it("end after thirty days, at signing out, and when the account is suspended", async () => {
-    const site = await siteAt();
+    const site = await siteOf();
     const ada = await owner(site);
     const grace = await member(site, "grace");
     await ada.post("/moderation/accounts/grace", { act: "suspend" });
@@ -368,164 +318,5 @@ describe("sessions", () => {
     await ada.post("/sign-in", { login: "ada", password: PASSWORD });
     site.pass(31 * DAY);
     expect((await ada.send("/settings")).status).toBe(303);
-  });
-});
-
-describe("an account", () => {
-  it("changes its address only when the new one is confirmed; the old one is told", async () => {
-    const site = await siteAt();
-    await owner(site);
-    const grace = await member(site, "grace", PASSWORD);
-    expect((await grace.post("/settings/email", { email: "new@example.org", current: "wrong" })).status).toBe(
-      400,
-    );
-    expect(
-      (await grace.post("/settings/email", { email: "new@example.org", current: PASSWORD })).status,
-    ).toBe(303);
-    expect((await site.feed.people.byName("grace"))!.email).toBe("grace@example.org");
-    const link = await linkTo(site, "new@example.org");
-    await grace.get(link);
-    expect((await site.feed.people.byName("grace"))!.email).toBe("grace@example.org");
-    expect((await grace.post(link)).status).toBe(200);
-    expect(await site.feed.people.byName("grace")).toMatchObject({
-      email: "new@example.org",
-      emailVerified: true,
-    });
-    await site.people.office.idle();
-    expect(site.mails.at(-1)).toMatchObject({ to: "grace@example.org" });
-    // Somebody else's address is answered alike, and gets no message.
-    const before = site.mails.length;
-    expect(
-      (await grace.post("/settings/email", { email: "ada@example.org", current: PASSWORD })).status,
-    ).toBe(303);
-    await site.people.office.idle();
-    expect(site.mails).toHaveLength(before);
-  });
-
-  it("has keys that are shown once and can be revoked", async () => {
-    const site = await siteAt();
-    const ada = await owner(site);
-    const page = await (await ada.post("/settings/keys", { keyName: "script", "scope-read": "1" })).text();
-    const key = /concord_[\w-]{32}/.exec(page)![0];
-    expect(await ada.get("/settings")).not.toContain(key);
-    const call = (path: string) => site.app.request(path, { headers: { authorization: `Bearer ${key}` } });
-    expect((await call("/api/daily_papers")).status).toBe(200);
-    const id = /name="key" value="([^"]+)"/.exec(await ada.get("/settings"))![1]!;
-    await ada.post("/settings/keys/revoke", { key: id });
-    expect((await call("/api/daily_papers")).status).toBe(401);
-  });
-
-  it("can be taken away as JSON, CSV and BibTeX, and deleted for good after it is confirmed", async () => {
-    const site = await siteAt();
-    await owner(site);
-    const grace = await member(site, "grace", PASSWORD);
-    await grace.post("/papers/clip-refine/bookmark", { on: "1" });
-    await grace.post("/papers/clip-refine/vote", { up: "1" });
-    await grace.post("/papers/clip-refine/comments", { text: "Mine alone" });
-    const data = JSON.parse(await grace.get("/settings/export/data.json")) as {
-      comments: unknown[];
-      votes: unknown[];
-    };
-    expect(data).toMatchObject({ account: { name: "grace" }, comments: [{ text: "Mine alone" }] });
-    expect(data.votes).toHaveLength(1);
-    expect(await grace.get("/settings/export/papers.csv")).toMatch(
-      /^list,paper,title,added\r\nbookmarks,2504\.12717,/,
-    );
-    expect(await grace.get("/settings/export/papers.bib")).toContain("@misc{yamaguchi2025post");
-    expect((await grace.post("/settings/delete", { name: "grace", current: "wrong" })).status).toBe(400);
-    expect((await grace.post("/settings/delete", { name: "nobody", current: PASSWORD })).status).toBe(400);
-    expect((await grace.post("/settings/delete", { name: "grace", current: PASSWORD })).status).toBe(303);
-    expect(await site.feed.people.byName("grace")).toBeNull();
-    const paper = await site.visitor().get("/papers/clip-refine");
-    expect(paper).not.toContain("Mine alone");
-    expect(/data-count>(\d+)</.exec(paper)![1]).toBe("0");
-  });
-
-  it("of the only owner cannot be deleted while others are there", async () => {
-    const site = await siteAt();
-    const ada = await owner(site);
-    await member(site, "grace");
-    const answer = await ada.post("/settings/delete", { name: "ada", current: PASSWORD });
-    expect(answer.status).toBe(403);
-    expect(await answer.text()).toContain("You are the only owner");
-  });
-});
-
-describe("votes and collections", () => {
-  it("count once, go back to where they were given, and answer scripts as JSON", async () => {
-    const site = await siteAt();
-    const ada = await owner(site);
-    const vote = (up: string, headers = {}) =>
-      ada.post("/papers/clip-refine/vote", { up, back: "/trending?topic=retrieval#x" }, headers);
-    expect((await vote("1")).headers.get("location")).toBe("/trending?topic=retrieval#x");
-    const json = { accept: "application/json" };
-    expect(await (await vote("1", json)).json()).toEqual({ on: true, count: 1 });
-    expect(/aria-pressed="true"[\s\S]{0,600}data-count>1</.test(await ada.get("/"))).toBe(true);
-    expect(await (await vote("0", json)).json()).toEqual({ on: false, count: 0 });
-    expect((await vote("7")).status).toBe(400);
-    const visitor = site.visitor();
-    await visitor.get("/sign-in");
-    expect((await visitor.post("/papers/clip-refine/vote", { up: "1" })).headers.get("location")).toBe(
-      "/sign-in",
-    );
-  });
-
-  it("are seen by their owner alone until they are public", async () => {
-    const site = await siteAt();
-    const ada = await owner(site);
-    const grace = await member(site, "grace");
-    await ada.post("/papers/swav/collect", { name: "Clusters" });
-    const [collection] = await site.feed.activity.collections((await site.feed.people.byName("ada"))!.id);
-    const path = `/collections/${collection!.id}`;
-    expect(await ada.get(path)).toContain("/papers/swav");
-    await grace.get(path, 404);
-    expect((await grace.post(path, { name: "Stolen" })).status).toBe(404);
-    await ada.post(path, { name: "Clusters", public: "1" });
-    expect(await grace.get(path)).toContain("/papers/swav");
-    expect((await grace.post(path, { name: "Stolen" })).status).toBe(403);
-    expect((await grace.post(`${path}/delete`)).status).toBe(403);
-    expect((await grace.post("/papers/swav/collect", { collection: collection!.id, on: "0" })).status).toBe(
-      404,
-    );
-    expect(await site.visitor().get("/people/ada")).toContain(path);
-    await ada.post("/papers/swav/collect", { collection: collection!.id, on: "0" });
-    expect(await ada.get(path)).toContain("Empty");
-    await ada.post(`${path}/delete`);
-    await ada.get(path, 404);
-  });
-});
-
-describe("submitting a paper", () => {
-  it.each([
-    "2301.00001",
-    "arXiv:2301.00001v3",
-    "https://arxiv.org/abs/2301.00001",
-    "http://arxiv.org/pdf/2301.00001v2.pdf",
-    " https://arxiv.org/abs/2301.00001?context=cs#top ",
-  ])("takes %s, and says that it waits where the server does not fetch", async (id) => {
-    const site = await siteAt();
-    const ada = await owner(site);
-    const answer = await ada.post("/submit", { id });
-    expect(answer.headers.get("location")).toBe("/you/submissions?done=1");
-    const page = await ada.get("/you/submissions");
-    expect(page).toContain("2301.00001");
-    expect(page).toContain("does not fetch papers by itself");
-    expect((await site.feed.jobs.list()).items).toMatchObject([{ key: "2301.00001", queue: "submit-paper" }]);
-    await ada.post("/submit", { id });
-    expect((await site.feed.jobs.list()).items).toHaveLength(1);
-  });
-
-  it("leads to a paper that is here, and refuses what is no id and too many", async () => {
-    const site = await siteAt();
-    const ada = await owner(site);
-    expect((await ada.post("/submit", { id: "2504.12717v1" })).headers.get("location")).toBe(
-      "/papers/2504.12717",
-    );
-    for (const id of ["", "hello", "2399.00001", "https://evil.example/abs/2301.00001"])
-      expect((await ada.post("/submit", { id })).status, id).toBe(400);
-    for (let at = 0; at < 10; at++) await ada.post("/submit", { id: `2302.0000${at}` });
-    const answer = await ada.post("/submit", { id: "2303.00001" });
-    expect(answer.status).toBe(429);
-    expect(await answer.text()).toContain("60 minutes");
   });
 });
