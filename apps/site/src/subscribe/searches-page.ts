@@ -54,5 +54,5 @@ export function saveSearchForm(
       : html`<form method="post" action="/searches">${csrfField(context)}${given.map(
           ([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`,
         )}<button class="button button-quiet">Save this search</button></form>`
-  }<a class="button button-quiet" href="${address("/subscribe", Object.fromEntries(given))}" rel="nofollow">By e-mail</a></div>`;
+  }<a class="button button-quiet" href="${address("/subscribe", Object.fromEntries(given))}" rel="nofollow">By e-mail</a><a class="button button-quiet" href="${address("/rss", Object.fromEntries(given))}" rel="nofollow">RSS</a></div>`;
 }
