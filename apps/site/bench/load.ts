@@ -6,6 +6,7 @@
 // DATA_FOLDER has a store (`concord ingest ... --data DATA_FOLDER`). Latencies are those of the client.
 import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
+import { loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
 import autocannon from "autocannon";
 
@@ -50,7 +51,7 @@ const pages = [
   "/api/daily_papers",
 ];
 const idle = await memory();
-console.log(`idle: ${idle} MiB`);
+console.log(`idle: ${idle} MiB; load average of the machine: ${loadavg()[0]?.toFixed(1)}`);
 console.log("page                              req/s   p50 ms   p97.5 ms p99 ms   not 2xx");
 for (const path of pages) {
   for (const alone of [true, false]) {
@@ -66,5 +67,5 @@ for (const path of pages) {
     );
   }
 }
-console.log(`after: ${await memory()} MiB`);
+console.log(`after: ${await memory()} MiB; load average: ${loadavg()[0]?.toFixed(1)}`);
 server.kill("SIGTERM");

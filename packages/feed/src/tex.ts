@@ -64,6 +64,9 @@ function trimUrl(url: string): string {
 const isSpace = (character: string | undefined) => character === undefined || /\s/.test(character);
 const isDigit = (character: string | undefined) => character !== undefined && /\d/.test(character);
 
+/** A run of characters that stand for themselves wherever they are. */
+const ORDINARY = /(?:[^$\\{}h\-'`~]|h(?!ttp))+/y;
+
 class Parser {
   readonly #text: string;
   #at = 0;
@@ -93,7 +96,12 @@ class Parser {
     while (this.#at < this.#text.length) {
       const character = this.#text[this.#at] as string;
       if (character === "}" && inGroup) break;
-      add(...this.#next(character));
+      ORDINARY.lastIndex = this.#at;
+      const run = ORDINARY.exec(this.#text)?.[0];
+      if (run !== undefined) {
+        plain += run;
+        this.#at += run.length;
+      } else add(...this.#next(character));
     }
     flush();
     return found;
@@ -319,8 +327,14 @@ export function parseTex(text: string): readonly Piece[] {
   return new Parser(text).pieces(false);
 }
 
+/** Whether nothing in the text can be a command, a formula, an address or a ligature: most titles and names. */
+export function isPlainText(text: string): boolean {
+  return !/[$\\{}~`]|--|''|https?:/.test(text);
+}
+
 /** The text without commands, for mails, feeds and titles of pages; formulas stay as TeX without their dollars. */
 export function plainTex(text: string): string {
+  if (isPlainText(text)) return text.replace(/\s+/g, " ").trim();
   const plain = (pieces: readonly Piece[]): string =>
     pieces
       .map((piece) =>

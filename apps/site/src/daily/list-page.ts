@@ -43,10 +43,8 @@ function lead(view: ListView): Html {
   if (place.list === "trending") {
     return html`<p class="lead">What readers vote for, keep, discuss and run, with a half-life of two and a half days. <a href="/about/ranking">How it is computed</a></p>`;
   }
-  if (isNarrowed(view.query)) {
-    return html`<p class="lead">${countText(total, "paper")} of this choice, ${place.list === "latest" ? "newest" : "most votes"} first.</p>`;
-  }
   if (place.list === "latest") {
+    if (isNarrowed(view.query)) return html`<p class="lead">${countText(total, "paper")}, newest first.</p>`;
     return html`<p class="lead">${countText(total, "paper")}, newest first. Where it says <em>Runs here</em>, press Run and watch the claim tested.</p>`;
   }
   return html`<p class="lead">${countText(total, "paper")}, most votes first.</p>`;

@@ -1,4 +1,4 @@
-import { type Piece, parseTex, plainTex } from "@concord/feed";
+import { isPlainText, type Piece, parseTex, plainTex } from "@concord/feed";
 import { html, raw } from "hono/html";
 import type { HtmlEscapedString } from "hono/utils/html";
 import katex from "katex";
@@ -60,7 +60,7 @@ const rendered = new Map<string, Markup>();
  * @param links  whether addresses may be links; false inside a link
  */
 export function texMarkup(text: string, { links = true } = {}): Markup {
-  if (!/[$\\{~`]|--|''|https?:/.test(text)) return html`${text}` as Markup;
+  if (isPlainText(text)) return html`${text}` as Markup;
   const key = `${links ? 1 : 0}${text}`;
   const known = rendered.get(key);
   const markup = known ?? (html`${piecesMarkup(parseTex(text), links)}` as Markup);
