@@ -75,6 +75,8 @@ const env = {
   ...process.env,
   PATH: `${dirname(node)}${process.platform === "win32" ? ";" : ":"}${process.env.PATH ?? ""}`,
 };
+// A server is mostly idle: a smaller young generation keeps a third of its memory free, for a collection more often.
+if (task === "start") env.NODE_OPTIONS = `${env.NODE_OPTIONS ?? ""} --max-semi-space-size=8`.trim();
 // 'concord' is used from the folder the user stands in, everything else from the repository.
 const cwd = task === "concord" ? (process.env.INIT_CWD ?? process.cwd()) : root;
 

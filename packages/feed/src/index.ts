@@ -1,5 +1,6 @@
 export * from "./bibtex.ts";
 export * from "./calendar.ts";
+export { readFigures, type TrainingFigures } from "./encoder/figures.ts";
 export * from "./feeds/atom.ts";
 export type { PublishedList } from "./feeds/content.ts";
 export * from "./feeds/json-feed.ts";

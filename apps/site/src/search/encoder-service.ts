@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { resolve } from "node:path";
-import { type LeasedJob, outsideVersion, type Store } from "@concord/feed";
-import { readFigures } from "@concord/feed/encoder";
+import { type LeasedJob, outsideVersion, readFigures, type Store } from "@concord/feed";
 import type { SiteSettings } from "../config/settings.ts";
 import type { Log } from "../ops/log.ts";
 import type { Service } from "../site-parts.ts";

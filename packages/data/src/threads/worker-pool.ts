@@ -1,4 +1,7 @@
 import { type Transferable, Worker } from "node:worker_threads";
+import { siblingModule } from "@concord/tensor/workers";
+
+export { siblingModule };
 
 /** A message to a worker, and its answer. One is under way per worker at any time. */
 export interface WorkerRequest<Request> {
@@ -13,11 +16,6 @@ interface Task<Request, Reply> {
   readonly transfer: readonly Transferable[];
   readonly resolve: (reply: Reply) => void;
   readonly reject: (error: Error) => void;
-}
-
-/** A module beside the caller, as `.ts` when running from source and as `.js` when compiled. */
-export function siblingModule(callerUrl: string, path: string): URL {
-  return new URL(`${path}${callerUrl.endsWith(".ts") ? ".ts" : ".js"}`, callerUrl);
 }
 
 /**

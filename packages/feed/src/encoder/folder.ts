@@ -1,27 +1,10 @@
-import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { TextTokenizer } from "@concord/data";
 import { writeFileAtomic } from "@concord/papers/files";
 import { cast, exportOnnx } from "@concord/tensor";
-import { z } from "zod";
+import { LAST_FILE, type TrainingFigures } from "./figures.ts";
 import { type SentenceEncoderParams, type SentenceEncoderShape, sentenceVectors } from "./model.ts";
-
-/** Figures of a training, kept beside the model. */
-export const trainingFigures = z.object({
-  version: z.string(),
-  finishedAt: z.iso.datetime(),
-  papers: z.int(),
-  heldOut: z.int(),
-  steps: z.int(),
-  batchSize: z.int(),
-  seconds: z.number(),
-  loss: z.number(),
-  /** Titles of held-out papers looked for among held-out abstracts: by this encoder, and by BM25. */
-  mrr10: z.number(),
-  recall10: z.number(),
-  bm25Mrr10: z.number(),
-});
-export type TrainingFigures = z.infer<typeof trainingFigures>;
 
 const VERSION = /^concord-\d{8}-\d{6}$/;
 /** Longest text in tokens; abstracts that are longer lose their end. */
@@ -32,9 +15,6 @@ export function newVersion(now: Date): string {
   const digits = now.toISOString().replace(/[-:]|\.\d+Z/g, "");
   return `concord-${digits.replace("T", "-")}`;
 }
-
-/** Files whose presence says that a folder holds a whole model: written last. */
-const LAST_FILE = "training.json";
 
 /**
  * Writes an encoder in the layout that Transformers.js and sentence-transformers read: `onnx/model.onnx` with inputs
@@ -98,15 +78,6 @@ export async function writeFigures(folder: string, figures: TrainingFigures): Pr
 }
 
 const json = (value: object) => [`${JSON.stringify(value, null, 2)}\n`];
-
-/** The figures of an encoder's training; null for folders that Concord did not write, or not to the end. */
-export async function readFigures(folder: string): Promise<TrainingFigures | null> {
-  try {
-    return trainingFigures.parse(JSON.parse(await readFile(join(folder, LAST_FILE), "utf8")));
-  } catch {
-    return null;
-  }
-}
 
 /** Versions that are whole, oldest first. */
 export async function encoderVersions(modelsFolder: string): Promise<string[]> {

@@ -1,5 +1,6 @@
 export { Bm25 } from "./bm25.ts";
-export { encoderVersions, readFigures, type TrainingFigures } from "./folder.ts";
+export { readFigures, type TrainingFigures } from "./figures.ts";
+export { encoderVersions } from "./folder.ts";
 export {
   EncoderBusyError,
   type EncodingProgress,

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { setImmediate as breathe } from "node:timers/promises";
 import { sql } from "kysely";
-import { openTextEncoder, type TextEncoder } from "../encoder/text-encoder.ts";
+import type { TextEncoder } from "../encoder/text-encoder.ts";
 import type { PaperFilter } from "../store/ports.ts";
 import { filterParts } from "../store/sql/paper-filter.ts";
 import { type ReadingPorts, readingPorts } from "../store/sqlite/reading.ts";
@@ -10,7 +10,7 @@ import type { RankedList, SearchReply, SearchSetup, SearchTask } from "./message
 import { tasteDirection } from "./taste.ts";
 import { tasteWords } from "./taste-words.ts";
 import type { SearchMode, SearchState } from "./types.ts";
-import { VectorShelf } from "./vector-shelf.ts";
+import type { VectorShelf } from "./vector-shelf.ts";
 
 /** The keyword index takes queries of this length. */
 const MAX_WORDS_QUERY = 200;
@@ -238,6 +238,11 @@ export class Ranker implements AsyncDisposable {
     const { encoder: other, modelsFolder, threads } = this.#setup;
     const start = performance.now();
     let encoder: TextEncoder | undefined;
+    // The engine is loaded when there is something to compute: a site without an encoder does without its memory.
+    const [{ VectorShelf }, { openTextEncoder }] = await Promise.all([
+      import("./vector-shelf.ts"),
+      import("../encoder/text-encoder.ts"),
+    ]);
     const shelf = new VectorShelf(version, dimensions, threads);
     try {
       const folder = other?.version === version ? other.folder : join(modelsFolder, version);

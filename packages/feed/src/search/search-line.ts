@@ -1,6 +1,5 @@
 import type { Worker } from "node:worker_threads";
-import { siblingModule } from "@concord/data";
-import { endWorker, startWorker } from "@concord/tensor/workers";
+import { endWorker, siblingModule, startWorker } from "@concord/tensor/workers";
 import { StoreError, type StoreErrorCode } from "../store/ports.ts";
 import type { FromThread, SearchReply, SearchSetup, SearchTask, ToThread } from "./messages.ts";
 

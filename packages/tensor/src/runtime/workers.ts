@@ -63,3 +63,8 @@ export async function inRuntime<T>(work: () => Promise<T>): Promise<T> {
     }
   }
 }
+
+/** A module beside the caller, as `.ts` when running from source and as `.js` when compiled. */
+export function siblingModule(callerUrl: string, path: string): URL {
+  return new URL(`${path}${callerUrl.endsWith(".ts") ? ".ts" : ".js"}`, callerUrl);
+}
