@@ -20,6 +20,7 @@ const FRAGMENTS: Readonly<Record<string, string>> = {
     declare const image: Tensor;
     declare const key: Key;
     declare const trained: LoraParams;
+    declare const map: NDArray;
     declare const inputs: ExportInputs;`,
   "runtimes.md": `
     import type { Tensor } from "@concord/tensor";

@@ -48,7 +48,9 @@ describe.skipIf(!hasBrowser)("the site in a browser", () => {
   });
 
   describe.each(["light", "dark"] as const)("in the %s theme", (colorScheme) => {
-    it("every page is free of accessibility faults, errors and policy violations, wide and narrow", async () => {
+    it("every page is free of accessibility faults, errors and policy violations, wide and narrow", {
+      timeout: 180_000,
+    }, async () => {
       for (const size of [{}, phone]) {
         const { page, context, complaints } = await openPage(browser, site.url, { colorScheme, ...size });
         for (const path of [

@@ -53,7 +53,10 @@ describe("settings", () => {
     const text = await readFile(page, "utf8");
     const table = `<!-- settings -->\n${settingsTable()}\n<!-- /settings -->`;
     if (process.env.CONCORD_WRITE_DOCS) {
-      await writeFile(page, text.replace(/<!-- settings -->[\s\S]*<!-- \/settings -->/, () => table));
+      await writeFile(
+        page,
+        text.replace(/<!-- settings -->[\s\S]*<!-- \/settings -->/, () => table),
+      );
       return;
     }
     expect(text, "run this test with CONCORD_WRITE_DOCS=1").toContain(table);
