@@ -252,7 +252,10 @@ function createProgram(
         ["papers clip-refine", "one paper: summary, claims, published tables"],
         ["run clip-refine --preset smoke", "test its claims, small"],
         ["runs", "what was run here"],
-        ["start", "the same in the browser"],
+        ["diagnose images.npy texts.npy", "what is wrong with embeddings, and what helps"],
+        ["adapt clip-refine images.npy texts.npy --out adapted", "mend them"],
+        ["ingest arxiv-rss --categories cs.LG", "today's papers into the site"],
+        ["start", "the site: papers, search, runs"],
         ["doctor", "is everything here that it needs?"],
       ])}\n${EXIT_CODES}\n\nColours follow NO_COLOR and FORCE_COLOR; CONCORD_DEBUG=1 shows where an error arose.`,
     );
