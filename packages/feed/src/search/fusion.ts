@@ -6,7 +6,7 @@ const K = 60;
  * What nearness in meaning counts beside words. Tuned by `bench/search-quality.ts --tune` on papers other than those
  * that it reports.
  */
-export const MEANING_WEIGHT = 0.5;
+export const MEANING_WEIGHT = 0.3;
 
 export interface ScoredId {
   readonly id: string;
