@@ -5,8 +5,8 @@ import type { MarkedText } from "./types.ts";
 const plain = (text: string) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 
 /**
- * The text in stretches, of which those are hits that are a form of one of the words. Texts with formulas or commands stay whole:
- * a mark inside one would break it.
+ * The text in stretches, of which those are hits that are a form of one of the words. Texts with formulas or commands
+ * stay whole: a mark inside one would break it.
  *
  * @param words  lower case, without accents
  */
