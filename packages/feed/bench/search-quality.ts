@@ -10,7 +10,7 @@
  *   excerpt      a sentence from the middle of the abstract, looked for among title and the rest of the abstract
  *   keyword-poor the title without its two rarest words, looked for among abstracts
  *
- * Ways: `bm25` is BM25 over every text as in textbooks, `words` the store's own keyword search, `meaning` the encoder,
+ * Ways: `bm25` is BM25 over every text as in textbooks, `stems` the same over the stems of words, `words` the store's own keyword search, `meaning` the encoder,
  * `rrf` reciprocal rank
  * fusion of these two and `hybrid` their fusion by scores, which the site answers with. All are given all abstracts of the data to search in.
  */
@@ -29,6 +29,7 @@ import { qualityOf } from "../src/encoder/retrieval.ts";
 import { type PaperRecord, paperRecord } from "../src/record.ts";
 import { FUSION_DEPTH, fuseRanks, fuseScores, MEANING_WEIGHT, type ScoredId } from "../src/search/fusion.ts";
 import { openSqliteStore } from "../src/store/sqlite/store.ts";
+import { stemOf } from "../src/store/stem.ts";
 
 const { values: flags } = parseArgs({
   options: {
@@ -163,6 +164,8 @@ async function storeRanks(texts: readonly string[], queries: readonly string[]):
   }
 }
 
+const stems = (text: string): string => wordsOf(text).map(stemOf).join(" ");
+
 const placesOf = (ranks: readonly Ranking[], wanted: readonly number[]) =>
   ranks.map((ids, q) => {
     const place = ids.findIndex(({ id }) => id === String(wanted[q]));
@@ -235,10 +238,12 @@ async function main(): Promise<void> {
   for (const set of querySets(items, flags.tune ? tuning : asked, words)) {
     const bm25 = new Bm25(set.texts);
     const start = performance.now();
+    const stemmed = new Bm25(set.texts.map(stems));
+    const byBm25 = (index: Bm25, query: string): Ranking =>
+      index.search(query, FUSION_DEPTH).map(({ doc, score }) => ({ id: String(doc), score }));
     const ranks = {
-      bm25: set.queries.map((query) =>
-        bm25.search(query, FUSION_DEPTH).map(({ doc, score }) => ({ id: String(doc), score })),
-      ),
+      bm25: set.queries.map((query) => byBm25(bm25, query)),
+      stems: set.queries.map((query) => byBm25(stemmed, stems(query))),
       words: await storeRanks(set.texts, set.queries),
       meaning: await meaningRanks(encoder, await vectorsOf(set.texts), set.queries),
     };

@@ -3,10 +3,10 @@ export const FUSION_DEPTH = 200;
 /** k of reciprocal rank fusion. */
 const K = 60;
 /**
- * What nearness in meaning counts beside words. Tuned by `bench/search-quality.ts --tune` on papers other than those
- * that it reports.
+ * What nearness in meaning counts beside words, chosen among 0.3, 0.6 and 1 by titles of papers other than those that
+ * `bench/search-quality.ts` reports; its --tune tries more.
  */
-export const MEANING_WEIGHT = 0.5;
+export const MEANING_WEIGHT = 0.3;
 
 export interface ScoredId {
   readonly id: string;
@@ -28,7 +28,7 @@ export interface FusedHit extends ScoredId {
  * has all the rare words of a query, meaning cannot push it down. Reciprocal ranks, which forget that, were measured
  * beside it and lost to words alone.
  *
- * @param words    best first; papers with all words come before the others, whatever their scores
+ * @param words    best first; in short queries papers with all words come before the others, whatever their scores
  * @param meaning  best first, cosines
  * @returns best first; equals in the order of words, then of meaning
  * @source Bruch, Gai, Ingber 2023 (convex combination against rank fusion)

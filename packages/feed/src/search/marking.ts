@@ -1,21 +1,22 @@
+import { stemOf } from "../store/stem.ts";
 import type { MarkedText } from "./types.ts";
 
 /** Lower case without accents, as the index has its words. */
 const plain = (text: string) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 
 /**
- * The text in stretches, of which those are hits that are one of the words. Texts with formulas or commands stay whole:
- * a mark inside one would break it.
+ * The text in stretches, of which those are hits that are a form of one of the words. Texts with formulas or commands
+ * stay whole: a mark inside one would break it.
  *
- * @param words  as the index has them; the last one may be the beginning of a longer word
+ * @param words  lower case, without accents
  */
 export function markWords(text: string, words: readonly string[]): MarkedText[] {
   if (words.length === 0 || /[$\\{]/.test(text)) return [{ text, hit: false }];
-  const wanted = new Set(words);
+  const wanted = new Set(words.map(stemOf));
   const parts: MarkedText[] = [];
   let from = 0;
   for (const match of text.matchAll(/[\p{L}\p{N}]+/gu)) {
-    if (!wanted.has(plain(match[0]))) continue;
+    if (!wanted.has(stemOf(plain(match[0])))) continue;
     if (match.index > from) parts.push({ text: text.slice(from, match.index), hit: false });
     parts.push({ text: match[0], hit: true });
     from = match.index + match[0].length;

@@ -1,12 +1,14 @@
 import type { DatabaseSync } from "node:sqlite";
 import { StoreError } from "../ports.ts";
+import { foldText } from "../stem.ts";
 import { initialSchema } from "./migrations/001-initial.ts";
+import { stemmedText } from "./migrations/002-stems.ts";
 
 /** "ConC": tells a store from any other SQLite file. */
 export const APPLICATION_ID = 0x436f6e43;
 
 /** Migration i brings a store from version i to i + 1. They are never changed once released, only added to. */
-const MIGRATIONS: readonly string[] = [initialSchema];
+const MIGRATIONS: readonly string[] = [initialSchema, stemmedText];
 
 /** The version of the schema that this program reads and writes. */
 export const SCHEMA_VERSION = MIGRATIONS.length;
@@ -46,6 +48,7 @@ export function migrate(
   migrations: readonly string[] = MIGRATIONS,
 ): void {
   checkSchema(database, path);
+  database.function("fold", { deterministic: true }, (text) => foldText(String(text ?? "")));
   while (schemaVersion(database) < migrations.length) {
     // Another process may migrate at the same time: the version counts that the lock shows.
     database.exec("begin immediate");

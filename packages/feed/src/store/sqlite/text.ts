@@ -12,15 +12,18 @@ import type { Db, Gate } from "../sql/gate.ts";
 import { filterParts } from "../sql/paper-filter.ts";
 import { authorKey, type TextWriter } from "../sql/paper-rows.ts";
 import { pageLimit } from "../sql/values.ts";
+import { foldText, stemOf } from "../stem.ts";
 
 const MAX_QUERY = 200;
 const MAX_HITS = 200;
-/** Candidates that are ranked for one query: some 10 ms of work. */
-const MAX_RANKED = 20_000;
+/** Candidates that are ranked for one query: some 20 ms of work. */
+const MAX_RANKED = 40_000;
 /** With fewer papers that have all the words, papers with any of them follow. */
 const FEW_HITS = 20;
-/** Words in more of the papers than this say too little to look for one by one. */
-const FREQUENT_SHARE = 0.1;
+/** In queries of so many words hardly anything has all of them by more than chance: score alone decides. */
+const LONG_QUERY = 5;
+/** Words in more of the papers than this say too little to look for one by one; 0.1 lost what half the words of titles say. */
+const FREQUENT_SHARE = 0.5;
 /** In a store of a few papers every word is in many of them. */
 const FREQUENT_LEAST = 50;
 const MAX_WORDS = 32;
@@ -38,7 +41,7 @@ export const sqliteTextWriter: TextWriter = {
     for (const num of old) await sql`delete from paper_text where rowid = ${num}`.execute(db);
     for (const { num, record } of papers) {
       await sql`insert into paper_text (rowid, title, authors, abstract)
-        values (${num}, ${fold(record.title)}, ${fold(authorText(record))}, ${fold(record.abstract)})`.execute(
+        values (${num}, ${foldText(record.title)}, ${foldText(authorText(record))}, ${foldText(record.abstract)})`.execute(
         db,
       );
     }
@@ -57,20 +60,15 @@ export const sqliteTextWriter: TextWriter = {
 
 const authorText = (record: PaperRecord) => record.authors.map(({ name }) => name).join(", ");
 
-const ASCII = /^[\0-\x7f]*$/;
-
-/** Text without accents and compatibility forms (ligatures, full width): what index and queries have in common. */
-function fold(text: string): string {
-  if (ASCII.test(text)) return text;
-  return text.normalize("NFKD").replace(/\p{M}/gu, "").normalize("NFC");
-}
-
-/** The words of a query as the index has them, at most MAX_WORDS. */
+/** The words of a query that differ in their stems, at most MAX_WORDS. */
 export function queryWords(query: string): string[] {
-  const words = fold(query)
+  const words = foldText(query)
     .toLowerCase()
     .match(/[\p{L}\p{N}\p{Co}]+/gu);
-  return [...new Set(words ?? [])].slice(0, MAX_WORDS);
+  // Forms of one word are one question; the first form is kept.
+  const forms = new Map<string, string>();
+  for (const word of words ?? []) if (!forms.has(stemOf(word))) forms.set(stemOf(word), word);
+  return [...forms.values()].slice(0, MAX_WORDS);
 }
 
 /** A word as a string of FTS5: never an operator, a column or a wildcard. */
@@ -115,6 +113,10 @@ export class SqliteTextIndex implements TextIndex {
       const dropped = words.filter((word) => !telling.has(word));
       const any = await this.#match(db, kept.join(" OR "), options, limit);
       const known = new Set(all.map(({ id }) => id));
+      if (mode === "auto" && words.length >= LONG_QUERY) {
+        const ranked = any.map((hit) => ({ ...hit, all: known.has(hit.id) }));
+        return { hits: ranked, words, dropped };
+      }
       hits.push(
         ...any.filter(({ id }) => !known.has(id)).map((hit) => ({ ...hit, all: words.length === 1 })),
       );
@@ -171,13 +173,15 @@ export class SqliteTextIndex implements TextIndex {
     const { rows } = await sql<{ n: number }>`select count(*) as n from papers`.execute(db);
     const most = Math.max(FREQUENT_LEAST, Number(rows[0]?.n ?? 0) * FREQUENT_SHARE);
     const found = await sql<{ term: string; doc: number }>`
-      select term, doc from paper_words where term in (select value from json_each(${JSON.stringify(words)}))`.execute(
+      select term, doc from paper_words where term in (select value from json_each(${JSON.stringify(words.map(stemOf))}))`.execute(
       db,
     );
     const known = new Map(found.rows.map(({ term, doc }) => [term, Number(doc)]));
-    const counted = words.map((word) => ({ word, doc: known.get(word) ?? 0 })).sort((a, b) => a.doc - b.doc);
+    const counted = words
+      .map((word) => ({ word, doc: known.get(stemOf(word)) ?? 0 }))
+      .sort((a, b) => a.doc - b.doc);
     // Words that no paper has cost nothing, and must not stand in for those that some have.
-    const telling = new Set(words.filter((word) => !known.has(word)));
+    const telling = new Set(words.filter((word) => !known.has(stemOf(word))));
     let [chosen, expected] = [0, 0];
     for (const { word, doc } of counted) {
       expected += doc;
