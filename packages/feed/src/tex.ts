@@ -8,6 +8,8 @@ export type Piece =
   | { readonly kind: "link"; readonly href: string; readonly children: readonly Piece[] };
 
 const MAX_DEPTH = 12;
+/** Longer groups and formulas are text: looking for an end that is not there must not cost the square of the length. */
+const MAX_GROUP = 2000;
 
 /** Commands whose argument is kept, and the look that it gets. */
 const fonts: Readonly<Record<string, "strong" | "emphasis" | "code" | "plain">> = {
@@ -141,7 +143,8 @@ class Parser {
   #inlineMath(): Piece[] | null {
     const start = this.#at + 1;
     if (isSpace(this.#text[start])) return null;
-    for (let end = start; end < this.#text.length; end++) {
+    const last = Math.min(this.#text.length, start + MAX_GROUP);
+    for (let end = start; end < last; end++) {
       const character = this.#text[end];
       if (character === "\\") end++;
       else if (character === "$") {
@@ -215,7 +218,8 @@ class Parser {
   #rawArgument(): string | null {
     if (this.#text[this.#at] !== "{") return null;
     let depth = 0;
-    for (let end = this.#at; end < this.#text.length; end++) {
+    const last = Math.min(this.#text.length, this.#at + MAX_GROUP);
+    for (let end = this.#at; end < last; end++) {
       const character = this.#text[end];
       if (character === "\\") end++;
       else if (character === "{") depth++;
