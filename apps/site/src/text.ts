@@ -1,23 +1,13 @@
+import { monthNames } from "@concord/feed";
+
+export { countWords as countText } from "@concord/feed";
+
 const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-const longMonths = [
-  "January",
-  "February",
-  "March",
-  "April",
-  "May",
-  "June",
-  "July",
-  "August",
-  "September",
-  "October",
-  "November",
-  "December",
-];
 
 /** `2025-05-06` as `6 May 2025`. */
 export function dayText(date: string): string {
   const [year, month, day] = date.split("-");
-  return `${Number(day)} ${longMonths[Number(month) - 1] ?? month} ${year}`;
+  return `${Number(day)} ${monthNames[Number(month) - 1] ?? month} ${year}`;
 }
 
 /** An ISO time as `20 Nov 2026, 19:31 UTC`; a text that is no time comes back unchanged. */
@@ -37,11 +27,6 @@ export function durationText(seconds: number): string {
     return whole % 60 === 0 ? `${whole / 60} min` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
   const minutes = Math.round(whole / 60);
   return minutes % 60 === 0 ? `${minutes / 60} h` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
-}
-
-/** `1 author`, `3 authors`. */
-export function countText(count: number, one: string, many = `${one}s`): string {
-  return `${count.toLocaleString("en-GB")} ${count === 1 ? one : many}`;
 }
 
 /** A number with the typographic minus sign. */

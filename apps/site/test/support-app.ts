@@ -1,5 +1,5 @@
 import { Writable } from "node:stream";
-import { IN_MEMORY, openSqliteStore, type Store, syncCatalogue, wordSearch } from "@concord/feed";
+import { IN_MEMORY, openSqliteStore, type Store, syncCatalogue } from "@concord/feed";
 import type { Mailer, MailMessage } from "@concord/feed/mail";
 import { keyedMark } from "@concord/feed/people";
 import { RunStore } from "@concord/papers";
@@ -19,6 +19,7 @@ import { RunIndex } from "../src/runs/run-index.ts";
 import type { SiteEnv } from "../src/site-env.ts";
 import { createDigest, type Digest } from "../src/subscribe/service.ts";
 import { toyPapers } from "./support.ts";
+import { wordSearch } from "./word-search.ts";
 
 export interface TestApp {
   readonly app: Hono<SiteEnv>;

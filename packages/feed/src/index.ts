@@ -17,8 +17,8 @@ export {
   outsideVersion,
 } from "./search/open-search.ts";
 export * from "./search/types.ts";
-export * from "./search/word-search.ts";
 export * from "./search.ts";
 export * from "./store/index.ts";
 export * from "./tex.ts";
 export * from "./transfer/index.ts";
+export * from "./words.ts";

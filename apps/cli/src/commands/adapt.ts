@@ -7,9 +7,7 @@ import { type Context, coloursFor, columnsOf } from "../context.ts";
 import { ExitCode, UsageError } from "../errors.ts";
 import { renderAdaptation, renderPlan } from "../render/adapt.ts";
 import { shellText } from "../render/text.ts";
-
-/** Ctrl-C reaches a process twice when its parent passes it on as well; what comes sooner is no second request. */
-const SECOND_REQUEST_MS = 500;
+import { listenForStop } from "../stop-request.ts";
 
 interface AdaptFlags {
   readonly pairs?: string;
@@ -307,14 +305,9 @@ async function runAdapt(context: Context, request: AdaptRequest, flags: AdaptFla
   }
   const controller = new AbortController();
   const display = flags.json ? null : new AdaptDisplay(context);
-  let first: number | null = null;
-  const end = context.onStopRequest(() => {
-    const now = performance.now();
-    if (first === null) {
-      first = now;
-      display?.print("Stopping after the current step; once more to stop at once.");
-      controller.abort();
-    } else if (now - first >= SECOND_REQUEST_MS) context.exit(ExitCode.cancelled);
+  const end = listenForStop(context, () => {
+    display?.print("Stopping after the current step; once more to stop at once.");
+    controller.abort();
   });
   try {
     const { record } = await adapt(request, {

@@ -1,17 +1,9 @@
-import type { Period } from "@concord/feed";
+import { dayWords, type Period } from "@concord/feed";
 import { dayText } from "../text.ts";
-
-const weekdays = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
-
-/** `Friday, 20 November 2026`. */
-export function longDayText(day: string): string {
-  const weekday = weekdays[new Date(`${day}T00:00:00Z`).getUTCDay()];
-  return `${weekday}, ${dayText(day)}`;
-}
 
 /** `Friday, 20 November 2026`, `16–22 November 2026`, `November 2026`. */
 export function periodText({ kind, from, to }: Pick<Period, "kind" | "from" | "to">): string {
-  if (kind === "day") return longDayText(from);
+  if (kind === "day") return dayWords(from);
   const [, ...monthOfFrom] = dayText(from).split(" ");
   if (kind === "month") return monthOfFrom.join(" ");
   const start = dayText(from).split(" ");

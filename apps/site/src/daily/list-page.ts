@@ -5,6 +5,7 @@ import type { SiteContext } from "../site-env.ts";
 import { countText, dayText } from "../text.ts";
 import { paperCard, type ShownPaper } from "./card.ts";
 import { periodText } from "./dates.ts";
+import { checkFields, facetFields } from "./filter-fields.ts";
 import { type FilterQuery, isNarrowed, type ListPlace, listAddress, placePath } from "./query.ts";
 
 export interface ListView {
@@ -26,8 +27,6 @@ export interface ListView {
   readonly categories: readonly Facet[];
   readonly topics: readonly Facet[];
 }
-
-const SHOWN_CATEGORIES = 60;
 
 function heading({ place, period }: ListView): Html {
   if (place.list === "trending") return html`Trending papers`;
@@ -83,23 +82,9 @@ function neighbours({ place, query, period }: ListView): Html {
 }
 
 function filters({ place, query, categories, topics }: ListView): Html {
-  const option = ({ value, papers }: Facet, chosen: string | undefined) =>
-    html`<option value="${value}" ${value === chosen ? "selected" : ""}>${value} (${papers.toLocaleString("en-GB")})</option>`;
   return html`<form class="filters" method="get" action="${placePath(place)}" aria-label="Filters" data-filters>
-${
-  categories.length > 0
-    ? html`<div class="field"><label for="category">Category</label><select id="category" name="category"><option value="">All</option>${categories
-        .slice(0, SHOWN_CATEGORIES)
-        .map((facet) => option(facet, query.category))}</select></div>`
-    : ""
-}
-${
-  topics.length > 0
-    ? html`<div class="field"><label for="topic">Topic</label><select id="topic" name="topic"><option value="">All</option>${topics.map((facet) => option(facet, query.topic))}</select></div>`
-    : ""
-}
-<div class="field-check"><input id="code" name="code" type="checkbox" value="1" ${query.code ? "checked" : ""}><label for="code">Has code</label></div>
-<div class="field-check"><input id="runs" name="runs" type="checkbox" value="1" ${query.runs ? "checked" : ""}><label for="runs">Runs here</label></div>
+${facetFields(query, { categories, topics })}
+${checkFields(query)}
 ${query.author ? html`<input type="hidden" name="author" value="${query.author}">` : ""}
 <button class="button button-quiet">Apply</button>
 ${isNarrowed(query) ? html`<a class="clear" href="${placePath(place)}">Clear</a>` : ""}

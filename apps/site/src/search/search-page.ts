@@ -1,6 +1,7 @@
 import type { AuthorMatch, Facet, SearchMode } from "@concord/feed";
 import { html } from "hono/html";
 import { paperCard, type ShownPaper } from "../daily/card.ts";
+import { checkFields, facetFields } from "../daily/filter-fields.ts";
 import { plainTex } from "../daily/tex.ts";
 import type { Html } from "../pages/layout.ts";
 import type { SiteContext } from "../site-env.ts";
@@ -27,8 +28,6 @@ export interface SearchView {
 
 /** Less resemblance than this is chance. */
 const LEAST_SIMILARITY = 0.5;
-const SHOWN_CATEGORIES = 60;
-
 const modes: readonly { readonly mode: SearchMode; readonly label: string; readonly hint: string }[] = [
   { mode: "hybrid", label: "Both", hint: "words and meaning, ranks fused" },
   { mode: "words", label: "Words", hint: "papers that have these words" },
@@ -36,8 +35,6 @@ const modes: readonly { readonly mode: SearchMode; readonly label: string; reado
 ];
 
 function form({ query, categories, topics, meaning }: SearchView): Html {
-  const option = ({ value, papers }: Facet, chosen: string | undefined) =>
-    html`<option value="${value}" ${value === chosen ? "selected" : ""}>${value} (${papers.toLocaleString("en-GB")})</option>`;
   const chosen = query.mode ?? "hybrid";
   return html`<form class="search-form" method="get" action="/search" role="search" aria-label="Papers">
 <div class="search-line">
@@ -50,22 +47,10 @@ function form({ query, categories, topics, meaning }: SearchView): Html {
     ({ mode, label, hint }) =>
       html`<label title="${hint}"><input type="radio" name="mode" value="${mode}" ${mode === chosen ? "checked" : ""}><span>${label}</span></label>`,
   )}</fieldset>
-${
-  categories.length > 0
-    ? html`<div class="field"><label for="category">Category</label><select id="category" name="category"><option value="">All</option>${categories
-        .slice(0, SHOWN_CATEGORIES)
-        .map((facet) => option(facet, query.category))}</select></div>`
-    : ""
-}
-${
-  topics.length > 0
-    ? html`<div class="field"><label for="topic">Topic</label><select id="topic" name="topic"><option value="">All</option>${topics.map((facet) => option(facet, query.topic))}</select></div>`
-    : ""
-}
+${facetFields(query, { categories, topics })}
 <div class="field"><label for="from">From</label><input id="from" name="from" type="date" value="${query.from ?? ""}"></div>
 <div class="field"><label for="to">To</label><input id="to" name="to" type="date" value="${query.to ?? ""}"></div>
-<div class="field-check"><input id="code" name="code" type="checkbox" value="1" ${query.code ? "checked" : ""}><label for="code">Has code</label></div>
-<div class="field-check"><input id="runs" name="runs" type="checkbox" value="1" ${query.runs ? "checked" : ""}><label for="runs">Runs here</label></div>
+${checkFields(query)}
 </div>
 ${query.author ? html`<p class="search-author"><input type="hidden" name="author" value="${query.author}">By <strong>${query.author}</strong> <a href="${searchAddress({ ...query, author: undefined })}">Anyone<span class="visually-hidden">, whoever wrote it</span></a></p>` : ""}
 </form>`;

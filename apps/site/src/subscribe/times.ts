@@ -1,6 +1,6 @@
 import type { Cadence } from "@concord/feed";
+import { dayWords } from "@concord/feed";
 import { type DigestTimes, dayPlus, type Slot, slotOf } from "@concord/feed/digest";
-import { longDayText } from "../daily/dates.ts";
 
 const weekdays = ["Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays"];
 
@@ -18,5 +18,5 @@ export function timeWords({ minute, weekday }: DigestTimes): Readonly<Record<Cad
 /** `on Friday, 20 November 2026 at 07:00 UTC`: the slot after the latest one. */
 export function nextTime(cadence: Cadence, times: DigestTimes, latest: Slot): string {
   const { day } = slotOf(cadence, dayPlus(latest.day, cadence === "daily" ? 1 : 7), times);
-  return `on ${longDayText(day)} at ${clockText(times.minute)}`;
+  return `on ${dayWords(day)} at ${clockText(times.minute)}`;
 }

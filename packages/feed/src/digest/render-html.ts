@@ -1,6 +1,7 @@
+import { countWords } from "../words.ts";
 import type { Choice, ChosenPaper, IssueContent, Wishes } from "./issue.ts";
 import { type DigestLinks, listOf, pageOf } from "./render-text.ts";
-import { countWords, factsOf, issueTitle, orderWords, wishWords } from "./wording.ts";
+import { factsOf, issueTitle, orderWords, wishWords } from "./wording.ts";
 
 const escaped = (text: string) => text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
 

@@ -1,47 +1,12 @@
+import { countWords, dayParts, dayWords } from "../words.ts";
 import type { Choice, IssueContent } from "./issue.ts";
-
-const weekdays = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
-const months = [
-  "January",
-  "February",
-  "March",
-  "April",
-  "May",
-  "June",
-  "July",
-  "August",
-  "September",
-  "October",
-  "November",
-  "December",
-];
-
-const parts = (day: string) => {
-  const date = new Date(`${day}T00:00:00Z`);
-  return {
-    weekday: weekdays[date.getUTCDay()] ?? "",
-    day: date.getUTCDate(),
-    month: months[date.getUTCMonth()] ?? "",
-    year: date.getUTCFullYear(),
-  };
-};
-
-/** `Friday, 20 November 2026`. */
-export function dayWords(day: string): string {
-  const at = parts(day);
-  return `${at.weekday}, ${at.day} ${at.month} ${at.year}`;
-}
 
 /** `16–22 November 2026`, `28 November – 4 December 2026`. */
 export function rangeWords(from: string, to: string): string {
-  const [a, b] = [parts(from), parts(to)];
+  const [a, b] = [dayParts(from), dayParts(to)];
   if (a.year !== b.year) return `${a.day} ${a.month} ${a.year} – ${b.day} ${b.month} ${b.year}`;
   if (a.month !== b.month) return `${a.day} ${a.month} – ${b.day} ${b.month} ${b.year}`;
   return a.day === b.day ? `${a.day} ${a.month} ${a.year}` : `${a.day}–${b.day} ${b.month} ${b.year}`;
-}
-
-export function countWords(count: number, one: string, many = `${one}s`): string {
-  return `${count.toLocaleString("en-GB")} ${count === 1 ? one : many}`;
 }
 
 /** What an issue is called. */
@@ -65,8 +30,8 @@ export function subjectOf(content: IssueContent, choice: Choice): string {
   const [first] = choice.papers;
   const when =
     content.kind === "weekly"
-      ? `week to ${parts(content.day).day} ${parts(content.day).month}`
-      : `${parts(content.day).day} ${parts(content.day).month}`;
+      ? `week to ${dayParts(content.day).day} ${dayParts(content.day).month}`
+      : `${dayParts(content.day).day} ${dayParts(content.day).month}`;
   const tail = choice.found === 1 ? ` (${when})` : ` and ${choice.found - 1} more (${when})`;
   return `${shortened(first?.paper.title ?? "", MAX_SUBJECT - tail.length)}${tail}`;
 }

@@ -1,12 +1,11 @@
-import { type Store, StoreError } from "../store/ports.ts";
-import { markWords } from "./marking.ts";
-import type { Search } from "./types.ts";
+import { type Search, type Store, StoreError } from "@concord/feed";
+import { markWords } from "../../../packages/feed/src/search/marking.ts";
 
 const MAX_QUERY = 250;
 const AUTHORS_SHOWN = 3;
 const LIKE_WORDS = 30;
 
-/** Search by words alone, for stores without an encoder. */
+/** Search by words alone, in the test's own thread: for stores in memory, which no other thread can read. */
 export function wordSearch(store: Store): Search {
   return {
     async search({ query, filter = {}, cursor, limit = 24 }) {
