@@ -214,6 +214,7 @@ describe.skipIf(!hasBrowser)("the lists in a browser", () => {
     await page.keyboard.press("?");
     expect(await page.getByRole("dialog").isVisible()).toBe(true);
     await page.keyboard.press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "hidden" });
     // Without an account, voting leads to the sign-in page and from there back.
     await page.keyboard.press("j");
     await page.keyboard.press("u");

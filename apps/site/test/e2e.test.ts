@@ -80,7 +80,10 @@ describe.skipIf(!hasBrowser)("the site in a browser", () => {
 
   it("pages do not shift while they load", async () => {
     const { page, context } = await openPage(browser, site.url);
-    for (const path of ["/", "/papers/clip-refine", doneRun]) {
+    // Slow enough that the first paint comes before the end of the page.
+    const throttle = await context.newCDPSession(page);
+    await throttle.send("Emulation.setCPUThrottlingRate", { rate: 8 });
+    for (const path of ["/", "/trending", "/catalogue", "/search", "/papers/clip-refine", doneRun]) {
       await page.goto(site.url + path);
       const shift = await page.evaluate<number>(`new Promise((resolve) => {
         let sum = 0;

@@ -1,4 +1,5 @@
 import type { Key, NDArray } from "@concord/tensor";
+import type { Figure } from "./figures.ts";
 
 export type PresetName = "smoke" | "default" | "paper";
 
@@ -76,6 +77,8 @@ export interface ArmResult {
   readonly embeddings?: EmbeddingSets;
   /** What each row of the embeddings is, e.g. its caption; same order in every set. */
   readonly embeddingLabels?: readonly string[];
+  /** At most 8, with ids of their own. */
+  readonly figures?: readonly Figure[];
 }
 
 export type LogValue = number | string | boolean | null;

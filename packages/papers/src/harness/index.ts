@@ -2,6 +2,7 @@ export { writeFileAtomic } from "./atomic-file.ts";
 export { checkExperiment, problemsOf } from "./check-experiment.ts";
 export * from "./contract.ts";
 export { createRun, type RunRequest, RunRequestError } from "./create-run.ts";
+export type * from "./figures.ts";
 export { isRunId, UnknownRunError } from "./run-id.ts";
 export { acquireLock, type RunLock } from "./run-lock.ts";
 export { LogTail } from "./run-log.ts";
