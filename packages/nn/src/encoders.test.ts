@@ -219,6 +219,29 @@ describe("unet", () => {
     await expectToLearn(params, volumes, (p, x) => unet3d(p, x as never).y, target, 100);
   });
 
+  it("shows every level, with as many convolutions as wanted", async () => {
+    const params = unet3dInit(key, { channels: 1, widths: [4, 6, 8], outputs: 2, convolutions: 1 });
+    expect([...params.encoder, ...params.decoder.map(({ layers }) => layers)].map((l) => l.length)).toEqual([
+      1, 1, 1, 1, 1,
+    ]);
+    const volumes = normalArray(randomKey(7), [2, 1, 4, 8, 6]);
+    const run = compile((p: Traced<typeof params>, x: Tensor) => {
+      const { features, levels } = unet3d(p, x);
+      return { features, levels };
+    });
+    const { features, levels } = await run(params, volumes);
+    expect(levels.map(({ shape }) => shape)).toEqual([
+      [2, 4, 4, 8, 6],
+      [2, 6, 2, 4, 3],
+      [2, 8, 1, 2, 2],
+    ]);
+    expect(toNumbers(features)).toEqual(toNumbers(levels[2] as NDArray));
+    await expectAllGradientsAlive(params, volumes, (p, x) => unet3d(p, x as never).y);
+    expect(() => unet2dInit(key, { channels: 1, widths: [4, 4], outputs: 1, convolutions: 0 })).toThrow(
+      /convolutions a level must be an integer >= 1, got 0/,
+    );
+  });
+
   it("refuses one level, and groups that do not divide the width", async () => {
     expect(() => unet2dInit(key, { channels: 1, widths: [4], outputs: 1 })).toThrow(/at least two levels/);
     const params = unet2dInit(key, { channels: 1, widths: [4, 6], outputs: 1 });

@@ -28,6 +28,8 @@ export interface UNetOptions {
   readonly outputs: number;
   /** "transposed" (default): a 2ⁿ transposed convolution; "resize": linear interpolation and a 3ⁿ convolution. */
   readonly upsampling?: "transposed" | "resize";
+  /** Convolutions a level, on the way down as on the way up. Default 2. */
+  readonly convolutions?: number;
 }
 
 export interface UNetDecoderParams {
@@ -37,7 +39,7 @@ export interface UNetDecoderParams {
 }
 
 export interface UNetParams {
-  /** Two convolutions a level; the first of every level but the topmost has a stride of 2. */
+  /** The convolutions of each level; the first of every level but the topmost has a stride of 2. */
   readonly encoder: readonly (readonly NormedConvParams[])[];
   /** From the level above the deepest up to full size. */
   readonly decoder: readonly UNetDecoderParams[];
@@ -59,33 +61,39 @@ export interface UNetResult {
   readonly y: Tensor;
   /** The deepest level: [B, D, ...]. Who uses nothing else does not pay for the decoder. */
   readonly features: Tensor;
+  /** Every level of the way down, from full size to the deepest: [B, C_i, ...]. */
+  readonly levels: readonly Tensor[];
 }
 
 function unetInit(dimensions: 2 | 3, key: Key, options: UNetOptions): UNetParams {
-  const { channels, widths, outputs, upsampling = "transposed" } = options;
+  const { channels, widths, outputs, upsampling = "transposed", convolutions = 2 } = options;
   if (widths.length < 2) throw new RangeError(`unet: needs at least two levels, got ${widths.length}`);
+  if (!Number.isInteger(convolutions) || convolutions < 1)
+    throw new RangeError(`unet: convolutions a level must be an integer >= 1, got ${convolutions}`);
   const cube = (size: number): number[] => Array.from({ length: dimensions }, () => size);
   const layer = (layerKey: Key, inputs: number, width: number): NormedConvParams => ({
     conv: convInit(layerKey, { inputs, outputs: width, kernel: cube(3) }),
     norm: normInit(width),
   });
-  const pair = (pairKey: Key, inputs: number, width: number): NormedConvParams[] => [
-    layer(foldIn(pairKey, 0), inputs, width),
-    layer(foldIn(pairKey, 1), width, width),
-  ];
+  const level = (levelKey: Key, inputs: number, width: number): NormedConvParams[] =>
+    Array.from({ length: convolutions }, (_, i) =>
+      layer(foldIn(levelKey, i), i === 0 ? inputs : width, width),
+    );
   const up = (upKey: Key, inputs: number, width: number): ConvParams =>
     upsampling === "resize"
       ? convInit(upKey, { inputs, outputs: width, kernel: cube(3) })
       : convInit(upKey, { inputs: width, outputs: inputs, kernel: cube(2) });
   const [encoderKey, decoderKey] = [foldIn(key, 0), foldIn(key, 1)];
   return {
-    encoder: widths.map((width, i) => pair(foldIn(encoderKey, i), widths[i - 1] ?? channels, width)),
+    encoder: widths.map((width, i) => level(foldIn(encoderKey, i), widths[i - 1] ?? channels, width)),
     decoder: widths
       .slice(0, -1)
       .map((width, i) => {
         const levelKey = foldIn(decoderKey, i);
         const below = widths[i + 1] as number;
-        return { up: up(foldIn(levelKey, 2), below, width), layers: pair(levelKey, 2 * width, width) };
+        // Keys of convolutions count from 0.
+        const upKey = foldIn(levelKey, Math.max(2, convolutions));
+        return { up: up(upKey, below, width), layers: level(levelKey, 2 * width, width) };
       })
       .reverse(),
     head: convInit(foldIn(key, 2), { inputs: widths[0] as number, outputs, kernel: cube(1), bias: true }),
@@ -113,35 +121,35 @@ function unet(dimensions: 2 | 3, params: Traced<UNetParams>, x: Tensor, mode: UN
     if (weight.shape[2] === 2) return cropTo(convTranspose(y, weight, { stride: 2 }), skip);
     return conv(resize(y, { size: skip.shape.slice(2) }), weight, { padding: samePadding(weight) });
   };
-  const skips: Tensor[] = [];
+  const levels: Tensor[] = [];
   const features = params.encoder.reduce((y, layers, i) => {
     const level = apply(layers, y, i === 0 ? 1 : 2);
-    skips.push(level);
+    levels.push(level);
     return level;
   }, x);
   const decoded = params.decoder.reduce((y, level, i) => {
-    const skip = skips[skips.length - 2 - i] as Tensor;
+    const skip = levels[levels.length - 2 - i] as Tensor;
     return apply(level.layers, concat([skip, upsample(level.up, y, skip)], 1), 1);
   }, features);
   const { weight, bias } = params.head;
-  return { y: conv(decoded, weight, bias ? { bias } : {}), features };
+  return { y: conv(decoded, weight, bias ? { bias } : {}), features, levels };
 }
 
 /**
  * Parameters of a U-Net for images.
  *
- * @throws RangeError when there are fewer than two levels
+ * @throws RangeError when there are fewer than two levels, or less than one convolution a level
  */
 export function unet2dInit(key: Key, options: UNetOptions): UNetParams {
   return unetInit(2, key, options);
 }
 
 /**
- * U-Net: levels of two 3×3 convolutions with normalisation and activation, halved by stride 2 on the way down, doubled
+ * U-Net: levels of 3×3 convolutions with normalisation and activation, halved by stride 2 on the way down, doubled
  * on the way up, where each level joins the map of its size from the way down.
  *
  * @param x  [B, C, H, W] of any size; odd sides are cropped on the way up
- * @returns y [B, outputs, H, W] and the deepest map
+ * @returns y [B, outputs, H, W], the deepest map and those of all levels
  * @throws ShapeError when channels differ from those of the parameters, or do not part into the groups
  * @source Ronneberger et al. 2015; strides and instance norm as in nnU-Net (Isensee et al. 2021)
  */
@@ -153,7 +161,7 @@ export function unet2d(params: Traced<UNetParams>, x: Tensor, mode: UNetMode = {
 /**
  * Parameters of a U-Net for volumes.
  *
- * @throws RangeError when there are fewer than two levels
+ * @throws RangeError when there are fewer than two levels, or less than one convolution a level
  */
 export function unet3dInit(key: Key, options: UNetOptions): UNetParams {
   return unetInit(3, key, options);
