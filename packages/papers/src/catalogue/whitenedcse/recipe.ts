@@ -1,26 +1,23 @@
-import { infoNCE, whiten } from "@concord/align";
-import { type LinearParams, linear, linearInit } from "@concord/nn";
+import { type LinearParams, linearInit } from "@concord/nn";
 import {
-  add,
-  argsort,
   dropout,
   evaluate,
   foldIn,
   foldInTensor,
   inverseSquareRoot,
-  l2Normalize,
   matmul,
   mean,
   neg,
   reshape,
   sub,
   type Tensor,
-  tanh,
-  uniform,
 } from "@concord/tensor";
 import type { RecipeContext, RecipeTower } from "../../recipes/contract.ts";
 import { defineRecipe } from "../../recipes/contract.ts";
 import { type HeadParams, head, headInit } from "../../recipes/heads.ts";
+import { PAPER_DEFAULTS } from "./defaults.ts";
+import { whitenedcseLoss } from "./objective.ts";
+import { drawPermutations, unshuffled } from "./sgw.ts";
 
 /** Share of the mean variance that is added in the closed form, so that flat directions stay bounded. */
 const FIT_RIDGE = 1e-3;
@@ -28,14 +25,14 @@ const FIT_RIDGE = 1e-3;
 const options = {
   temperature: {
     type: "number",
-    default: 0.05,
+    default: PAPER_DEFAULTS.temperature,
     minimum: 1e-3,
     description: "Temperature of the contrast between copies of an item.",
     source: "released code",
   },
   copies: {
     type: "integer",
-    default: 3,
+    default: PAPER_DEFAULTS.copies,
     minimum: 2,
     maximum: 8,
     description: "Copies of each item in a step, the anchor included; each has its own dropout and shuffle.",
@@ -43,7 +40,7 @@ const options = {
   },
   dropout: {
     type: "number",
-    default: 0.1,
+    default: PAPER_DEFAULTS.dropout,
     minimum: 0.01,
     maximum: 0.5,
     description: "Share of the channels that each copy drops.",
@@ -97,9 +94,9 @@ export function groupsOf(width: number, size: number): number {
 }
 
 const fromPaper = {
-  batchSize: 128,
-  learningRate: 1e-5,
-  epochs: 1,
+  batchSize: PAPER_DEFAULTS.batchSize,
+  learningRate: PAPER_DEFAULTS.learningRate,
+  epochs: PAPER_DEFAULTS.epochs,
   schedule: "cosine",
   source: "released training script, whose rate falls linearly",
 } as const;
@@ -168,16 +165,15 @@ export const recipe = defineRecipe<Params, Record<string, never>, typeof options
     const groups = groupsOf(tower.width, given.groupSize);
     const passes = batch.copies[tower.name] as readonly Tensor[];
     const views = Array.from({ length: given.copies }, (_, m): Tensor => {
-      const key = foldInTensor(batch.key, m);
-      const dropped = dropout(foldInTensor(key, 0), (passes[m] ?? passes[0]) as Tensor, given.dropout);
-      const h = this.embed(params, dropped, tower, context);
-      const permutation = given.shuffle && argsort(uniform(foldInTensor(key, 1), [tower.width]));
-      const white = whiten(h, { groups, stopMatrix: true, ...(permutation && { permutation }) });
-      return l2Normalize(tanh(linear(params.dense, white)));
+      const pass = (passes[m] ?? passes[0]) as Tensor;
+      const dropped = dropout(foldInTensor(batch.key, m), pass, given.dropout);
+      return this.embed(params, dropped, tower, context);
     });
-    const [anchor, ...positives] = views as [Tensor, ...Tensor[]];
+    const permutations = given.shuffle
+      ? drawPermutations(foldInTensor(batch.key, given.copies), given.copies, tower.width)
+      : unshuffled(given.copies, tower.width);
     const { temperature } = given;
-    const losses = positives.map((view) => infoNCE(anchor, view, { temperature, symmetric: false }));
-    return { loss: losses.reduce(add) };
+    const { loss } = whitenedcseLoss(params.dense, views, permutations, { groups, temperature });
+    return { loss };
   },
 });
