@@ -39,6 +39,7 @@ import {
   unet2dInit,
   unet3d,
   unet3dInit,
+  unet3dLevels,
 } from "./index.ts";
 
 const key = randomKey(3);
@@ -226,8 +227,7 @@ describe("unet", () => {
     ]);
     const volumes = normalArray(randomKey(7), [2, 1, 4, 8, 6]);
     const run = compile((p: Traced<typeof params>, x: Tensor) => {
-      const { features, levels } = unet3d(p, x);
-      return { features, levels };
+      return { features: unet3d(p, x).features, levels: unet3dLevels(p.encoder, x) };
     });
     const { features, levels } = await run(params, volumes);
     expect(levels.map(({ shape }) => shape)).toEqual([

@@ -61,8 +61,6 @@ export interface UNetResult {
   readonly y: Tensor;
   /** The deepest level: [B, D, ...]. Who uses nothing else does not pay for the decoder. */
   readonly features: Tensor;
-  /** Every level of the way down, from full size to the deepest: [B, C_i, ...]. */
-  readonly levels: readonly Tensor[];
 }
 
 function unetInit(dimensions: 2 | 3, key: Key, options: UNetOptions): UNetParams {
@@ -105,34 +103,49 @@ function cropTo(x: Tensor, { shape }: Tensor): Tensor {
   return shape.slice(2).reduce((y, size, i) => (y.shape[i + 2] === size ? y : narrow(y, i + 2, 0, size)), x);
 }
 
-function unet(dimensions: 2 | 3, params: Traced<UNetParams>, x: Tensor, mode: UNetMode): UNetResult {
-  const { norm = "instance", groups = 8, activation = relu } = mode;
+/** Normalised and activated convolutions one after another. */
+function blocks(dimensions: 2 | 3, { norm = "instance", groups = 8, activation = relu }: UNetMode) {
   const conv = dimensions === 2 ? conv2d : conv3d;
-  const convTranspose = dimensions === 2 ? convTranspose2d : convTranspose3d;
   const normalize = (y: Tensor, { gain, bias }: Traced<NormedConvParams>["norm"]): Tensor =>
     norm === "instance" ? instanceNorm(y, gain, bias) : groupNorm(y, gain, bias, { groups });
-  const apply = (layers: readonly Traced<NormedConvParams>[], input: Tensor, stride: number): Tensor =>
+  return (layers: readonly Traced<NormedConvParams>[], input: Tensor, stride: number): Tensor =>
     layers.reduce((y, layer, i) => {
       const padding = samePadding(layer.conv.weight);
       const filtered = conv(y, layer.conv.weight, { stride: i === 0 ? stride : 1, padding });
       return activation(normalize(filtered, layer.norm));
     }, input);
+}
+
+/** The way down, from full size to the deepest level. */
+function wayDown(
+  dimensions: 2 | 3,
+  encoder: Traced<UNetParams["encoder"]>,
+  x: Tensor,
+  mode: UNetMode,
+): Tensor[] {
+  const apply = blocks(dimensions, mode);
+  const levels: Tensor[] = [];
+  for (const [i, layers] of encoder.entries())
+    levels.push(apply(layers, levels.at(-1) ?? x, i === 0 ? 1 : 2));
+  return levels;
+}
+
+function unet(dimensions: 2 | 3, params: Traced<UNetParams>, x: Tensor, mode: UNetMode): UNetResult {
+  const conv = dimensions === 2 ? conv2d : conv3d;
+  const convTranspose = dimensions === 2 ? convTranspose2d : convTranspose3d;
+  const apply = blocks(dimensions, mode);
   const upsample = ({ weight }: Traced<ConvParams>, y: Tensor, skip: Tensor): Tensor => {
     if (weight.shape[2] === 2) return cropTo(convTranspose(y, weight, { stride: 2 }), skip);
     return conv(resize(y, { size: skip.shape.slice(2) }), weight, { padding: samePadding(weight) });
   };
-  const levels: Tensor[] = [];
-  const features = params.encoder.reduce((y, layers, i) => {
-    const level = apply(layers, y, i === 0 ? 1 : 2);
-    levels.push(level);
-    return level;
-  }, x);
+  const levels = wayDown(dimensions, params.encoder, x, mode);
+  const features = levels.at(-1) as Tensor;
   const decoded = params.decoder.reduce((y, level, i) => {
     const skip = levels[levels.length - 2 - i] as Tensor;
     return apply(level.layers, concat([skip, upsample(level.up, y, skip)], 1), 1);
   }, features);
   const { weight, bias } = params.head;
-  return { y: conv(decoded, weight, bias ? { bias } : {}), features, levels };
+  return { y: conv(decoded, weight, bias ? { bias } : {}), features };
 }
 
 /**
@@ -149,7 +162,7 @@ export function unet2dInit(key: Key, options: UNetOptions): UNetParams {
  * on the way up, where each level joins the map of its size from the way down.
  *
  * @param x  [B, C, H, W] of any size; odd sides are cropped on the way up
- * @returns y [B, outputs, H, W], the deepest map and those of all levels
+ * @returns y [B, outputs, H, W], the deepest map
  * @throws ShapeError when channels differ from those of the parameters, or do not part into the groups
  * @source Ronneberger et al. 2015; strides and instance norm as in nnU-Net (Isensee et al. 2021)
  */
@@ -177,4 +190,20 @@ export function unet3dInit(key: Key, options: UNetOptions): UNetParams {
 export function unet3d(params: Traced<UNetParams>, x: Tensor, mode: UNetMode = {}): UNetResult {
   checkAxes("unet3d", { x: [x, "B C D H W"] });
   return unet(3, params, x, mode);
+}
+
+/**
+ * The way down of a U-Net alone, e.g. to train an encoder that gets its decoder later.
+ *
+ * @param encoder  the `encoder` of a U-Net's parameters
+ * @param x        [B, C, D, H, W]
+ * @returns the map of each level, from full size to the deepest: [B, C_i, ...]
+ */
+export function unet3dLevels(
+  encoder: Traced<UNetParams["encoder"]>,
+  x: Tensor,
+  mode: UNetMode = {},
+): readonly Tensor[] {
+  checkAxes("unet3dLevels", { x: [x, "B C D H W"] });
+  return wayDown(3, encoder, x, mode);
 }
