@@ -36,6 +36,7 @@ export {
   toFloatImages,
 } from "./images/convert.ts";
 export type { DecodeReply } from "./images/decode.ts";
+export { encodePng, type RawPicture } from "./images/encode.ts";
 export { type ImageDecoder, type ImageDecoderOptions, imageDecoder } from "./images/image-decoder.ts";
 export {
   ImageFileError,
@@ -135,6 +136,11 @@ export {
 } from "./worlds/captioned-shapes/attributes.ts";
 export type { CaptionStyle } from "./worlds/captioned-shapes/captions.ts";
 export type { AttributeIndices } from "./worlds/captioned-shapes/render.ts";
+export {
+  outlineReach,
+  type SignedDistance,
+  shapeDistances,
+} from "./worlds/captioned-shapes/shapes.ts";
 export {
   type CaptionedShapesStreamOptions,
   captionedShapesStream,

@@ -7,6 +7,7 @@ import {
   augmentImages,
   captionedShapes,
   clipStatistics,
+  encodePng,
   imageDecoder,
   labelColumn,
   selectImages,
@@ -97,6 +98,21 @@ describe("decoding", () => {
     const code = await new Promise((resolve) => child.on("close", resolve));
     clearTimeout(timer);
     expect([code, output]).toEqual([0, "false\n"]);
+  });
+});
+
+describe("encoding", () => {
+  test.each([1, 3] as const)("PNG keeps every sample of %i channels, and no others", async (channels) => {
+    const data = Uint8Array.from({ length: 6 * channels }, (_, i) => 40 * i);
+    const png = await encodePng({ width: 3, height: 2, channels, data });
+    expect(await sharp(png).metadata()).toMatchObject({ format: "png", width: 3, height: 2, channels });
+    const grey = channels === 1 ? sharp(png).toColourspace("b-w") : sharp(png);
+    expect(new Uint8Array(await grey.raw().toBuffer())).toEqual(data);
+  });
+
+  test("refuses samples that do not fill the picture", async () => {
+    const picture = { width: 3, height: 2, channels: 3, data: new Uint8Array(17) } as const;
+    await expect(encodePng(picture)).rejects.toThrow("3 × 2 × 3 takes 18 samples, got 17");
   });
 });
 

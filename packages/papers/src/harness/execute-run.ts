@@ -11,6 +11,7 @@ import { RunJournal } from "./run-journal.ts";
 import { RunLog } from "./run-log.ts";
 import type { LogRecord, RunRecord, UnitRecord } from "./run-record.ts";
 import { type RunStore, withStatus } from "./run-store.ts";
+import { checkFigures, saveFigures } from "./save-figures.ts";
 import { createUnitContext } from "./unit-context.ts";
 import { removeSaves, settleSaves } from "./unit-saves.ts";
 import { judge } from "./verdict.ts";
@@ -49,6 +50,7 @@ function checkResult(experiment: Experiment, unit: UnitRecord, result: ArmResult
   if (extra !== undefined)
     throw new Error(`${unit.id}: metric '${extra}' is not declared by the experiment.`);
   checkEmbeddings(result);
+  checkFigures(unit.id, result);
 }
 
 /** One execution of a run: everything that is left of it, from the first unit that is not done. */
@@ -110,6 +112,7 @@ class Execution {
       async (result) => {
         checkResult(this.#experiment, unit, result);
         await saveEmbeddings(this.#folderOf(unit.id), result);
+        await saveFigures(this.#folderOf(unit.id), result);
         return result.metrics;
       },
     );

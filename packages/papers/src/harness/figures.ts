@@ -5,17 +5,18 @@
 export interface FigureAxis {
   /** With the unit, e.g. "recall, %". */
   readonly label: string;
-  /** Default linear. */
+  /** Default linear. On a logarithmic scale, values that are not positive are not drawn. */
   readonly scale?: "linear" | "log";
-  /** Left out, what the values span. */
+  /** Left out, what the values span; what lies outside is cut off. */
   readonly range?: readonly [number, number];
 }
 
 interface FigureFrame {
-  /** Letters, digits and dashes; the same in every arm that shows this figure. */
+  /** At most 60 letters, digits and single dashes; the same in every arm that shows this figure. */
   readonly id: string;
+  /** At most 200 characters, as all labels and the captions of pictures. */
   readonly title: string;
-  /** What is seen and how to read it, one or two sentences. */
+  /** What is seen and how to read it, one or two sentences, at most 1,000 characters. */
   readonly caption: string;
 }
 
@@ -56,6 +57,7 @@ export interface BarsFigure extends FigureFrame {
   /** At most 128. */
   readonly categories: readonly string[];
   readonly y: FigureAxis;
+  /** At most 8. */
   readonly series: readonly {
     readonly label: string;
     /** One for each category. */

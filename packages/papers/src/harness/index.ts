@@ -8,6 +8,15 @@ export { acquireLock, type RunLock } from "./run-lock.ts";
 export { LogTail } from "./run-log.ts";
 export * from "./run-record.ts";
 export { BrokenRunError, type NewRun, RunBusyError, RunStore } from "./run-store.ts";
+export {
+  type ArmFigures,
+  figureSeeds,
+  readFigureSheet,
+  readRunFigures,
+  type SavedFigure,
+  type SavedGallery,
+  sheetSize,
+} from "./saved-figures.ts";
 export * from "./statistics.ts";
 export * from "./train-loop.ts";
 export * from "./verdict.ts";

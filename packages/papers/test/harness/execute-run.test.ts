@@ -14,6 +14,7 @@ import {
   type LogRecord,
   RunBusyError,
   RunStore,
+  readRunFigures,
 } from "../../src/harness/index.ts";
 import { runOutcome } from "./run-outcome.ts";
 import { toyExperiment } from "./toy-experiment.ts";
@@ -71,12 +72,34 @@ describe("executeRun", () => {
     expect(await readdir(join(arm, "embeddings"))).toEqual(["image.npy", "labels.json", "text.npy"]);
     expect((await readFile(join(arm, "files", "weights.txt"), "utf8")).split("\n")).toHaveLength(4);
     await expect(stat(join(arm, "saves"))).rejects.toThrow("ENOENT");
+    const shown = await readRunFigures(store, record, 1);
+    expect(shown.map((own) => [own.arm, own.figures.map((figure) => figure.id)])).toEqual(
+      ["start", "slow", "fast"].map((name) => [name, ["weights", "row"]]),
+    );
 
     const map = embeddingMap.parse(JSON.parse(await readFile(store.path(id, "maps", "seed-1.json"), "utf8")));
     expect(Object.keys(map.arms)).toEqual(["start", "slow", "fast"]);
     expect(map.arms.fast?.image).toHaveLength(5);
     expect(map.labels).toEqual(["a", "b", "c", "d", "e"]);
     expect(map.explained).toBeGreaterThan(0.5);
+  });
+
+  it("fails, naming the arm, when a figure cannot be drawn", async () => {
+    const experiment = toyExperiment();
+    const broken: typeof experiment = {
+      ...experiment,
+      async runArm(...request) {
+        const result = await experiment.runArm(...request);
+        const [figure] = result.figures ?? [];
+        return { ...result, figures: [{ ...figure, id: "no path/" } as never] };
+      },
+    };
+    const { id } = await createRun(broken, store, { preset: "smoke" });
+    const record = await executeRun(broken, store, id);
+    expect(record.status).toBe("failed");
+    expect(record.error).toBe(
+      "seed-0/start: figure 'no path/', id: expected letters, digits and single dashes",
+    );
   });
 
   it("leaves a run that is done alone", async () => {

@@ -14,6 +14,7 @@ import {
   type ArmResult,
   type ArrayTree,
   type Experiment,
+  type Figure,
   type StepTrainer,
   trainLoop,
   type UnitContext,
@@ -70,7 +71,25 @@ function target(key: Key, width: number): number[] {
   return toNumbers(normalArray(foldIn(key, 1), [width]));
 }
 
-/** A tiny experiment with everything that real ones do: memo, checkpoints, logs, notes, files, embeddings. */
+/** The weights as a curve and as a picture of one row. */
+function drawn(weights: readonly number[]): readonly Figure[] {
+  const frame = { title: "Weights", caption: "One place each." };
+  const data = Uint8Array.from(weights, (weight) => Math.min(255, Math.abs(60 * weight)));
+  const picture = { width: data.length, height: 1, channels: 1, data } as const;
+  return [
+    {
+      ...frame,
+      id: "weights",
+      kind: "lines",
+      x: { label: "place" },
+      y: { label: "weight" },
+      series: [{ label: "", points: weights.map((weight, place) => [place, weight]) }],
+    },
+    { ...frame, id: "row", kind: "gallery", rows: [{ label: "", items: [{ picture, caption: "all" }] }] },
+  ];
+}
+
+/** A tiny experiment with everything that real ones do: memo, checkpoints, logs, notes, files, embeddings, figures. */
 export function toyExperiment(options: ToyOptions = {}): Experiment<ToyConfig, ArrayTree> {
   const { onPoint, stepMilliseconds = 0, checkpointEverySeconds = 0 } = options;
 
@@ -190,6 +209,7 @@ export function toyExperiment(options: ToyOptions = {}): Experiment<ToyConfig, A
         },
         embeddings: { image: cloud, text: normalArray(context.key, [5, weights.length]) },
         embeddingLabels: ["a", "b", "c", "d", "e"],
+        figures: drawn(weights),
       };
     },
     async dispose() {
