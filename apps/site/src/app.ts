@@ -146,9 +146,7 @@ export function createApp(parts: SiteParts): Hono<SiteEnv> {
     });
     const description =
       "Papers on making embeddings agree, each with what it printed, and many to run in place.";
-    return context.html(
-      render(context, { title: "Catalogue", section: "catalogue", description, paintAfter: "filters", body }),
-    );
+    return context.html(render(context, { title: "Catalogue", section: "catalogue", description, body }));
   });
 
   app.get("/about", (context) =>

@@ -134,7 +134,7 @@ export function listPage(context: SiteContext, view: ListView, subscribe: Html):
 ${view.later ? html`<p class="lead">Further down the list. <a href="${listAddress(view.place, view.query)}">Back to its beginning</a></p>` : lead(view)}
 ${subscribe}
 </header>
-<div class="list-bar" id="list-bar">${tabs(view)}${filters(view)}</div>
+<div class="list-bar">${tabs(view)}${filters(view)}</div>
 ${view.papers.length === 0 ? emptyNotice(view) : paperList(context, view)}
 </div>`;
 }

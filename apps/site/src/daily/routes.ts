@@ -116,7 +116,6 @@ export function dailyRoutes(parts: SiteParts, render: Render): Hono<SiteEnv> {
         section: place.list === "trending" ? "trending" : "papers",
         description: options.description,
         feed: feedAddress("/rss", { ...place, ...query }).split("?")[1] ?? "",
-        paintAfter: "list-bar",
         body,
       }),
     );

@@ -25,7 +25,7 @@ export interface CatalogueView {
 }
 
 function filterForm({ query, topics }: CatalogueView): Html {
-  return html`<form class="filters" id="filters" method="get" action="/catalogue" role="search" aria-label="Papers">
+  return html`<form class="filters" method="get" action="/catalogue" role="search" aria-label="Papers">
 <div class="field field-grow">
 <label for="q">Search</label>
 <input id="q" name="q" type="search" maxlength="${MAX_QUERY_LENGTH}" value="${query.q}" placeholder="modality gap, hashing, voice ..." autocomplete="off" spellcheck="false">

@@ -16,11 +16,6 @@ export interface Page {
   readonly section: "papers" | "search" | "trending" | "catalogue" | "runs" | "about" | "none";
   /** The query of the list whose RSS, Atom and JSON feeds the page offers, e.g. "list=trending"; "" for the newest. */
   readonly feed?: string;
-  /**
-   * The id of the element that a browser reads to its end before it first paints; that of the header where there is none.
-   * Rows that are aligned to the right would move otherwise, when a browser paints one half read.
-   */
-  readonly paintAfter?: string;
   /** Scripts beyond those of every page. */
   readonly scripts?: readonly AssetName[];
   readonly body: Html;
@@ -100,14 +95,13 @@ ${page.description ? html`<meta name="description" content="${page.description}"
 ${page.feed === undefined ? "" : feedLinks(page.feed)}
 <link rel="icon" type="image/svg+xml" href="${assets.url("icon")}">
 <link rel="stylesheet" href="${assets.url("style")}">
-<link rel="expect" href="#${page.paintAfter ?? "site-header"}" blocking="render">
 <script src="${assets.url("theme")}"></script>
 <script src="${assets.url("main")}" defer></script>
 ${(page.scripts ?? []).map((name) => html`<script src="${assets.url(name)}" defer></script>`)}
 </head>
 <body>
 <a class="skip-link" href="#main">Skip to content</a>
-<header class="site-header" id="site-header">
+<header class="site-header">
 <div class="bar">
 <a class="brand" href="/">${mark()}<span>Concord</span></a>
 <nav aria-label="Site">

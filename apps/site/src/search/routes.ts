@@ -135,7 +135,6 @@ export function searchRoutes(parts: SiteParts, render: Render): Hono<SiteEnv> {
         title,
         section: "search",
         description: "Search the papers by their words, by what they mean, and by name.",
-        paintAfter: "search-form",
         ...feed,
         body,
       }),

@@ -36,7 +36,7 @@ const modes: readonly { readonly mode: SearchMode; readonly label: string; reado
 
 function form({ query, categories, topics, meaning }: SearchView): Html {
   const chosen = query.mode ?? "hybrid";
-  return html`<form class="search-form" id="search-form" method="get" action="/search" role="search" aria-label="Papers">
+  return html`<form class="search-form" method="get" action="/search" role="search" aria-label="Papers">
 <div class="search-line">
 <label for="q" class="visually-hidden">Search the papers</label>
 <input id="q" name="q" type="search" maxlength="250" value="${query.q}" placeholder="A title, a name, or what you are looking for" autocomplete="off" spellcheck="false" enterkeyhint="search">
