@@ -1,18 +1,28 @@
-import type { NDArray, Tensor } from "@concord/tensor";
+import type { NDArray, Tensor, Traced } from "@concord/tensor";
 import {
   compile,
+  full,
   gradients,
+  layerNorm,
   mul,
   normalArray,
   randomKey,
   sum,
   tensor,
   toNumbers,
+  triu,
   where,
   zeros,
 } from "@concord/tensor";
 import { describe, expect, test } from "vitest";
-import { attention, attentionInit, attentionWithWeights } from "./attention.ts";
+import {
+  attention,
+  attentionInit,
+  attentionWithWeights,
+  transformer,
+  transformerBlocks,
+  transformerInit,
+} from "./attention.ts";
 
 const [B, N, M, D, heads] = [2, 3, 4, 6, 2];
 const params = attentionInit(randomKey(1), D);
@@ -107,4 +117,23 @@ describe("attention that returns its weights", () => {
       attentionWithWeights(params as never, { queries: zeros([1, 2, 6]), keys: zeros([2, 3, 6]) }, { heads }),
     ).toThrow("attention: keys has shape [2, 3, 6]: axis B is 2, but B of queries needs 1");
   });
+});
+
+test("a transformer is its blocks one after another, and a layer norm", async () => {
+  const all = {
+    ...transformerInit(randomKey(8), { width: D, layers: 2 }),
+    finalNorm: { gain: normalArray(randomKey(9), [D]), bias: normalArray(randomKey(10), [D]) },
+  };
+  const mode = { heads, mask: triu(full([N, N], -1e9), 1) };
+  const run = compile((params: Traced<typeof all>, x: Tensor) => {
+    const { layers, finalNorm } = params;
+    const split = transformerBlocks(layers.slice(1), transformerBlocks(layers.slice(0, 1), x, mode), mode);
+    return {
+      whole: transformer(params, x, mode),
+      parts: layerNorm(split, finalNorm.gain, finalNorm.bias),
+    };
+  });
+  const { whole, parts } = await run(all, queries);
+  expect(toNumbers(parts)).toEqual(toNumbers(whole));
+  expect(toNumbers(whole).some((value) => value !== 0)).toBe(true);
 });

@@ -151,25 +151,43 @@ export function transformerInit(
   };
 }
 
+export interface TransformerMode {
+  readonly heads: number;
+  /** As in `attention`. */
+  readonly mask?: Tensor;
+  /** Between the two maps of the MLP. Default gelu. */
+  readonly activation?: (x: Tensor) => Tensor;
+}
+
 /**
- * Pre-norm transformer: x ← x + Attention(LN x), x ← x + MLP(LN x) for each layer, then a final layer norm.
+ * Pre-norm transformer blocks without the layer norm after the last: x ← x + Attention(LN x), x ← x + MLP(LN x) for
+ * each layer.
  *
  * @param x  [B, N, D]
  * @returns [B, N, D]
  */
-export function transformer(
-  params: Traced<TransformerParams>,
+export function transformerBlocks(
+  layers: Traced<readonly TransformerLayerParams[]>,
   x: Tensor,
-  options: { readonly heads: number; readonly mask?: Tensor; readonly activation?: (x: Tensor) => Tensor },
+  { heads, mask, activation = gelu }: TransformerMode,
 ): Tensor {
-  const { activation = gelu } = options;
-  const attentionOptions = { heads: options.heads, ...(options.mask && { mask: options.mask }) };
-  const hidden = params.layers.reduce((state, layer) => {
+  const attentionOptions = { heads, ...(mask && { mask }) };
+  return layers.reduce((state, layer) => {
     const { attentionNorm, mlpNorm, expand, contract } = layer;
     const weights = { ...layer.attention, qkv: drawIntoLinear(attentionNorm, layer.attention.qkv) };
     const attended = add(state, attention(weights, standardize(state), attentionOptions));
     const inner = activation(linear(drawIntoLinear(mlpNorm, expand), standardize(attended)));
     return add(attended, linear(contract, inner));
   }, x);
+}
+
+/**
+ * Pre-norm transformer: x ← x + Attention(LN x), x ← x + MLP(LN x) for each layer, then a final layer norm.
+ *
+ * @param x  [B, N, D]
+ * @returns [B, N, D]
+ */
+export function transformer(params: Traced<TransformerParams>, x: Tensor, options: TransformerMode): Tensor {
+  const hidden = transformerBlocks(params.layers, x, options);
   return layerNorm(hidden, params.finalNorm.gain, params.finalNorm.bias);
 }

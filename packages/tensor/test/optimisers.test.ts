@@ -116,6 +116,32 @@ describe("optimisers follow PyTorch step by step", () => {
     await trainer.close();
   });
 
+  test("AdamW without bias correction divides the bare moments", async () => {
+    const [rate, beta1, beta2, epsilon, weightDecay] = [0.1, 0.9, 0.98, 1e-6, 0.01];
+    const trainer = trainerOf(
+      adamw({ learningRate: rate, beta1, beta2, epsilon, weightDecay, biasCorrection: false }),
+      { layers: [], bias: ndarray([0.5, -2]) },
+    );
+    const expected = [0.5, -2];
+    const moments = expected.map(() => ({ m: 0, v: 0 }));
+    for (const gradient of [
+      [0.3, -1],
+      [-0.2, 4],
+      [0.1, 0],
+    ]) {
+      await trainer.step({ layers: [], bias: ndarray(gradient) });
+      gradient.forEach((g, i) => {
+        const { m, v } = moments[i]!;
+        moments[i] = { m: beta1 * m + (1 - beta1) * g, v: beta2 * v + (1 - beta2) * g * g };
+        const p = expected[i] as number;
+        expected[i] = p - rate * (moments[i]!.m / (Math.sqrt(moments[i]!.v) + epsilon) + weightDecay * p);
+      });
+    }
+    // Single precision.
+    expectClose("bias", toNumbers(trainer.state().params.bias), expected, 1e-5);
+    await trainer.close();
+  });
+
   test("no steps of momentum are stored when there is none", () => {
     const params = { w: ndarray([1, 2]) };
     expect(sgd({ learningRate: 1 }).init(params).slots).toEqual({});

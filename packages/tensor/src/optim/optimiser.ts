@@ -1,7 +1,7 @@
 import type { NDArray } from "../core/ndarray.ts";
 import { ndarray, zerosArray } from "../core/ndarray.ts";
 import type { Tensor } from "../core/tensor.ts";
-import { constant } from "../core/tensor.ts";
+import { asTensor, constant } from "../core/tensor.ts";
 import { treeLeaves, treeMap } from "../core/tree.ts";
 import { add, div, minimum, mul, sub } from "../ops/arithmetic.ts";
 import { sqrt, tanh } from "../ops/math.ts";
@@ -65,6 +65,8 @@ export interface AdamWOptions {
   readonly weightDecay?: number;
   /** Which parameters decay, by path such as "text/layers/0/bias". Default: all. */
   readonly decays?: (path: string) => boolean;
+  /** Divide the moments by 1 - βᵗ, which makes up for their start at 0. Default true; BERT's Adam does not. */
+  readonly biasCorrection?: boolean;
 }
 
 /**
@@ -73,12 +75,15 @@ export interface AdamWOptions {
  *   m ← β₁ m + (1 - β₁) g,   v ← β₂ v + (1 - β₂) g²
  *   p ← (1 - η λ) p - η · (m / (1 - β₁ᵗ)) / (√(v / (1 - β₂ᵗ)) + ε)
  *
+ * Without `biasCorrection` both divisors 1 - βᵗ are 1.
+ *
  * The slots hold m / (1 - β₁) and v / (1 - β₂), which saves passes over memory; the updates are the same.
  *
  * @source Loshchilov, Hutter 2019, algorithm 2
  */
 export function adamw(options: AdamWOptions): Optimiser {
   const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0.01, decays = () => true } = options;
+  const { biasCorrection = true } = options;
   return {
     init: (params) => initState(params, ["m", "v"]),
     update: (params, gradients, state) => {
@@ -86,6 +91,7 @@ export function adamw(options: AdamWOptions): Optimiser {
       const rate = rateAt(options.learningRate, state.step);
       // 1 - βᵗ by way of tanh, as 1 - e^(t ln β) would cancel most of its digits in the first steps.
       const correction = (beta: number): Tensor => {
+        if (!biasCorrection) return asTensor(1);
         const half = tanh(mul(step, -Math.log(beta) / 2));
         return div(mul(half, 2), add(half, 1));
       };
