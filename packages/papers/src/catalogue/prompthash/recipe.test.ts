@@ -1,79 +1,120 @@
-import { asTensor, evaluate, ndarray, normalArray, randomKey, uniformArray } from "@concord/tensor";
+import {
+  asTensor,
+  evaluate,
+  keyTensor,
+  type NDArray,
+  ndarray,
+  normalArray,
+  randomKey,
+  type Tensor,
+  toNumbers,
+  treeMap,
+} from "@concord/tensor";
 import { describe, expect, it } from "vitest";
-import { hashLossGroup, likelihood } from "./recipe.ts";
+import type { RecipeBatch, RecipeContext } from "../../recipes/contract.ts";
+import { resolveOptions } from "../../recipes/options.ts";
+import type { CodeMemory } from "./code-memory.ts";
+import { recipe } from "./recipe.ts";
 
-const [N, B, K] = [7, 4, 6];
-const memory = normalArray(randomKey(1), [N, K]);
-const codes = uniformArray(randomKey(2), [B, K], -1, 1);
-const similar = ndarray(
-  Array.from({ length: N * B }, (_, i) => Number(i % 3 === 0)),
-  { shape: [N, B] },
+const [N, B, BITS, STEPS_PER_EPOCH] = [6, 3, 8, 2];
+const widths = { photo: 5, caption: 4 };
+const labels = ndarray(
+  Array.from({ length: N * 3 }, (_, i) => Number(i % 4 === 0)),
+  { shape: [N, 3] },
 );
-// Beyond ±64 products are cut off.
-for (let k = 0; k < K; k++) memory.data[k] = 100 * (codes.data[k] as number);
 
-/** The mean of softplus(s) - S s over the pairs that count, by loops. */
-function slowLikelihood(counts: (similar: boolean) => boolean): number {
-  let [sum, pairs] = [0, 0];
-  for (let n = 0; n < N; n++) {
-    for (let b = 0; b < B; b++) {
-      const s = Number(similar.data[n * B + b]);
-      if (!counts(s > 0)) continue;
-      let product = 0;
-      for (let k = 0; k < K; k++) product += Number(memory.data[n * K + k]) * Number(codes.data[b * K + k]);
-      const half = 0.5 * Math.max(-64, Math.min(64, product));
-      sum += Math.log1p(Math.exp(half)) - s * half;
-      pairs++;
-    }
-  }
-  return sum / pairs;
+function contextOf(labelled: boolean): RecipeContext<typeof recipe.options> {
+  return {
+    options: resolveOptions(recipe.options, { bits: BITS, auxiliaryBits: 16, dropout: 0 }) as never,
+    towers: Object.entries(widths).map(([name, width]) => {
+      const mean = { dtype: "float32", shape: [width], data: new Float32Array(width) } as const;
+      return { name, width, anchor: false, statistics: { mean, meanNorm: 2, unit: false } };
+    }),
+    train: "head",
+    items: N,
+    labels: labelled ? labels : null,
+    batchSize: B,
+    stepsPerEpoch: STEPS_PER_EPOCH,
+    steps: 10,
+  };
 }
 
-describe("likelihood", () => {
-  const run = async (balance: boolean) =>
-    Number(
-      (await evaluate({ x: likelihood(asTensor(memory), asTensor(codes), asTensor(similar), balance) })).x
-        .data[0],
-    );
+interface Memories {
+  readonly code: CodeMemory;
+}
 
-  it("equals the loop", async () => {
-    expect(await run(false)).toBeCloseTo(
-      slowLikelihood(() => true),
-      4,
-    );
-  });
+const features = Object.fromEntries(
+  Object.entries(widths).map(([name, width], i) => [name, asTensor(normalArray(randomKey(i), [B, width]))]),
+);
+const chosen = [4, 0, 2];
 
-  it("balanced: similar and other pairs weigh the same", async () => {
-    const [alike, other] = [slowLikelihood((yes) => yes), slowLikelihood((yes) => !yes)];
-    expect(await run(true)).toBeCloseTo((alike + other) / 2, 4);
-  });
-});
-
-it("the batch's codes are in the memory before the loss, and targets stay", async () => {
-  const targets = ndarray(
-    Array.from({ length: N * K }, (_, i) => (i % 2 === 0 ? 1 : -1)),
-    { shape: [N, K] },
+async function stepOf(step: number, labelled: boolean) {
+  const context = contextOf(labelled);
+  const traced = (tree: unknown): unknown => treeMap(tree, (leaf) => asTensor(leaf as NDArray));
+  const params = traced(recipe.init(randomKey(7), context));
+  const start = recipe.state?.(randomKey(8), context) as Memories;
+  const state = traced(start);
+  const batch: RecipeBatch = {
+    features,
+    copies: {},
+    teacher: {},
+    views: {},
+    targets: {},
+    labels: labelled
+      ? asTensor(
+          ndarray(
+            chosen.flatMap((item) => Array.from(toNumbers(labels)).slice(item * 3, item * 3 + 3)),
+            { shape: [B, 3] },
+          ),
+        )
+      : null,
+    items: asTensor(ndarray(chosen, { dtype: "int32" })),
+    key: keyTensor(randomKey(9)),
+    step: asTensor(step),
+  };
+  const result = recipe.loss?.(params as never, state as never, batch, context);
+  const codes = context.towers.map((tower) =>
+    recipe.embed(params as never, features[tower.name] as Tensor, tower, context),
   );
-  const state = { first: asTensor(memory), second: asTensor(memory), targets: asTensor(targets) };
-  const items = asTensor(ndarray([5, 0, 3, 1], { dtype: "int32" }));
-  const other = uniformArray(randomKey(3), [B, K], -1, 1);
-  const group = hashLossGroup(state, [asTensor(codes), asTensor(other)], items, asTensor(similar), {
-    interWeight: 5,
-    quantWeight: 0.1,
-    balance: false,
+  const got = await evaluate({ loss: result?.loss, state: result?.state, codes } as never);
+  return { start, got: got as unknown as { loss: NDArray; state: Memories; codes: NDArray[] } };
+}
+
+describe("the recipe", () => {
+  it.each([true, false])("keeps the codes that it embeds (labels: %s)", async (labelled) => {
+    const { start, got } = await stepOf(0, labelled);
+    expect(Number.isFinite(Number(got.loss.data[0]))).toBe(true);
+    const [photo = [], caption = []] = got.codes.map((codes) => Array.from(toNumbers(codes)));
+    chosen.forEach((item, row) => {
+      const place = (of: NDArray): number[] =>
+        Array.from(toNumbers(of)).slice(item * BITS, (item + 1) * BITS);
+      place(got.state.code.image).forEach((value, k) => {
+        expect(value).toBeCloseTo(photo[row * BITS + k] as number, 5);
+      });
+      place(got.state.code.text).forEach((value, k) => {
+        expect(value).toBeCloseTo(caption[row * BITS + k] as number, 5);
+      });
+    });
+    expect(Array.from(toNumbers(got.state.code.targets))).toEqual(Array.from(toNumbers(start.code.targets)));
   });
-  const { memory: after, targets: own } = await evaluate({ memory: group.memory, targets: group.targets });
-  [5, 0, 3, 1].forEach((item, row) => {
-    expect([...after.first.data.slice(item * K, (item + 1) * K)]).toEqual([
-      ...codes.data.slice(row * K, (row + 1) * K),
-    ]);
-    expect([...after.second.data.slice(item * K, (item + 1) * K)]).toEqual([
-      ...other.data.slice(row * K, (row + 1) * K),
-    ]);
-    expect([...own.data.slice(row * K, (row + 1) * K)]).toEqual([
-      ...targets.data.slice(item * K, (item + 1) * K),
-    ]);
+
+  it("refreshes its targets with the last step of an epoch", async () => {
+    const { got } = await stepOf(STEPS_PER_EPOCH - 1, true);
+    const { image, text, targets } = got.state.code;
+    const want = Array.from(toNumbers(image)).map((value, i) => (value + Number(text.data[i]) > 0 ? 1 : -1));
+    expect(Array.from(toNumbers(targets))).toEqual(want);
   });
-  expect([...after.first.data.slice(2 * K, 3 * K)]).toEqual([...memory.data.slice(2 * K, 3 * K)]);
-  expect([...after.targets.data]).toEqual([...targets.data]);
+
+  it("takes other items for dissimilar where there are no labels", async () => {
+    const [labelled, plain] = [await stepOf(0, true), await stepOf(0, false)];
+    expect(Number(labelled.got.loss.data[0])).not.toBeCloseTo(Number(plain.got.loss.data[0]), 3);
+  });
+
+  it("refuses auxiliary codes that are shorter than the codes", () => {
+    const context = contextOf(true);
+    const options = { ...context.options, bits: 64, auxiliaryBits: 32 };
+    expect(() => recipe.check?.({ ...context, options } as never)).toThrow(
+      /--auxiliary-bits must be at least --bits \(64\), got 32/,
+    );
+  });
 });

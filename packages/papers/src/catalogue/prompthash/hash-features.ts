@@ -1,0 +1,60 @@
+import type { Traced } from "@concord/tensor";
+import { add, foldInTensor, mul, type Tensor } from "@concord/tensor";
+import { type FusionOptions, type FusionParams, fuse } from "./fuse.ts";
+import { type Drop, type ResBlockParams, resMlp } from "./res-mlp.ts";
+
+/** Features of B items, [B, C] each; without a prompt there is none. */
+export interface ModalFeatures {
+  readonly image: Tensor;
+  readonly text: Tensor;
+  readonly prompt?: Tensor;
+}
+
+export interface HashFeatureOptions {
+  /** Of the fusion; its dropout is given by `drop`. */
+  readonly fusion?: Omit<FusionOptions, "dropout">;
+  /** In training only: one key a step, and the rates of fusion (paper: 0.1) and ResMLP (paper: 0.5). */
+  readonly drop?: { readonly key: Tensor; readonly fusion: number; readonly residual: number };
+}
+
+/**
+ * The way from encoder features to the features that are aligned and hashed:
+ *
+ *   i₁, t₁ = fuse(i, t);   i₂, p₁ = fuse(i₁, p)        one module, used twice
+ *   i ← ½ i + ½ i₂,   t ← ½ t + ½ t₁,   p ← ½ p + ½ p₁
+ *   i, t, p ← ResMLP(·)                                one module for all
+ *
+ * Without a prompt i ← ½ i + ½ i₁; without fusion the ResMLP sees the encoder features.
+ *
+ * @returns [B, C] each, not normalised
+ * @throws ShapeError when axes do not fit
+ * @source released code (HashingModel.forward)
+ */
+export function hashFeatures(
+  params: { readonly fusion?: Traced<FusionParams>; readonly residual: Traced<readonly ResBlockParams[]> },
+  { image, text, prompt }: ModalFeatures,
+  { fusion, drop }: HashFeatureOptions = {},
+): ModalFeatures {
+  const keyOf = (use: number): Tensor | undefined => drop && foldInTensor(drop.key, use);
+  const half = (x: Tensor, y: Tensor): Tensor => mul(add(x, y), 0.5);
+  const mix = (u: Tensor, v: Tensor, use: number): readonly [Tensor, Tensor] => {
+    if (!params.fusion) return [u, v];
+    const key = keyOf(use);
+    return fuse(params.fusion, u, v, {
+      ...fusion,
+      ...(key && drop && { dropout: { key, rate: drop.fusion } }),
+    });
+  };
+  const [image1, text1] = mix(image, text, 0);
+  const [image2, prompt1] = prompt ? mix(image1, prompt, 1) : [image1, undefined];
+  const finish = (x: Tensor, use: number): Tensor => {
+    const key = keyOf(use);
+    const dropped: Drop | undefined = key && drop && { key, rate: drop.residual };
+    return resMlp(params.residual, x, dropped);
+  };
+  return {
+    image: finish(half(image, image2), 2),
+    text: finish(half(text, text1), 3),
+    ...(prompt && prompt1 && { prompt: finish(half(prompt, prompt1), 4) }),
+  };
+}

@@ -1,0 +1,352 @@
+import { readFileSync } from "node:fs";
+import {
+  add,
+  compile,
+  createTrainer,
+  gradients,
+  mul,
+  type NDArray,
+  ndarray,
+  sum,
+  type Tensor,
+  type Traced,
+  tensor,
+  toNumbers,
+  transpose,
+} from "@concord/tensor";
+import { describe, expect, it } from "vitest";
+import { z } from "zod";
+import { type AdaptiveGatedSelectionParams, adaptiveGatedSelection } from "./adaptive-gated-selection.ts";
+import { bertAdam, warmupCosine } from "./bert-adam.ts";
+import { grn } from "./grn.ts";
+import { hashLossGroup, sharedLabels } from "./hash-loss.ts";
+import { type MambaParams, mambaBlock } from "./mamba-block.ts";
+import { meanAveragePrecision } from "./mean-average-precision.ts";
+import { promptAffinityAlignment } from "./prompt-affinity-alignment.ts";
+import { textAffinityPrompt } from "./text-affinity-prompt.ts";
+
+type Value = number | Value[] | { [name: string]: Value };
+const value: z.ZodType<Value> = z.lazy(() =>
+  z.union([z.number(), z.array(value), z.record(z.string(), value)]),
+);
+const golden = z
+  .object({
+    cases: z.array(
+      z.object({
+        name: z.string(),
+        inputs: z.record(z.string(), value),
+        expected: z.record(z.string(), value),
+        tolerance: z.number(),
+      }),
+    ),
+  })
+  .parse(JSON.parse(readFileSync(new URL("./golden.json", import.meta.url), "utf8")));
+
+function at(root: Value, path: string): Value {
+  const found = path
+    .split("/")
+    .reduce<Value | undefined>((node, key) => (node as Record<string, Value> | undefined)?.[key], root);
+  if (found === undefined) throw new Error(`the golden case has no '${path}'`);
+  return found;
+}
+
+function pathsOf(node: Value, path = ""): string[] {
+  if (typeof node !== "object" || Array.isArray(node)) return [path];
+  return Object.entries(node).flatMap(([key, child]) => pathsOf(child, path ? `${path}/${key}` : key));
+}
+
+/** Inputs of a golden case by path, and a comparison with its expected values. */
+function goldenCase(name: string) {
+  const found = golden.cases.find((entry) => entry.name === name);
+  if (!found) throw new Error(`golden.json has no case '${name}'`);
+  const { inputs, expected, tolerance } = found;
+  const compared = new Set<string>();
+  const array = (path: string): NDArray => ndarray(at(inputs, path) as number[]);
+  return {
+    array,
+    tensor: (path: string): Tensor => tensor(at(inputs, path) as number[]),
+    /** Weight matrices are (out, in) there and [in, out] here. */
+    weight: (path: string): Tensor => transpose(tensor(at(inputs, path) as number[])),
+    /** For lists whose entries differ in shape. */
+    list: (path: string): Value[] => z.array(value).parse(at(inputs, path)),
+    number: (path: string): number => z.number().parse(at(inputs, path)),
+    compare(path: string, actual: NDArray | ArrayLike<number> | number): void {
+      const wanted = at(expected, path);
+      compared.add(path);
+      const want = [wanted].flat(4).map(Number);
+      const got =
+        typeof actual === "number" ? [actual] : "dtype" in actual ? toNumbers(actual) : Array.from(actual);
+      expect(got.length, path).toBe(want.length);
+      want.forEach((number, i) => {
+        const error = Math.abs((got[i] as number) - number);
+        expect(error, `${path}, entry ${i}: ${got[i]} instead of ${number}`).toBeLessThanOrEqual(
+          tolerance * Math.max(1, Math.abs(number)),
+        );
+      });
+    },
+    /** Fails when an expected value was left out of the comparison. */
+    expectAllCompared: () => expect(pathsOf(expected).filter((path) => !compared.has(path))).toEqual([]),
+  };
+}
+
+type GoldenCase = ReturnType<typeof goldenCase>;
+
+function mambaOf(data: GoldenCase, path: string): Traced<MambaParams> {
+  return {
+    input: { weight: data.weight(`${path}/in_proj`) },
+    kernel: data.tensor(`${path}/conv_w`),
+    kernelBias: data.tensor(`${path}/conv_b`),
+    selection: { weight: data.weight(`${path}/x_proj`) },
+    step: { weight: data.weight(`${path}/dt_w`), bias: data.tensor(`${path}/dt_b`) },
+    logA: data.tensor(`${path}/A_log`),
+    skip: data.tensor(`${path}/Dskip`),
+    output: { weight: data.weight(`${path}/out_proj`) },
+  };
+}
+
+function tensors(list: Value): NDArray[] {
+  return z
+    .array(value)
+    .parse(list)
+    .map((entry) => ndarray(entry as number[]));
+}
+
+/** ⟨upstream, y⟩, whose gradients the golden cases hold. */
+const against = (y: Tensor, upstream: Tensor): Tensor => sum(mul(y, upstream));
+
+describe("golden cases", () => {
+  it("covers every case", () => {
+    expect(golden.cases.map(({ name }) => name)).toEqual([
+      "text_affinity_prompt",
+      "grn",
+      "mamba_block",
+      "adaptive_gated_selection",
+      "hash_loss_group",
+      "prompt_affinity_alignment",
+      "map_hamming",
+      "bert_adam",
+    ]);
+  });
+
+  it("text_affinity_prompt", async () => {
+    const data = goldenCase("text_affinity_prompt");
+    const tokens = data.tensor("tokens_after_prompt_transformer");
+    expect(tokens.shape[1]).toBe(2 * data.number("text_length"));
+    const [projection, gain, bias] = ["text_projection", "ln_weight", "ln_bias"].map(data.tensor) as [
+      Tensor,
+      Tensor,
+      Tensor,
+    ];
+    const endIndex = tensor(Array.from(toNumbers(data.array("eot_index"))), { dtype: "int32" });
+    const { text, prompt } = textAffinityPrompt(tokens, { endIndex, norm: { gain, bias }, projection });
+    const [dTokens, dProjection, dGain, dBias] = gradients(
+      add(against(text, data.tensor("upstream_text")), against(prompt, data.tensor("upstream_prompt"))),
+      [tokens, projection, gain, bias],
+    ) as [Tensor, Tensor, Tensor, Tensor];
+    const got = await compile(() => ({ text, prompt, dTokens, dProjection, dGain, dBias }))();
+    data.compare("text_feature", got.text);
+    data.compare("prompt_feature", got.prompt);
+    data.compare("grad_tokens", got.dTokens);
+    data.compare("grad_text_projection", got.dProjection);
+    data.compare("grad_ln_weight", got.dGain);
+    data.compare("grad_ln_bias", got.dBias);
+    data.expectAllCompared();
+  });
+
+  it("grn", async () => {
+    const data = goldenCase("grn");
+    const [x, gamma, beta] = ["x", "gamma", "beta"].map(data.tensor) as [Tensor, Tensor, Tensor];
+    const y = grn(x, { gamma, beta });
+    const [dx, dGamma, dBeta] = gradients(against(y, data.tensor("upstream")), [x, gamma, beta]) as [
+      Tensor,
+      Tensor,
+      Tensor,
+    ];
+    const got = await compile(() => ({ y, dx, dGamma, dBeta }))();
+    data.compare("y", got.y);
+    data.compare("grad_x", got.dx);
+    data.compare("grad_gamma", got.dGamma);
+    data.compare("grad_beta", got.dBeta);
+    data.expectAllCompared();
+  });
+
+  it("mamba_block", async () => {
+    const data = goldenCase("mamba_block");
+    const x = data.tensor("x");
+    const params = mambaOf(data, "params");
+    const y = mambaBlock(params, x);
+    // Gradients of matrices are compared in the orientation of the golden file.
+    const places: Record<string, readonly [Tensor, boolean]> = {
+      in_proj: [params.input.weight, true],
+      conv_w: [params.kernel, false],
+      conv_b: [params.kernelBias, false],
+      x_proj: [params.selection.weight, true],
+      dt_w: [params.step.weight, true],
+      dt_b: [params.step.bias as Tensor, false],
+      A_log: [params.logA, false],
+      Dskip: [params.skip, false],
+      out_proj: [params.output.weight, true],
+    };
+    const [dx, ...rest] = gradients(against(y, data.tensor("upstream")), [
+      x,
+      ...Object.values(places).map(([leaf]) => leaf),
+    ]) as [Tensor, ...Tensor[]];
+    const turned = Object.entries(places).map(([name, [, matrix]], i) => {
+      const gradient = rest[i] as Tensor;
+      return [name, matrix ? transpose(gradient) : gradient] as const;
+    });
+    const got = await compile(() => ({ y, dx, params: Object.fromEntries(turned) }))();
+    data.compare("y", got.y);
+    data.compare("grad_x", got.dx);
+    for (const [name] of turned) data.compare(`grad_params/${name}`, got.params[name] as NDArray);
+    data.expectAllCompared();
+  });
+
+  it("adaptive_gated_selection", async () => {
+    const data = goldenCase("adaptive_gated_selection");
+    const x = data.tensor("x");
+    const params: Traced<AdaptiveGatedSelectionParams> = {
+      input: { weight: data.weight("params/nin_w"), bias: data.tensor("params/nin_b") },
+      output: { weight: data.weight("params/nin2_w"), bias: data.tensor("params/nin2_b") },
+      inputNorm: { gamma: data.tensor("params/grn1_gamma"), beta: data.tensor("params/grn1_beta") },
+      outputNorm: { gamma: data.tensor("params/grn2_gamma"), beta: data.tensor("params/grn2_beta") },
+      mamba: mambaOf(data, "mamba"),
+      temperature: tensor(data.number("params/temp"), { shape: [] }),
+      gateWeight: tensor(data.number("params/weight_gate"), { shape: [] }),
+    };
+    for (const layout of ["batch", "modality"] as const) {
+      const y = adaptiveGatedSelection(params, x, { layout });
+      const [dx, dTemperature, dGate, dInput, dLogA] = gradients(against(y, data.tensor("upstream")), [
+        x,
+        params.temperature,
+        params.gateWeight,
+        params.input.weight,
+        params.mamba.logA,
+      ]) as [Tensor, Tensor, Tensor, Tensor, Tensor];
+      const got = await compile(() => ({ y, dx, dTemperature, dGate, dInput: transpose(dInput), dLogA }))();
+      data.compare(`${layout}/y`, got.y);
+      data.compare(`${layout}/grad_x`, got.dx);
+      data.compare(`${layout}/grad_temp`, got.dTemperature);
+      data.compare(`${layout}/grad_weight_gate`, got.dGate);
+      data.compare(`${layout}/grad_nin_w`, got.dInput);
+      data.compare(`${layout}/grad_A_log`, got.dLogA);
+    }
+    data.expectAllCompared();
+  });
+
+  it("hash_loss_group", async () => {
+    const data = goldenCase("hash_loss_group");
+    const [imageCodes, textCodes] = [data.tensor("image_codes"), data.tensor("text_codes")];
+    const similarity = sharedLabels(data.tensor("buffer_labels"), data.tensor("batch_labels"));
+    const losses = hashLossGroup(
+      {
+        imageCodes,
+        textCodes,
+        imageBuffer: data.tensor("image_buffer"),
+        textBuffer: data.tensor("text_buffer"),
+        similarity,
+        binaryTargets: data.tensor("binary_targets"),
+      },
+      {
+        intraWeight: data.number("w_intra"),
+        interWeight: data.number("w_inter"),
+        quantWeight: data.number("w_quant"),
+        groupWeight: data.number("group_weight"),
+      },
+    );
+    const [dImage, dText] = gradients(losses.loss, [imageCodes, textCodes]) as [Tensor, Tensor];
+    const got = await compile(() => ({ similarity, ...losses, dImage, dText }))();
+    data.compare("similarity", got.similarity);
+    data.compare("losses/intra_image", got.intraImage);
+    data.compare("losses/intra_text", got.intraText);
+    data.compare("losses/inter", got.inter);
+    data.compare("losses/quantization", got.quantization);
+    data.compare("losses/total", got.loss);
+    data.compare("grad_image_codes", got.dImage);
+    data.compare("grad_text_codes", got.dText);
+    data.expectAllCompared();
+  });
+
+  it("prompt_affinity_alignment", async () => {
+    const data = goldenCase("prompt_affinity_alignment");
+    const features = {
+      image: data.tensor("image"),
+      text: data.tensor("text"),
+      prompt: data.tensor("prompt"),
+    };
+    const parts = promptAffinityAlignment(features, {
+      globalTemperature: data.number("tau_global"),
+      localTemperature: data.number("tau_local"),
+      globalWeight: data.number("w_global"),
+      localWeight: data.number("w_local"),
+    });
+    const [image, text, prompt] = gradients(parts.loss, Object.values(features)) as [Tensor, Tensor, Tensor];
+    const got = await compile(() => ({ ...parts, image, text, prompt }))();
+    data.compare("divergence", got.divergence);
+    data.compare("local_temperature", got.localTemperature);
+    data.compare("global_loss", got.global);
+    data.compare("local_loss", got.local);
+    data.compare("total", got.loss);
+    data.compare("grad_image", got.image);
+    data.compare("grad_text", got.text);
+    data.compare("grad_prompt", got.prompt);
+    data.expectAllCompared();
+  });
+
+  it("map_hamming", () => {
+    const data = goldenCase("map_hamming");
+    const [queries, database, queryLabels, databaseLabels] = [
+      "query_codes",
+      "database_codes",
+      "query_labels",
+      "database_labels",
+    ].map(data.array) as [NDArray, NDArray, NDArray, NDArray];
+    const all = meanAveragePrecision(queries, database, queryLabels, databaseLabels);
+    data.compare("map_all", all.meanAveragePrecision);
+    data.compare("ap_all", all.perQuery);
+    const few = meanAveragePrecision(queries, database, queryLabels, databaseLabels, {
+      firstRelevant: data.number("k_small"),
+    });
+    data.compare("map_first_k_relevant", few.meanAveragePrecision);
+    data.compare("ap_first_k_relevant", few.perQuery);
+    data.expectAllCompared();
+  });
+
+  it("bert_adam", async () => {
+    const data = goldenCase("bert_adam");
+    const steps = data.list("grads_per_step").map((step) => tensors(step));
+    const schedule = {
+      learningRate: data.number("lr"),
+      warmup: data.number("warmup"),
+      totalSteps: data.number("total_steps"),
+    };
+    const optimiser = bertAdam({
+      ...schedule,
+      beta1: data.number("b1"),
+      beta2: data.number("b2"),
+      epsilon: data.number("eps"),
+      weightDecay: data.number("weight_decay"),
+      maximumNorm: data.number("max_grad_norm"),
+    });
+    const params = { tensors: tensors(data.list("params")) };
+    const trainer = createTrainer({
+      state: { params, optimiser: optimiser.init(params) },
+      step: (state, given: { readonly tensors: readonly Tensor[] }) => {
+        const next = optimiser.update(state.params, given as typeof state.params, state.optimiser);
+        return { state: { params: next.params, optimiser: next.state }, metrics: {} };
+      },
+    });
+    for (const step of steps) await trainer.step({ tensors: step });
+    data.compare(
+      "params_after",
+      trainer.state().params.tensors.flatMap((array) => Array.from(toNumbers(array))),
+    );
+    await trainer.close();
+    const rates = await compile(() => steps.map((_, step) => warmupCosine(schedule)(tensor(step))))();
+    data.compare(
+      "lr_per_step",
+      rates.map((rate) => Number(rate.data[0])),
+    );
+    data.expectAllCompared();
+  });
+});

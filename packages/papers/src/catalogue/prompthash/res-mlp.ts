@@ -1,0 +1,42 @@
+import { type LayerNormParams, type LinearParams, layerNormInit, linear, linearInit } from "@concord/nn";
+import type { Key, Traced } from "@concord/tensor";
+import { add, dropout, foldIn, foldInTensor, gelu, layerNorm, type Tensor } from "@concord/tensor";
+import { PAPER_DEFAULTS } from "./defaults.ts";
+
+export interface ResBlockParams {
+  readonly norm: LayerNormParams;
+  readonly expand: LinearParams;
+  readonly contract: LinearParams;
+}
+
+/** Dropout of a step: another key [2] in every step, a rate in [0, 1). */
+export interface Drop {
+  readonly key: Tensor;
+  readonly rate: number;
+}
+
+/** Parameters of two residual blocks with a hidden width of four times the width. */
+export function resMlpInit(key: Key, width: number): readonly ResBlockParams[] {
+  const hidden = PAPER_DEFAULTS.residualGrowth * width;
+  return Array.from({ length: PAPER_DEFAULTS.residualBlocks }, (_, i) => ({
+    norm: layerNormInit(width),
+    expand: linearInit(foldIn(foldIn(key, i), 0), { inputs: width, outputs: hidden }),
+    contract: linearInit(foldIn(foldIn(key, i), 1), { inputs: hidden, outputs: width }),
+  }));
+}
+
+/**
+ * ResMLP: x ← x + W₂ dropout(gelu(W₁ LN(x))) for each block.
+ *
+ * @param x     [B, C]
+ * @param drop  in training only; the paper's rate is 0.5
+ * @returns [B, C]
+ * @source released code (hash_model.py)
+ */
+export function resMlp(blocks: Traced<readonly ResBlockParams[]>, x: Tensor, drop?: Drop): Tensor {
+  return blocks.reduce((state, block, i) => {
+    const inner = gelu(linear(block.expand, layerNorm(state, block.norm.gain, block.norm.bias)));
+    const kept = drop && drop.rate > 0 ? dropout(foldInTensor(drop.key, i), inner, drop.rate) : inner;
+    return add(state, linear(block.contract, kept));
+  }, x);
+}
