@@ -1,0 +1,175 @@
+import { stat } from "node:fs/promises";
+import { type TextTokenizer, trainWordTokenizer } from "@concord/data";
+import type { PresetName, RunInput, UnitContext } from "../../harness/contract.ts";
+import type { WhitenedCseConfig } from "./config.ts";
+import { describeProblems, problemCounter, readSentences, readStsSet } from "./sts-files.ts";
+import type { StsSet, Task } from "./task.ts";
+
+type Inputs = Readonly<Record<string, string | boolean>>;
+
+const MAX_STEPS = 1_000_000;
+/** Words seen once in a corpus have no neighbours to speak of. */
+const LEAST_COUNT = 2;
+
+export const inputs: readonly RunInput[] = [
+  {
+    name: "sentences",
+    kind: "path",
+    placeholder: "FILE.txt",
+    description:
+      "Plain sentences to train on: .txt with one a line, or a column of .csv, .tsv, .jsonl or .parquet.",
+    requires: ["sts"],
+  },
+  {
+    name: "sentence-column",
+    kind: "text",
+    placeholder: "NAME",
+    description: "Column of the sentences. Default: sentence, text or sent0, else the first one.",
+    requires: ["sentences"],
+  },
+  {
+    name: "sts",
+    kind: "path",
+    placeholder: "FILE.csv|DIR",
+    description:
+      "Scored pairs to measure on: sts-test.csv of the STS benchmark, SICK, a table with the columns a, b and score, or a folder in SentEval's layout.",
+    requires: ["sentences"],
+  },
+  {
+    name: "sts-dev",
+    kind: "path",
+    placeholder: "FILE.csv|DIR",
+    description: "Scored pairs that choose the best checkpoint. Default: the last checkpoint is kept.",
+    requires: ["sentences"],
+  },
+  {
+    name: "steps",
+    kind: "text",
+    placeholder: "N",
+    description:
+      "Steps of training. Default: as many as on the generated sentences, or an epoch of the preset paper.",
+    requires: ["sentences"],
+  },
+  {
+    name: "strict",
+    kind: "flag",
+    description: "Stop at the first row that cannot be used, instead of skipping and counting it.",
+    requires: ["sentences"],
+  },
+];
+
+/** A run on the user's own sentences. */
+export interface OwnRun {
+  readonly sentences: string;
+  readonly column: string | undefined;
+  readonly sts: string;
+  readonly development: string | undefined;
+  readonly strict: boolean;
+  /** The preset's configuration with the user's changes. */
+  readonly config: WhitenedCseConfig;
+}
+
+function textInput(given: Inputs, name: string): string | undefined {
+  const value = given[name];
+  return typeof value === "string" ? value : undefined;
+}
+
+/**
+ * What the inputs ask for, or null when they name no sentences.
+ *
+ * @throws Error when the number of steps is malformed, or sentences come without scored pairs
+ */
+export function ownRun(config: WhitenedCseConfig, given: Inputs): OwnRun | null {
+  const sentences = textInput(given, "sentences");
+  if (sentences === undefined) return null;
+  const sts = textInput(given, "sts");
+  if (sts === undefined) throw new Error("--sentences needs --sts: scored pairs to measure on.");
+  const steps = textInput(given, "steps");
+  if (steps !== undefined && (!/^\d+$/.test(steps) || Number(steps) < 1 || Number(steps) > MAX_STEPS))
+    throw new Error(`--steps must be an integer from 1 to ${MAX_STEPS}, got ${JSON.stringify(steps)}.`);
+  const training = steps === undefined ? config.training : { ...config.training, steps: Number(steps) };
+  return {
+    sentences,
+    column: textInput(given, "sentence-column"),
+    sts,
+    development: textInput(given, "sts-dev"),
+    strict: given.strict === true,
+    config: { ...config, training },
+  };
+}
+
+/**
+ * Checks the inputs of a run before anything is computed.
+ *
+ * @throws Error when a number is malformed, files are missing or the preset needs sentences and got none
+ */
+export async function validateOwnRun(
+  config: WhitenedCseConfig,
+  given: Inputs,
+  preset: PresetName,
+): Promise<void> {
+  const run = ownRun(config, given);
+  if (!run) {
+    if (config.data.world) return;
+    throw new Error(
+      `The preset '${preset}' trains on your own sentences, e.g. a million lines of Wikipedia: --sentences wiki1m_for_simcse.txt --sts sts-test.csv --sts-dev sts-dev.csv`,
+    );
+  }
+  for (const path of [run.sentences, run.sts, run.development]) {
+    if (path === undefined) continue;
+    await stat(path).catch((error: unknown) => {
+      throw new Error(`${path} cannot be read: ${(error as Error).message}`, { cause: error });
+    });
+  }
+}
+
+/** Reads and tokenises the user's sentences and pairs; tells what was skipped and why. */
+export async function loadOwnTask(context: UnitContext<unknown>, run: OwnRun): Promise<Task> {
+  const { own } = run.config.data;
+  const { signal } = context;
+  const tell = (problems: Parameters<typeof describeProblems>[0]): void => {
+    for (const message of describeProblems(problems)) context.note(message, "warning");
+  };
+  const readPairs = async (path: string): Promise<StsSet> => {
+    const { onProblem, problems } = problemCounter(run.strict);
+    const set = await readStsSet(path, { onProblem, signal });
+    tell(problems);
+    return set;
+  };
+  const test = await readPairs(run.sts);
+  const development = run.development === undefined ? null : await readPairs(run.development);
+  context.progress({ phase: "reading sentences", step: 0, steps: 1 });
+  const { onProblem, problems } = problemCounter(run.strict);
+  const sentences = await readSentences(run.sentences, {
+    onProblem,
+    signal,
+    most: own.sentences,
+    ...(run.column !== undefined && { column: run.column }),
+  });
+  tell(problems);
+  const tokenizer = trainWordTokenizer(sentences, {
+    maxVocabulary: own.vocabulary,
+    minCount: LEAST_COUNT,
+    boundaries: run.config.encoder.pooling === "first",
+  });
+  signal.throwIfAborted();
+  context.note(
+    `${sentences.length} sentences to train on, ${tokenizer.vocabularySize} words, ${test.pairs.length} pairs to measure on${development ? `, ${development.pairs.length} to choose the checkpoint` : ""}. ${unknownShare(tokenizer, test)}`,
+  );
+  return {
+    sentences,
+    tokens: tokenizer.encodeBatch(sentences, { length: own.context }),
+    tokenizer,
+    context: own.context,
+    development,
+    test,
+  };
+}
+
+/** How much of the test the vocabulary does not know, in words. */
+function unknownShare(tokenizer: TextTokenizer, { pairs }: StsSet): string {
+  const unknown = tokenizer.tokenId("[UNK]");
+  const ids = pairs.flatMap(({ a }) => tokenizer.encode(a));
+  const share = ids.filter((id) => id === unknown).length / Math.max(1, ids.length);
+  return `${(100 * share).toFixed(1)} % of the words in the pairs are unknown.`;
+}

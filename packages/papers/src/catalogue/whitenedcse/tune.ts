@@ -1,0 +1,62 @@
+/**
+ * Tries the settings that the paper does not give, on seeds that are never reported.
+ *
+ *   node --conditions=source tune.ts '{"training":{"learningRate":1e-3}}' simcse-3,whitenedcse 100,101
+ *
+ * Arguments: changes of the default configuration as JSON, arms, seeds. Prints one line per arm and seed. What was
+ * chosen and why stands in README.md, under "Settings that are not the paper's".
+ */
+import { randomKey } from "@concord/tensor";
+import type { ArrayTree, UnitContext } from "../../harness/contract.ts";
+import { defaultConfig, type WhitenedCseConfig } from "./config.ts";
+import { experiment } from "./experiment.ts";
+
+const SHOWN = ["sts", "sts-whitened", "sts-head", "alignment", "uniformity", "mean-cosine", "effective-rank"];
+
+/** A unit of work that leaves nothing on disk. */
+function contextInMemory(config: WhitenedCseConfig, seed: number): UnitContext<WhitenedCseConfig> {
+  return {
+    config,
+    seed,
+    key: randomKey(seed),
+    unit: `tuning/seed-${seed}`,
+    inputs: {},
+    signal: new AbortController().signal,
+    log() {},
+    note(message) {
+      console.error(message);
+    },
+    progress() {},
+    memo: <T extends ArrayTree>(_name: string, build: () => Promise<T>): Promise<T> => build(),
+    checkpoint: { load: async () => null, save: async () => {} },
+    artefact() {
+      throw new Error("tuning leaves no files");
+    },
+  };
+}
+
+/** The configuration with some values replaced, however deep. */
+function merged<T>(base: T, changes: unknown): T {
+  if (typeof changes !== "object" || changes === null || typeof base !== "object" || base === null)
+    return changes as T;
+  const entries = Object.entries(changes).map(([name, value]) => {
+    if (!(name in base)) throw new Error(`the configuration has no '${name}'`);
+    return [name, merged((base as Record<string, unknown>)[name], value)];
+  });
+  return { ...base, ...Object.fromEntries(entries) };
+}
+
+const [changes = "{}", wantedArms = "pre-trained,simcse-2,simcse-3,whitenedcse", wantedSeeds = "100,101"] =
+  process.argv.slice(2);
+const config = merged(defaultConfig, JSON.parse(changes));
+for (const seed of wantedSeeds.split(",").map(Number)) {
+  const context = contextInMemory(config, seed);
+  const prepared = await experiment.prepare(context);
+  for (const arm of wantedArms.split(",")) {
+    const begin = performance.now();
+    const { metrics } = await experiment.runArm(arm, prepared, context);
+    const values = [...SHOWN, "kept-step"].map((id) => `${id} ${metrics[id]?.toFixed(3) ?? "-"}`);
+    const seconds = ((performance.now() - begin) / 1000).toFixed(1);
+    console.log([changes, `seed ${seed}`, arm, ...values, `${seconds} s`].join("\t"));
+  }
+}
