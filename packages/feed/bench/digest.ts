@@ -1,6 +1,6 @@
 /**
  * Sends one digest of 300 papers to 10,000 readers in 50 domains, into a mail server on this machine that runs in a
- * process of its own, and prints messages a second, memory and how long the event loop was kept.
+ * process of its own, and prints messages a second, memory and what the longest turn of the event loop cost.
  *
  *   node --conditions=source packages/feed/bench/digest.ts [READERS] [CONNECTIONS]
  */
@@ -9,7 +9,6 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { monitorEventLoopDelay } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
 import { DigestPublisher, DigestSender, latestSlot, ReaderLinks } from "../src/digest/index.ts";
 import { openSqliteStore } from "../src/index.ts";
@@ -17,6 +16,7 @@ import { smtpMailer } from "../src/mail/index.ts";
 import { secretHash } from "../src/people/index.ts";
 import { SmtpSink } from "../test/digest/sink.ts";
 import { papersOf, SITE, TIMES } from "../test/digest/support.ts";
+import { measureTurns } from "./turns.ts";
 
 async function serveSink(): Promise<void> {
   const sink = new SmtpSink();
@@ -58,19 +58,14 @@ async function measure(readers: number, connections: number): Promise<void> {
         }
       });
     }
-    const delay = monitorEventLoopDelay({ resolution: 5 });
     const phase = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
-      delay.reset();
-      delay.enable();
       const begun = performance.now();
       const cpu = process.cpuUsage();
-      const result = await work();
+      const { result, turns } = await measureTurns(work);
       const seconds = (performance.now() - begun) / 1000;
-      delay.disable();
       const { user, system } = process.cpuUsage(cpu);
-      const ms = (value: number) => (value / 1e6).toFixed(1);
       process.stdout.write(
-        `${name}: ${seconds.toFixed(1)} s, CPU ${((user + system) / 1e6).toFixed(1)} s, ${Math.round(readers / seconds)}/s, event loop p50 ${ms(delay.percentile(50))} p99 ${ms(delay.percentile(99))} max ${ms(delay.max)} ms, RSS ${Math.round(process.memoryUsage().rss / 1e6)} MB, heap ${Math.round(process.memoryUsage().heapUsed / 1e6)} MB\n`,
+        `${name}: ${seconds.toFixed(1)} s, CPU ${((user + system) / 1e6).toFixed(1)} s, ${Math.round(readers / seconds)}/s, turns of the event loop p99 ${turns.p99.toFixed(1)}, longest ${turns.longest.toFixed(1)} ms, RSS ${Math.round(process.memoryUsage().rss / 1e6)} MB, heap ${Math.round(process.memoryUsage().heapUsed / 1e6)} MB\n`,
       );
       return result;
     };

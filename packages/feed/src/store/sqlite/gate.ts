@@ -8,7 +8,7 @@ import { NodeSqliteDialect, SqliteConnection } from "./dialect.ts";
 import type { OpenDatabase } from "./open.ts";
 
 /** How long a transaction of `steps` may go on before it commits and lets others write. */
-const STEP_MS = 20;
+const STEP_MS = 10;
 /** How long a write waits for another process before it throws `busy`. */
 const PATIENCE_MS = 10_000;
 const MAX_PAUSE_MS = 50;
