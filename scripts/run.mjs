@@ -77,6 +77,9 @@ const env = {
 };
 // A server is mostly idle: a smaller young generation keeps a third of its memory free, for a collection more often.
 if (task === "start") env.NODE_OPTIONS = `${env.NODE_OPTIONS ?? ""} --max-semi-space-size=8`.trim();
+// What was read and compiled once is kept: from the second time on, the command line starts faster and in less memory.
+if (task === "start" || task === "concord")
+  env.NODE_COMPILE_CACHE ??= join(root, "node_modules", ".cache", "concord");
 // 'concord' is used from the folder the user stands in, everything else from the repository.
 const cwd = task === "concord" ? (process.env.INIT_CWD ?? process.cwd()) : root;
 
