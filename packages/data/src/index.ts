@@ -64,6 +64,12 @@ export { cocoPairs } from "./loaders/coco.ts";
 export type { PairColumns } from "./loaders/columns.ts";
 export { type CsvOptions, csvPairs } from "./loaders/csv.ts";
 export {
+  type ImageArrays,
+  readIdxImages,
+  readImageArrays,
+  readImageLabels,
+} from "./loaders/image-arrays.ts";
+export {
   type FolderClass,
   type ImageFolderOptions,
   imageFolderClasses,
@@ -72,6 +78,13 @@ export {
 export { jsonlPairs } from "./loaders/jsonl.ts";
 export { karpathyPairs } from "./loaders/karpathy.ts";
 export { listColumns } from "./loaders/list-columns.ts";
+export {
+  decodeNifti,
+  NiftiError,
+  type NiftiLimits,
+  type NiftiVolume,
+  readNifti,
+} from "./loaders/nifti.ts";
 export { type OpenedPairs, type OpenPairsOptions, openPairs } from "./loaders/open-pairs.ts";
 export { parquetPairs } from "./loaders/parquet.ts";
 export {
@@ -124,6 +137,17 @@ export {
   type WritableBlock,
   type WritableFormat,
 } from "./vectors/vector-writer.ts";
+export { type ResizeVolumeOptions, resizeVolume } from "./volumes/resize.ts";
+export {
+  ALIKE_ORGANS,
+  type BodyVolume,
+  type BodyVolumesOptions,
+  type BodyVolumesWorld,
+  bodyOrgans,
+  bodyVolumes,
+  type Organ,
+  type VolumeShape,
+} from "./worlds/body-volumes/world.ts";
 export {
   type AttributeName,
   type AttributeValue,

@@ -261,7 +261,9 @@ describe("golden cases", () => {
     data.compare("top1", accuracy.get(1) as number);
     data.compare("topk", accuracy.get(k) as number);
     const retrieve = async (queries: NDArray, items: NDArray): Promise<number[]> => {
-      const cosines = matmul(l2Normalize(asTensor(queries)), l2Normalize(asTensor(items)), { transposeB: true });
+      const cosines = matmul(l2Normalize(asTensor(queries)), l2Normalize(asTensor(items)), {
+        transposeB: true,
+      });
       return Object.values(retrievalMetrics(await cosines.data()));
     };
     const [text, a, b] = [data.array("text"), data.array("modality_a"), data.array("modality_b")];

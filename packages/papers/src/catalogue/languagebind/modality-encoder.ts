@@ -1,4 +1,11 @@
-import { layerNormInit, type LayerNormParams, linear, linearInit, type LinearParams, patchify } from "@concord/nn";
+import {
+  type LayerNormParams,
+  type LinearParams,
+  layerNormInit,
+  linear,
+  linearInit,
+  patchify,
+} from "@concord/nn";
 import {
   add,
   broadcastTo,
@@ -9,8 +16,8 @@ import {
   type Key,
   layerNorm,
   mean,
-  narrow,
   type NDArray,
+  narrow,
   normalArray,
   reshape,
   type Tensor,
@@ -20,9 +27,9 @@ import {
 import { type LoraLinearOptions, loraLinearInit } from "./lora-linear.ts";
 import { patchDropout } from "./patch-dropout.ts";
 import {
-  adaptedAttention,
   type AttentionMaps,
   type AttentionMapsOptions,
+  adaptedAttention,
   type TemporalParams,
   temporalAttentionStep,
 } from "./temporal-attention.ts";
@@ -121,10 +128,7 @@ const norm = (params: Traced<LayerNormParams>, x: Tensor): Tensor => layerNorm(x
 function blockOf(params: Traced<EncoderBlockParams>, x: Tensor, options: AttentionMapsOptions): Tensor {
   const timed = params.temporal ? temporalAttentionStep(params.temporal, x, options) : x;
   const attended = add(timed, adaptedAttention(params.attention, norm(params.attentionNorm, timed), options));
-  return add(
-    attended,
-    linear(params.contract, gelu(linear(params.expand, norm(params.mlpNorm, attended)))),
-  );
+  return add(attended, linear(params.contract, gelu(linear(params.expand, norm(params.mlpNorm, attended)))));
 }
 
 /** Flattened patches of rectangular pictures, row by row: [B, 3, H, W] to [B, N, 3 p²]. */
@@ -159,9 +163,7 @@ export function modalityEncoder(
   const patches = linear(params.patches, patchesOf(images, config.patchSize));
   const classTokens = broadcastTo(reshape(params.classToken, [1, 1, -1]), [B * T, 1, config.width]);
   const all = add(concat([classTokens, patches], 1), params.positions);
-  const tokens = dropout
-    ? patchDropout(all, dropout.noise, { rate: dropout.rate, frames: T }).tokens
-    : all;
+  const tokens = dropout ? patchDropout(all, dropout.noise, { rate: dropout.rate, frames: T }).tokens : all;
   const options = { heads: config.heads, ...(lora && { lora }) };
   const hidden = params.blocks.reduce((x, block) => blockOf(block, x, options), norm(params.preNorm, tokens));
   const pooled = norm(params.finalNorm, reshape(narrow(hidden, 1, 0, 1), [B, T, config.width]));

@@ -1,5 +1,4 @@
-import type { NDArray } from "@concord/tensor";
-import { treeEntries, treeMap } from "@concord/tensor";
+import { asTensor, type NDArray, type Traced, treeEntries, treeMap } from "@concord/tensor";
 import type { ModalityEncoderParams } from "./modality-encoder.ts";
 
 /** How an encoder is fitted to its modality: adapters in its attention, or the attention's own weights (`*_FT`). */
@@ -34,9 +33,20 @@ export function trainedWeights(params: ModalityEncoderParams, tuning: Tuning): T
   );
 }
 
+/** An encoder whose trained arrays come from a step's state, and all others are constants of its graph. */
+export function withTraced(
+  params: ModalityEncoderParams,
+  trained: Traced<TrainedWeights>,
+): Traced<ModalityEncoderParams> {
+  return treeMap(
+    params,
+    (leaf, path) => trained[path] ?? asTensor(leaf as NDArray),
+  ) as Traced<ModalityEncoderParams>;
+}
+
 /** An encoder with some of its arrays replaced, by path. */
-export function withWeights<P>(params: P, weights: Readonly<Record<string, unknown>>): P {
-  return treeMap(params, (leaf, path) => weights[path] ?? leaf) as P;
+export function withWeights(params: ModalityEncoderParams, weights: TrainedWeights): ModalityEncoderParams {
+  return treeMap(params, (leaf, path) => weights[path] ?? leaf) as ModalityEncoderParams;
 }
 
 /**

@@ -1,0 +1,203 @@
+import { foldIn, type NDArray, treeEntries } from "@concord/tensor";
+import type { ArrayTree, Experiment, Preset, PresetName, UnitContext } from "../../harness/contract.ts";
+import { armById, arms, type BindingRecipe } from "./arms.ts";
+import { claims } from "./claims.ts";
+import { defaultConfig, type LanguageBindConfig, paperConfig, smokeConfig } from "./config.ts";
+import type { Sensor } from "./defaults.ts";
+import { createEmbedder, type Embedder, mergeAdapters, type Start, sizedFor } from "./embedder.ts";
+import { evaluateEncoders } from "./evaluation.ts";
+import { metrics } from "./metrics.ts";
+import {
+  type ModalityEncoderParams,
+  patchGrid,
+  withLoraAdapters,
+  withTemporalAttention,
+} from "./modality-encoder.ts";
+import { inputs, loadOwnTask, ownRun, validateOwnRun } from "./own-data.ts";
+import { positionResize } from "./position-resize.ts";
+import { generatedTask, type Task, type TrainingSamples, tiedTask } from "./task.ts";
+import { trainedWeights } from "./trainable.ts";
+import { type Bound, bindEncoder, pretrain } from "./training.ts";
+
+/** What the arms of a seed have in common. */
+export interface Prepared {
+  readonly task: Task;
+  readonly config: LanguageBindConfig;
+  readonly embedder: Embedder;
+  readonly start: Start;
+}
+
+/** Independent uses of a seed's key beside those of the training. */
+const streams = { data: 10, adapters: 11, temporal: 12 } as const;
+
+async function prepare(context: UnitContext<LanguageBindConfig>): Promise<Prepared> {
+  const own = ownRun(context.config, context.inputs);
+  const config = own?.config ?? context.config;
+  const { generated, frames } = config.data;
+  if (!own && !generated)
+    throw new Error(
+      "This preset trains on your own data: give --pairs and at least one of --audio, --depth, --infrared.",
+    );
+  const task = own
+    ? await loadOwnTask(context, own)
+    : generatedTask(foldIn(context.key, streams.data), generated as NonNullable<typeof generated>, frames);
+  const embedder = createEmbedder(config, task.tokenizer, task.context);
+  const start = await context.memo(
+    "start",
+    async () => (await pretrain(context, task, config)) as unknown as ArrayTree & object,
+  );
+  return { task, config, embedder, start: start as unknown as Start };
+}
+
+/** The copy of the picture encoder that a sensor adapts: positions for its grid, attention along time for video. */
+async function copyFor(
+  { start, config }: Prepared,
+  context: UnitContext<LanguageBindConfig>,
+  { inputs: samples }: TrainingSamples,
+  recipe: BindingRecipe,
+  rank: number,
+): Promise<ModalityEncoderParams> {
+  const grid = patchGrid(sizedFor(config.encoder, samples.shape));
+  const old = patchGrid(config.encoder);
+  const resized =
+    grid.join() === old.join()
+      ? start.image
+      : { ...start.image, positions: await positionResize(start.image.positions, old, grid) };
+  const isVideo = samples.shape.length === 5 && recipe.temporal !== false;
+  const timed = isVideo
+    ? withTemporalAttention(foldIn(context.key, streams.temporal), resized, samples.shape[1] as number)
+    : resized;
+  return recipe.tuning === "lora"
+    ? withLoraAdapters(foldIn(context.key, streams.adapters), timed, rank)
+    : timed;
+}
+
+/** What each sample of a sensor is bound to. */
+async function targetsOf(
+  { embedder, start }: Prepared,
+  sensor: Sensor,
+  { captions, pictures }: TrainingSamples,
+  target: BindingRecipe["target"],
+  signal: AbortSignal,
+): Promise<NDArray<"float32">> {
+  if (target === "language") return embedder.texts(start.language, captions, signal);
+  if (!pictures)
+    throw new Error(
+      `Samples of ${sensor} come without pictures, so they cannot be bound to any: leave this arm out, e.g. --arms start,languagebind.`,
+    );
+  return embedder.samples(start.image, pictures, signal);
+}
+
+function countWeights(tree: unknown): number {
+  return (treeEntries(tree) as [string, NDArray][]).reduce((sum, [, { data }]) => sum + data.length, 0);
+}
+
+async function bind(
+  prepared: Prepared,
+  recipe: BindingRecipe,
+  context: UnitContext<LanguageBindConfig>,
+): Promise<{
+  readonly encoders: Partial<Record<Sensor, ModalityEncoderParams>>;
+  readonly trainedShare: number;
+}> {
+  const { task, config } = prepared;
+  const { binding, encoder: sizes } = config;
+  const sensors = recipe.sensors.filter((sensor) => task.training[sensor]);
+  if (sensors.length === 0)
+    throw new Error(`This arm binds ${recipe.sensors.join(", ")}, of which there are no samples.`);
+  const groups = recipe.oneEncoder ? [sensors] : sensors.map((sensor) => [sensor]);
+  const encoders: Partial<Record<Sensor, ModalityEncoderParams>> = {};
+  let trainedShare = 0;
+  for (const group of groups) {
+    const first = group[0] as Sensor;
+    const settings = binding.sensors[first];
+    const bound: Bound[] = [];
+    for (const sensor of group) {
+      const samples = task.training[sensor] as TrainingSamples;
+      bound.push({
+        name: sensor,
+        inputs: samples.inputs,
+        targets: await targetsOf(prepared, sensor, samples, recipe.target, context.signal),
+        patchDropout: recipe.masking === false ? 0 : binding.sensors[sensor].patchDropout,
+      });
+    }
+    const copy = await copyFor(
+      prepared,
+      context,
+      task.training[first] as TrainingSamples,
+      recipe,
+      settings.rank,
+    );
+    trainedShare =
+      (100 * countWeights(trainedWeights(copy, recipe.tuning))) / countWeights(prepared.start.image);
+    const learned = await bindEncoder(context, {
+      name: group.join("-"),
+      encoder: copy,
+      tuning: recipe.tuning,
+      bound,
+      settings,
+      binding,
+      config: sizes,
+    });
+    const merged = await mergeAdapters(learned, { rank: settings.rank, alpha: binding.alpha });
+    for (const sensor of group) encoders[sensor] = merged;
+  }
+  return { encoders, trainedShare };
+}
+
+const presets: Readonly<Record<PresetName, Preset<LanguageBindConfig>>> = {
+  smoke: {
+    config: smokeConfig,
+    seeds: 2,
+    description: "2 seeds, 10 arms, about 15 seconds on 2 cores; checks that everything runs",
+  },
+  default: {
+    config: defaultConfig,
+    seeds: 3,
+    description: "3 seeds, 10 arms, about 5 minutes on 2 cores",
+  },
+  paper: {
+    config: paperConfig,
+    seeds: 1,
+    description:
+      "ViT-L/14 with a text transformer of 12 layers, settings of the released scripts; needs --pairs and sensors of your own, weeks on many cores",
+  },
+};
+
+export const experiment: Experiment<LanguageBindConfig, Prepared> = {
+  slug: "languagebind",
+  arms: arms.map(({ recipe: _, ...arm }) => arm),
+  metrics,
+  claims,
+  inputs,
+  presets,
+  validate: (given, preset) => validateOwnRun(presets[preset].config, given, preset),
+  prepare,
+  async runArm(id, prepared, context) {
+    const { recipe } = armById(id);
+    const { embedder, start, config } = prepared;
+    const { signal } = context;
+    if (!recipe) {
+      const encoders = Object.fromEntries(
+        await Promise.all(
+          Object.entries(prepared.task.training).map(async ([sensor, samples]) => {
+            const untouched = { target: "language", tuning: "full", sensors: [], temporal: false } as const;
+            return [sensor, await copyFor(prepared, context, samples, untouched, 1)] as const;
+          }),
+        ),
+      );
+      return evaluateEncoders({ task: prepared.task, embedder, start, encoders, signal });
+    }
+    const { generated } = config.data;
+    if (recipe.tied && !generated)
+      throw new Error(
+        "This arm is a control in the generated world; leave it out, e.g. --arms start,languagebind.",
+      );
+    const task =
+      recipe.tied && generated
+        ? tiedTask(foldIn(context.key, streams.data), prepared.task, generated)
+        : prepared.task;
+    const bound = await bind({ ...prepared, task }, recipe, context);
+    return evaluateEncoders({ task, embedder, start, ...bound, signal });
+  },
+};

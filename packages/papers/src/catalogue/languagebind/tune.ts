@@ -1,0 +1,111 @@
+/**
+ * Tries the settings that the paper does not give, on seeds that are never reported.
+ *
+ *   node --conditions=source tune.ts start      stage A: epochs, rate
+ *   node --conditions=source tune.ts binding    stage B: rates of adapters and of full tuning, epochs
+ *
+ * Further arguments are seeds; default 100. Prints one line per setting, arm and seed. What was chosen and why stands in
+ * README.md, under "Settings that are not the paper's".
+ */
+import { randomKey } from "@concord/tensor";
+import type { ArrayTree, UnitContext } from "../../harness/contract.ts";
+import { defaultConfig, type LanguageBindConfig } from "./config.ts";
+import { SENSORS, type Sensor } from "./defaults.ts";
+import { experiment } from "./experiment.ts";
+
+const [stage = "", ...wantedSeeds] = process.argv.slice(2);
+const seeds = wantedSeeds.length > 0 ? wantedSeeds.map(Number) : [100];
+const SHOWN = [
+  "rgb-shape",
+  "rgb-colour",
+  "rgb-text-r5",
+  "audio-sound",
+  "infrared-heat",
+  "video-motion",
+  "depth-shape",
+  "depth-distance",
+  "infrared-shape",
+  "text-r5",
+  "rgb-r5",
+  "joint-text-r5",
+  "depth-infrared-r5",
+  "depth-audio-r5",
+  "video-text-r5",
+];
+
+/** A unit of work that leaves nothing on disk. */
+function contextInMemory(config: LanguageBindConfig, seed: number): UnitContext<LanguageBindConfig> {
+  return {
+    config,
+    seed,
+    key: randomKey(seed),
+    unit: `tuning/seed-${seed}`,
+    inputs: {},
+    signal: new AbortController().signal,
+    log() {},
+    note(message) {
+      console.error(message);
+    },
+    progress() {},
+    memo: <T extends ArrayTree>(_name: string, build: () => Promise<T>): Promise<T> => build(),
+    checkpoint: { load: async () => null, save: async () => {} },
+    artefact() {
+      throw new Error("tuning leaves no files");
+    },
+  };
+}
+
+async function report(
+  setting: string,
+  arm: string,
+  prepared: Awaited<ReturnType<typeof experiment.prepare>>,
+  context: UnitContext<LanguageBindConfig>,
+): Promise<void> {
+  const begin = performance.now();
+  const { metrics } = await experiment.runArm(arm, prepared, context);
+  const values = SHOWN.filter((id) => metrics[id] !== undefined).map(
+    (id) => `${id} ${(metrics[id] as number).toFixed(1)}`,
+  );
+  const seconds = ((performance.now() - begin) / 1000).toFixed(0);
+  console.log([setting, `seed ${context.seed}`, arm, ...values, `${seconds} s`].join("\t"));
+}
+
+const starts: readonly Partial<LanguageBindConfig["pretraining"]>[] = [
+  { learningRate: 1e-3 },
+  { learningRate: 3e-3 },
+  { learningRate: 3e-3, epochs: 16 },
+];
+
+async function tuneStart(): Promise<void> {
+  for (const seed of seeds)
+    for (const change of starts) {
+      const config = { ...defaultConfig, pretraining: { ...defaultConfig.pretraining, ...change } };
+      const context = contextInMemory(config, seed);
+      await report(JSON.stringify(change), "start", await experiment.prepare(context), context);
+    }
+}
+
+/** Both ways of binding get every rate, for every sensor. */
+const rates = [1e-3, 3e-3, 1e-2] as const;
+
+async function tuneBinding(): Promise<void> {
+  for (const seed of seeds) {
+    const prepared = await experiment.prepare(contextInMemory(defaultConfig, seed));
+    const { binding } = defaultConfig;
+    for (const learningRate of rates) {
+      const sensors = Object.fromEntries(
+        SENSORS.map((sensor) => [sensor, { ...binding.sensors[sensor], learningRate }]),
+      ) as unknown as Record<Sensor, (typeof binding.sensors)[Sensor]>;
+      const config = { ...defaultConfig, binding: { ...binding, sensors } };
+      for (const arm of ["languagebind", "image-bound", "languagebind-full", "image-bound-full"])
+        await report(`rate ${learningRate}`, arm, { ...prepared, config }, contextInMemory(config, seed));
+    }
+  }
+}
+
+if (stage === "start") await tuneStart();
+else if (stage === "binding") await tuneBinding();
+else {
+  console.error("usage: node --conditions=source tune.ts start|binding [SEED ...]");
+  process.exitCode = 2;
+}
