@@ -1,5 +1,5 @@
 import { type Transferable, Worker } from "node:worker_threads";
-import { siblingModule } from "@concord/tensor/workers";
+import { siblingModule, threadFlags } from "@concord/tensor/workers";
 
 export { siblingModule };
 
@@ -93,9 +93,7 @@ export class WorkerPool<Request, Reply> {
   }
 
   #start(): Worker {
-    // Threads run under the flags of the process, e.g. to find sources; this one speaks of `--eval` only.
-    const execArgv = process.execArgv.filter((flag) => !flag.startsWith("--input-type"));
-    const worker = new Worker(this.#script, { workerData: this.#workerData, execArgv });
+    const worker = new Worker(this.#script, { workerData: this.#workerData, execArgv: threadFlags() });
     worker.on("message", (message: WorkerReply<Reply>) => {
       const task = this.#busy.get(worker);
       this.#release(worker);

@@ -1,5 +1,5 @@
 import type { Worker } from "node:worker_threads";
-import { endWorker, siblingModule, startWorker } from "@concord/tensor/workers";
+import { endWorker, siblingModule, startWorker, threadFlags } from "@concord/tensor/workers";
 import { StoreError, type StoreErrorCode } from "../store/ports.ts";
 import type { FromThread, SearchReply, SearchSetup, SearchTask, ToThread } from "./messages.ts";
 
@@ -93,10 +93,9 @@ export class SearchLine {
 
   #start(): void {
     const { note } = this.#options;
-    const execArgv = process.execArgv.filter((flag) => !flag.startsWith("--input-type"));
     const worker = startWorker(siblingModule(import.meta.url, "./search-thread"), {
       workerData: this.#setup,
-      execArgv,
+      execArgv: threadFlags(),
     });
     this.#worker = worker;
     this.#ready = false;

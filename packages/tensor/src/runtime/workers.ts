@@ -25,6 +25,16 @@ export function startWorker(script: string | URL, options: WorkerOptions = {}): 
 }
 
 /**
+ * `execArgv` for a thread that runs under the flags of the process, e.g. to find sources. `--input-type` speaks of
+ * `--eval` only and is left out. Undefined, which inherits them all, where it is not there: flags of V8 are inherited, but
+ * refused when they are named.
+ */
+export function threadFlags(): string[] | undefined {
+  const flags = process.execArgv.filter((flag) => !flag.startsWith("--input-type"));
+  return flags.length < process.execArgv.length ? flags : undefined;
+}
+
+/**
  * Ends a thread that `startWorker` started, as soon as the graph that it runs, if any, is done.
  *
  * @returns the thread's exit code

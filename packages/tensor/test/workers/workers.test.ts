@@ -30,6 +30,21 @@ describe("in worker threads", () => {
     await worker.terminate();
   });
 
+  test.each([
+    ["flags of V8", ["--max-semi-space-size=8"], ["--max-semi-space-size=8"]],
+    ["--input-type", ["--input-type=module"], []],
+  ])("threadFlags passes on the flags of the process: %s", async (_, given, passed) => {
+    const program = `
+      const { startWorker, threadFlags } = await import(${JSON.stringify(new URL("../../src/runtime/workers.ts", import.meta.url).href)});
+      const say = "require('node:worker_threads').parentPort.postMessage(process.execArgv)";
+      startWorker(say, { eval: true, execArgv: threadFlags() }).on("message", (flags) => console.log(JSON.stringify(flags)));
+    `;
+    const own = ["--conditions=source", "--disable-warning=ExperimentalWarning"];
+    const { stdout } = await promisify(execFile)(process.execPath, [...own, ...given, "-e", program]);
+    expect(JSON.parse(stdout)).toEqual(expect.arrayContaining([...own, ...passed]));
+    expect(stdout).not.toContain("--input-type");
+  });
+
   test("a thread may be ended in the middle of a step; the process lives on", async () => {
     const [expected, { stdout }] = await Promise.all([
       trainings.smallCnn(undefined),
