@@ -9,6 +9,7 @@ export {
 } from "./audio/audio-set.ts";
 export { type AudioClip, AudioError, type AudioLimits, fitLength, mixToMono } from "./audio/clip.ts";
 export { decodeFlac } from "./audio/flac.ts";
+export { type KaldiFbankOptions, kaldiFbank } from "./audio/kaldi-fbank.ts";
 export { type LogMelOptions, logMel } from "./audio/log-mel.ts";
 export { resample } from "./audio/resample.ts";
 export { decodeWav } from "./audio/wav.ts";
@@ -35,7 +36,8 @@ export {
   toByteImages,
   toFloatImages,
 } from "./images/convert.ts";
-export type { DecodeReply } from "./images/decode.ts";
+export { type DecodeReply, readLocation } from "./images/decode.ts";
+export { decodeDepthMap } from "./images/depth-map.ts";
 export { encodePng, type RawPicture } from "./images/encode.ts";
 export { type ImageDecoder, type ImageDecoderOptions, imageDecoder } from "./images/image-decoder.ts";
 export {
