@@ -1,13 +1,24 @@
 const FOCUSABLE = "a, button, summary, input, [tabindex]";
 
-/** Puts new content into a part of the page; opened details stay open and the focus stays where it was. */
+/** The details of a region, with their ids where they have one, else with their places among all. */
+function detailsOf(region: HTMLElement) {
+  return [...region.querySelectorAll("details")].map((details, index) => ({
+    details,
+    name: details.id === "" ? String(index) : `#${details.id}`,
+  }));
+}
+
+/** Puts new content into a part of the page; details and boxes stay as the reader left them, and the focus where it was. */
 function replaceRegion(old: HTMLElement, fresh: HTMLElement): void {
   if (old.innerHTML === fresh.innerHTML) return;
-  const open = [...old.querySelectorAll("details")].map((details) => details.open);
+  const open = new Set(detailsOf(old).flatMap(({ details, name }) => (details.open ? [name] : [])));
+  const boxes = [...old.querySelectorAll<HTMLInputElement>("input[type=checkbox][id]")];
   const focused = [...old.querySelectorAll(FOCUSABLE)].indexOf(document.activeElement ?? old);
   old.replaceChildren(...fresh.childNodes);
-  for (const [index, details] of [...old.querySelectorAll("details")].entries()) {
-    details.open = open[index] ?? false;
+  for (const { details, name } of detailsOf(old)) details.open = open.has(name);
+  for (const { id, checked } of boxes) {
+    const box = document.getElementById(id);
+    if (box instanceof HTMLInputElement) box.checked = checked;
   }
   if (focused >= 0) old.querySelectorAll<HTMLElement>(FOCUSABLE)[focused]?.focus({ preventScroll: true });
 }

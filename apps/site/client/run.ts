@@ -142,5 +142,5 @@ if (data && curves && maps) {
 document.addEventListener("click", (event) => {
   const button = event.target instanceof Element ? event.target.closest<HTMLElement>("[data-save]") : null;
   const drawing = button?.closest("figure, .verdict")?.querySelector<SVGSVGElement>("svg.chart");
-  if (button && drawing) saveDrawing(drawing, button.dataset.save ?? "chart");
+  if (button && drawing) void saveDrawing(drawing, button.dataset.save ?? "chart");
 });

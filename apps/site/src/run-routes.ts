@@ -1,11 +1,20 @@
 import { createReadStream } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { Readable } from "node:stream";
-import { createRun, type EmbeddingMap, embeddingMap, type RunRecord, type RunStore } from "@concord/papers";
+import {
+  createRun,
+  type EmbeddingMap,
+  embeddingMap,
+  figureSeeds as figureSeedsOf,
+  type RunRecord,
+  type RunStore,
+  readFigureSheet,
+  readRunFigures,
+} from "@concord/papers";
 import { Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { z } from "zod";
-import { runPage } from "./pages/run.ts";
+import { runPage, type SeedFigures } from "./pages/run.ts";
 import { runsPage } from "./pages/runs.ts";
 import { runRefusal } from "./people/run-rights.ts";
 import { queuePosition } from "./runs/queue.ts";
@@ -27,7 +36,10 @@ const runForm = z.object({
     .optional(),
 });
 
-const mapQuery = z.object({ seed: z.coerce.number().int().min(0).optional() });
+const seedQuery = z.object({ seed: z.coerce.number().int().min(0).optional() });
+const allQuery = z.object({ all: z.string().max(60).optional() });
+/** How long a browser may keep the pictures of a figure: a unit that is done does not change. */
+const SHEET_S = 600;
 const eventsQuery = z.object({ from: z.string().max(40).optional(), seen: z.coerce.number().default(0) });
 
 /** Seeds of which the run has a map, in order. */
@@ -45,11 +57,23 @@ async function readMap(store: RunStore, id: string, seed: number): Promise<Embed
   return embeddingMap.parse(JSON.parse(await readFile(path, "utf8")));
 }
 
+/** What the arms of a seed left to be shown; what cannot be read is logged. */
+async function readFigures(
+  { runStore, log }: Pick<SiteParts, "runStore" | "log">,
+  run: RunRecord,
+  seed: number,
+): Promise<SeedFigures> {
+  const broken: string[] = [];
+  const arms = await readRunFigures(runStore, run, seed, (arm, err) => {
+    log.error({ err, run: run.id }, "figures cannot be read");
+    broken.push(arm);
+  });
+  return { seed, arms, broken };
+}
+
 /** Routes of runs: start, show, follow, stop, take up again, delete, download. */
-export function runRoutes(
-  { catalogue, runStore: store, index, queue, journals, events, settings }: SiteParts,
-  render: Render,
-): Hono<SiteEnv> {
+export function runRoutes(parts: SiteParts, render: Render): Hono<SiteEnv> {
+  const { catalogue, runStore: store, index, queue, journals, events, settings } = parts;
   const app = new Hono<SiteEnv>();
 
   const requireRight = (context: SiteContext) => {
@@ -102,8 +126,12 @@ export function runRoutes(
     const run = await store.read(id);
     const waiting = run.status === "queued" ? await index.list() : [];
     const mapSeeds = await mapSeedsOf(store, id);
-    const asked = mapQuery.safeParse(context.req.query()).data?.seed;
-    const seed = asked !== undefined && mapSeeds.includes(asked) ? asked : mapSeeds[0];
+    const figureSeeds = await figureSeedsOf(store, run);
+    const asked = seedQuery.safeParse(context.req.query()).data?.seed;
+    const choose = (seeds: readonly number[]) =>
+      asked !== undefined && seeds.includes(asked) ? asked : seeds[0];
+    const mapSeed = choose(mapSeeds);
+    const figureSeed = choose(figureSeeds);
     const card = catalogue.card(run.paper);
     const body = runPage({
       context,
@@ -114,8 +142,11 @@ export function runRoutes(
       experiment: await catalogue.experiment(run.paper),
       journal: await journals.read(store.path(id, "log.jsonl")),
       queuePosition: queuePosition(waiting, id),
-      map: seed === undefined ? null : await readMap(store, id, seed),
+      map: mapSeed === undefined ? null : await readMap(store, id, mapSeed),
       mapSeeds,
+      figures: figureSeed === undefined ? null : await readFigures(parts, run, figureSeed),
+      figureSeeds,
+      allOf: allQuery.safeParse(context.req.query()).data?.all,
     });
     const title = `${run.preset} run of ${card?.title ?? run.paper}`;
     return context.html(render(context, { title, section: "runs", scripts: ["run"], body }));
@@ -166,6 +197,26 @@ export function runRoutes(
       throw new HTTPException(404, { message: "There is no map of this seed." });
     }
     return context.json(await readMap(store, id, seed));
+  });
+
+  app.get("/runs/:id/figures/:seed{\\d{1,9}}", async (context) => {
+    const run = await store.read(context.req.param("id"));
+    const seed = Number(context.req.param("seed"));
+    const { arms } = await readFigures(parts, run, seed);
+    if (arms.length === 0) throw new HTTPException(404, { message: "There are no figures of this seed." });
+    return context.json({ run: run.id, seed, arms });
+  });
+
+  app.get("/runs/:id/figures/:seed{\\d{1,9}}/:arm/:file{[A-Za-z0-9-]+\\.png}", async (context) => {
+    const run = await store.read(context.req.param("id"));
+    const { seed, arm, file } = context.req.param();
+    const place = { seed: Number(seed), arm, figure: file.slice(0, -".png".length) };
+    const sheet = await readFigureSheet(store, run, place);
+    if (!sheet) throw new HTTPException(404, { message: "There are no such pictures." });
+    return context.body(sheet, 200, {
+      "Content-Type": "image/png",
+      "Cache-Control": `private, max-age=${SHEET_S}`,
+    });
   });
 
   return app;

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Experiment } from "@concord/papers";
+import { toyFigures } from "./toy-figures.ts";
 
 /** How long a toy unit takes and what it does at its end. */
 export interface ToyConfig {
@@ -41,7 +42,7 @@ function cloud(
   return { shape: [PAIRS, WIDTH], data };
 }
 
-/** An experiment that computes nothing but looks like one: curves, results, notes and maps appear as a real run's do. */
+/** An experiment that computes nothing but looks like one: curves, results, notes, maps and figures appear as a real run's do. */
 export const toyExperiment: Experiment = {
   slug: "clip-refine",
   arms: [
@@ -205,6 +206,7 @@ export const toyExperiment: Experiment = {
       },
       embeddings: { image: cloud(context.seed, 0, gap), text: cloud(context.seed, 1, gap) } as never,
       embeddingLabels: Array.from({ length: PAIRS }, (_, row) => `a photo of thing number ${row + 1}`),
+      figures: toyFigures(context.seed, Math.min(1, Math.max(0, (recall - 46) / 11))),
     };
   },
 };

@@ -45,6 +45,15 @@ function halve(points: readonly Point[]): Point[] {
   return kept;
 }
 
+/** The curve with about 480 points at most: its ends and its spikes stay. */
+export function boundedCurve(points: readonly Point[]): readonly Point[] {
+  let bounded = points;
+  while (bounded.length > MAX_POINTS) bounded = halve(bounded);
+  if (bounded === points) return points;
+  const [first, last] = [points[0]!, points.at(-1)!];
+  return [...(bounded[0] === first ? [] : [first]), ...bounded, ...(bounded.at(-1) === last ? [] : [last])];
+}
+
 /**
  * Collects the numbers of a run's log into curves of bounded size, one record at a time. The server fills one from
  * the file and hands its content to the page; the page goes on adding what the event stream brings.

@@ -138,7 +138,7 @@ export function resultsSection(view: RunView): Html {
 ${resultTable(view, caption, ({ id }) => !folded || claimed.has(id))}
 ${
   folded
-    ? html`<details class="more"><summary>${countText(others.length, "further metric")}</summary>${resultTable(view, `Further metrics. ${caption}`, ({ id }) => !claimed.has(id))}</details>`
+    ? html`<details class="unfold"><summary>${countText(others.length, "further metric")}</summary>${resultTable(view, `Further metrics. ${caption}`, ({ id }) => !claimed.has(id))}</details>`
     : ""
 }
 </section>`;

@@ -1,4 +1,4 @@
-import type { EmbeddingMap, PaperCard, RunRecord } from "@concord/papers";
+import type { ArmFigures, EmbeddingMap, PaperCard, RunRecord } from "@concord/papers";
 import { type CurvesData, curvesView, markup } from "@concord/plots";
 import { html, raw } from "hono/html";
 import type { Journal } from "../runs/journal.ts";
@@ -9,9 +9,18 @@ import { countText } from "../text.ts";
 import type { Html } from "./layout.ts";
 import { timeElement } from "./parts.ts";
 import { runDetails } from "./run-details.ts";
+import { figuresSection } from "./run-figures.ts";
 import { embeddingSection } from "./run-map.ts";
 import { publishedSection, resultsSection, verdictSection } from "./run-results.ts";
 import { doneUnits, runStatusSection } from "./run-status.ts";
+
+/** What the arms of one seed left to be shown. */
+export interface SeedFigures {
+  readonly seed: number;
+  readonly arms: readonly ArmFigures[];
+  /** Arms whose figures cannot be read. */
+  readonly broken: readonly string[];
+}
 
 export interface RunView {
   readonly context: SiteContext;
@@ -29,6 +38,11 @@ export interface RunView {
   readonly map: EmbeddingMap | null;
   /** Seeds of which there is a map. */
   readonly mapSeeds: readonly number[];
+  readonly figures: SeedFigures | null;
+  /** Seeds of which there are figures. */
+  readonly figureSeeds: readonly number[];
+  /** The figure of which all arms are asked for, where not all are shown at first. */
+  readonly allOf: string | undefined;
 }
 
 export function isLive(run: RunRecord): boolean {
@@ -68,6 +82,7 @@ export function runPage(view: RunView): Html {
 <div id="status" data-live>${runStatusSection(view)}</div>
 <div id="verdicts" data-live>${verdictSection(view)}</div>
 <div id="results" data-live>${resultsSection(view)}</div>
+<div id="figures" data-live>${figuresSection(view)}</div>
 <section aria-labelledby="curves-title">
 <h2 id="curves-title">Curves</h2>
 <div id="curves">${raw(markup(curvesView(data)))}</div>

@@ -1,0 +1,137 @@
+import { drawEndLabels, endLabelsWidth } from "./end-labels.ts";
+import {
+  CHARACTER,
+  coordinate,
+  drawLeft,
+  type FigureAxisSpec,
+  type PlotArea,
+  placeAxis,
+  shortened,
+  ticksWidth,
+  wrapped,
+} from "./figure-axes.ts";
+import { FIGURE_PLOT } from "./lines-plot.ts";
+import type { ArmStyle } from "./series.ts";
+import { element, type TreeNode } from "./tree.ts";
+
+/** The bars of one arm. */
+export interface FigureBars {
+  readonly label: string;
+  readonly style: ArmStyle;
+  readonly className: string;
+  /** One for each category. */
+  readonly values: readonly number[];
+}
+
+export interface BarsPlotData {
+  readonly categories: readonly string[];
+  readonly y: FigureAxisSpec;
+  readonly groups: readonly FigureBars[];
+  /** What the plot shows, for those who do not see it. */
+  readonly label: string;
+}
+
+/** More bars than these in one plot are too thin to be told apart. */
+export const MAX_GROUPED_BARS = 72;
+/** Names of categories: longer ones are broken into lines, shorter ones are no names any more. */
+const WRAPPED_CHARACTERS = 8;
+const LEAST_CHARACTERS = 4;
+
+/** Below the bars: one or two lines of names. */
+const BOTTOM = 36;
+
+/** Names below their categories, in up to two lines; where there is no room for all, every few of them. */
+function drawCategories(
+  categories: readonly string[],
+  band: number,
+  { left, right, bottom }: PlotArea,
+): TreeNode {
+  const longest = Math.max(...categories.map((name) => [...name].length));
+  const inBand = Math.floor(band / CHARACTER);
+  const enough = Math.min(longest, WRAPPED_CHARACTERS);
+  const step = inBand >= enough ? 1 : Math.ceil(((enough + 1) * CHARACTER) / band);
+  const room = Math.max(LEAST_CHARACTERS, Math.floor((band * step) / CHARACTER) - 1);
+  const y = Math.round(bottom) + 0.5;
+  return element(
+    "g",
+    { class: "axis axis-x" },
+    ...categories.flatMap((name, index) => {
+      if (index % step !== 0 || name === "") return [];
+      const x = left + (index + 0.5) * band;
+      const lines = step === 1 ? wrapped(name, room, 2) : [shortened(name, room)];
+      return [
+        element(
+          "text",
+          { x, y: y + 15, "text-anchor": "middle" },
+          ...lines.map((line, at) => element("tspan", { x, dy: at === 0 ? 0 : 12 }, line)),
+        ),
+      ];
+    }),
+    element("line", { class: "base", x1: left, x2: right, y1: y, y2: y }),
+  );
+}
+
+/** Upright bars, those of a category beside each other in the order of the arms. */
+export function barsPlot({ categories, y: yAxis, groups, label }: BarsPlotData): TreeNode {
+  const { width, height, top } = FIGURE_PLOT;
+  const base = height - BOTTOM;
+  const y = placeAxis(
+    yAxis,
+    groups.flatMap(({ values }) => values),
+    [base, top],
+    6,
+    yAxis.scale !== "log",
+  );
+  const named = groups.length > 1;
+  const area: PlotArea = {
+    left: ticksWidth(y.ticks),
+    right: width - (named ? endLabelsWidth(groups.map((group) => group.label)) : 10),
+    top,
+    bottom: base,
+  };
+  const band = (area.right - area.left) / categories.length;
+  const inner = band * (groups.length > 1 ? 0.8 : 0.84);
+  const bar = inner / groups.length;
+  const [low, high] = y.scale.domain() as [number, number];
+  const within = (value: number) => Math.min(Math.max(value, low), high);
+  const foot = y.scale(within(0));
+  const drawings = groups.map(({ style, className, values }, place) => {
+    const d = values.map((value, index) => {
+      const x = area.left + index * band + (band - inner) / 2 + place * bar;
+      const edge = y.scale(within(value));
+      return `M${coordinate(x)} ${coordinate(foot)}V${coordinate(edge)}h${coordinate(Math.max(0.6, bar * 0.94))}V${coordinate(foot)}z`;
+    });
+    return element("path", { class: `bars series-${style.colour} ${className}`, d: d.join("") });
+  });
+  const labels = groups.map(({ label: text, style, className }) => ({
+    text,
+    y: null,
+    className,
+    swatch: (x: number, middle: number) =>
+      element("rect", {
+        class: `bars series-${style.colour}`,
+        x: x + 4,
+        y: middle - 5,
+        width: 10,
+        height: 10,
+      }),
+  }));
+  return element(
+    "svg",
+    {
+      class: "chart bars-plot",
+      viewBox: `0 0 ${width} ${height}`,
+      width,
+      height,
+      role: "img",
+      "aria-label": label,
+    },
+    drawLeft(y, area),
+    ...drawings,
+    ...(low < 0 && high > 0
+      ? [element("line", { class: "base", x1: area.left, x2: area.right, y1: foot, y2: foot })]
+      : []),
+    drawCategories(categories, band, area),
+    ...(named ? drawEndLabels(labels, area) : []),
+  );
+}

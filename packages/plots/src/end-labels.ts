@@ -1,0 +1,118 @@
+import { CHARACTER, coordinate, type PlotArea, wrapped } from "./figure-axes.ts";
+import { element, type TreeNode } from "./tree.ts";
+
+const LINE = 12.5;
+const GAP = 2.5;
+const SWATCH = 18;
+/** Between the plot and the swatches; leaders cross it. */
+const LEADERS = 14;
+const CHARACTERS = 19;
+const LINES = 2;
+
+/** A name beside a plot, with the look of what it names. */
+export interface EndLabel {
+  readonly text: string;
+  /** Where it would stand best; null for names that only keep their order. */
+  readonly y: number | null;
+  /** Draws the look in a box of 18 pixels width whose middle is at this height. */
+  readonly swatch: (x: number, y: number) => TreeNode;
+  /** Where the leader begins, and the attributes of its stroke. */
+  readonly leader?: {
+    readonly x: number;
+    readonly y: number;
+    readonly stroke: Readonly<Record<string, string>>;
+  };
+  readonly className: string;
+  /** How much it counts that it stands well; default 1. */
+  readonly weight?: number;
+}
+
+/** Width that the labels take on the right of a plot. */
+export function endLabelsWidth(texts: readonly string[]): number {
+  const longest = Math.max(
+    0,
+    ...texts.flatMap((text) => wrapped(text, CHARACTERS, LINES).map((line) => line.length)),
+  );
+  return texts.length === 0 ? 10 : LEADERS + SWATCH + 6 + longest * CHARACTER;
+}
+
+/**
+ * Places for boxes of these heights, in their order, none over another, with the least weighted sum of squared distances
+ * to where they would be best; from `low` to `high` as far as there is room.
+ *
+ * @param wanted  middle, height and weight of every box, sorted by middle
+ * @returns the middles
+ */
+export function spreadBoxes(
+  wanted: readonly { readonly y: number; readonly height: number; readonly weight: number }[],
+  low: number,
+  high: number,
+): readonly number[] {
+  const offsets: number[] = [];
+  let total = 0;
+  for (const { height } of wanted) {
+    offsets.push(total + height / 2);
+    total += height;
+  }
+  // Isotonic regression by pooling neighbours that violate the order.
+  const pools: { sum: number; weight: number; count: number }[] = [];
+  for (const [index, { y, weight }] of wanted.entries()) {
+    pools.push({ sum: weight * (y - (offsets[index] as number)), weight, count: 1 });
+    for (;;) {
+      const [before, last] = pools.slice(-2);
+      if (!before || !last || before.sum / before.weight <= last.sum / last.weight) break;
+      pools.splice(-2, 2, {
+        sum: before.sum + last.sum,
+        weight: before.weight + last.weight,
+        count: before.count + last.count,
+      });
+    }
+  }
+  const most = Math.max(low, high - total);
+  const starts = pools.flatMap(({ sum, weight, count }) =>
+    Array<number>(count).fill(Math.min(Math.max(sum / weight, low), most)),
+  );
+  return starts.map((start, index) => start + (offsets[index] as number));
+}
+
+/** Names on the right of a plot, as near as possible to where their lines end, joined to them by thin leaders. */
+export function drawEndLabels(labels: readonly EndLabel[], area: PlotArea): readonly TreeNode[] {
+  const boxes = labels.map((label, index) => {
+    const lines = wrapped(label.text, CHARACTERS, LINES);
+    return {
+      label,
+      lines,
+      y: label.y ?? area.top + index,
+      height: lines.length * LINE + GAP,
+      weight: label.weight ?? 1,
+    };
+  });
+  if (labels.every(({ y }) => y !== null)) boxes.sort((a, b) => a.y - b.y);
+  const middles = spreadBoxes(boxes, area.top - 6, area.bottom + 8);
+  return boxes.map(({ label, lines }, index) => {
+    const y = middles[index] as number;
+    const x = area.right + LEADERS;
+    const first = y - ((lines.length - 1) * LINE) / 2 + 4;
+    const { leader } = label;
+    const bend = area.right + 2;
+    return element(
+      "g",
+      { class: `end-label ${label.className}` },
+      ...(leader
+        ? [
+            element("path", {
+              ...leader.stroke,
+              class: `${leader.stroke.class ?? ""} leader`,
+              d: `M${coordinate(leader.x)} ${coordinate(leader.y)}H${coordinate(Math.max(bend, leader.x))}L${coordinate(x)} ${coordinate(y)}`,
+            }),
+          ]
+        : []),
+      label.swatch(x, y),
+      element(
+        "text",
+        { class: "end-text", x: x + SWATCH + 5, y: first },
+        ...lines.map((line, at) => element("tspan", { x: x + SWATCH + 5, dy: at === 0 ? 0 : LINE }, line)),
+      ),
+    );
+  });
+}

@@ -1,0 +1,96 @@
+import { CHARACTER, shortened, wrapped } from "./figure-axes.ts";
+import { element, type TreeNode } from "./tree.ts";
+
+export interface GalleryPlotData {
+  readonly rows: readonly {
+    readonly label: string;
+    readonly items: readonly { readonly width: number; readonly height: number; readonly caption: string }[];
+  }[];
+  /** Width and height of a cell of the sheet. */
+  readonly cell: readonly [number, number];
+  /** Address of one picture with all of them, that of row r and place c in the cell (r, c) of a grid. */
+  readonly sheet: string;
+  /** An id that nothing else on the page has. */
+  readonly id: string;
+  /** What the gallery shows, for those who do not see it. */
+  readonly label: string;
+}
+
+/** Pictures are enlarged by whole factors up to about this side, or made smaller to fit it. */
+const SIDE = 60;
+const GAP = 3;
+const CAPTION = 13;
+const LABEL_CHARACTERS = 12;
+const LABEL_LINES = 4;
+
+/** By how much the pictures are enlarged: a whole number, so that every sample is a square of the same size. */
+export function enlargement([width, height]: readonly [number, number]): number {
+  const factor = SIDE / Math.max(width, height);
+  return factor >= 1 ? Math.floor(factor) : factor;
+}
+
+/**
+ * Rows of pictures, their names on the left, captions below. All pictures come out of one sheet; each is cut out of it by
+ * a nested drawing.
+ */
+export function galleryPlot({ rows, cell, sheet, id, label }: GalleryPlotData): TreeNode {
+  const factor = enlargement(cell);
+  const [wide, high] = [cell[0] * factor, cell[1] * factor];
+  const columns = Math.max(1, ...rows.map(({ items }) => items.length));
+  const characters = Math.max(0, ...rows.map((row) => [...row.label].length));
+  const left = characters === 0 ? 0 : Math.min(characters, LABEL_CHARACTERS) * CHARACTER + 10;
+  const width = Math.ceil(left + columns * (wide + GAP) - GAP);
+  const room = Math.max(3, Math.floor((wide + GAP - 2) / (CHARACTER * 0.92)));
+  const parts: TreeNode[] = [];
+  let top = 0;
+  for (const [r, { label: name, items }] of rows.entries()) {
+    const lines = name === "" ? [] : wrapped(name, LABEL_CHARACTERS, LABEL_LINES);
+    const middle = top + high / 2 - ((lines.length - 1) * CAPTION) / 2 + 4;
+    parts.push(
+      element(
+        "text",
+        { class: "row-label", x: 0, y: middle },
+        ...lines.map((line, at) => element("tspan", { x: 0, dy: at === 0 ? 0 : CAPTION }, line)),
+      ),
+    );
+    for (const [c, item] of items.entries()) {
+      const x = left + c * (wide + GAP);
+      const size = { width: item.width * factor, height: item.height * factor };
+      const place = { x: x + (wide - size.width) / 2, y: top + (high - size.height) / 2 };
+      const from = `${c * cell[0]} ${r * cell[1]} ${item.width} ${item.height}`;
+      parts.push(
+        element(
+          "g",
+          {},
+          element("title", {}, item.caption),
+          element("svg", { ...place, ...size, viewBox: from }, element("use", { href: `#${id}` })),
+          element(
+            "text",
+            { class: "picture-caption", x: x + wide / 2, y: top + high + 11, "text-anchor": "middle" },
+            shortened(item.caption, room),
+          ),
+        ),
+      );
+    }
+    const hasCaptions = items.some(({ caption }) => caption !== "");
+    top += Math.max(high, lines.length * CAPTION) + (hasCaptions ? CAPTION + 2 : 0) + GAP + 3;
+  }
+  const height = Math.ceil(top);
+  return element(
+    "svg",
+    {
+      class: factor > 1 ? "chart gallery-plot enlarged" : "chart gallery-plot",
+      viewBox: `0 0 ${width} ${height}`,
+      width,
+      height,
+      role: "img",
+      "aria-label": label,
+    },
+    element(
+      "defs",
+      {},
+      element("image", { id, href: sheet, width: columns * cell[0], height: rows.length * cell[1] }),
+    ),
+    ...parts,
+  );
+}

@@ -1,0 +1,139 @@
+import { line } from "d3-shape";
+import { boundedCurve, type Point } from "./curves.ts";
+import { drawEndLabels, type EndLabel, endLabelsWidth } from "./end-labels.ts";
+import {
+  clipped,
+  drawBelow,
+  drawLeft,
+  type FigureAxisSpec,
+  onAxis,
+  type PlotArea,
+  placeAxis,
+  ticksWidth,
+} from "./figure-axes.ts";
+import type { ArmStyle } from "./series.ts";
+import { element, type TreeNode } from "./tree.ts";
+
+/** One curve of a figure. */
+export interface FigureLine {
+  readonly label: string;
+  /** Look of the arm; null for a guide, which is grey. */
+  readonly style: ArmStyle | null;
+  /** Further classes of everything that is drawn of it, e.g. for switches of the page. */
+  readonly className: string;
+  readonly points: readonly Point[];
+}
+
+export interface LinesPlotData {
+  readonly x: FigureAxisSpec;
+  readonly y: FigureAxisSpec;
+  readonly lines: readonly FigureLine[];
+  /** What the plot shows, for those who do not see it. */
+  readonly label: string;
+}
+
+/** Plots of figures have one width, so that their type has one size. */
+export const FIGURE_PLOT = { width: 440, height: 285, top: 24, bottom: 40 } as const;
+
+const MAIN_WEIGHT = 8;
+
+/** Class and dashes of an arm's strokes. */
+export function armStroke(style: ArmStyle | null): Readonly<Record<string, string>> {
+  if (!style) return { class: "guide-line" };
+  const dash = style.dash === "none" ? {} : { "stroke-dasharray": style.dash };
+  return { class: `series series-${style.colour} role-${style.role}`, ...dash };
+}
+
+/** Pieces of a curve between points that cannot be drawn on these axes. */
+function pieces(points: readonly Point[], isDrawn: (point: Point) => boolean): readonly (readonly Point[])[] {
+  const found: Point[][] = [[]];
+  for (const point of points) {
+    if (isDrawn(point)) found.at(-1)?.push(point);
+    else if (found.at(-1)?.length) found.push([]);
+  }
+  return found.filter((piece) => piece.length > 0);
+}
+
+/**
+ * Curves over each other on common axes, each with its name where it ends. The method is drawn last, on top; guides
+ * first, below everything.
+ */
+export function linesPlot({ x: xAxis, y: yAxis, lines, label }: LinesPlotData): TreeNode {
+  const { width, height, top, bottom } = FIGURE_PLOT;
+  const base = height - bottom;
+  const all = lines.flatMap(({ points }) => points);
+  const y = placeAxis(
+    yAxis,
+    all.map(([, value]) => value),
+    [base, top],
+    6,
+  );
+  const area: PlotArea = {
+    left: ticksWidth(y.ticks),
+    right: width - endLabelsWidth(lines.map((entry) => entry.label)),
+    top,
+    bottom: base,
+  };
+  const x = placeAxis(
+    xAxis,
+    all.map(([value]) => value),
+    [area.left, area.right],
+    6,
+  );
+  const isLog = { x: xAxis.scale === "log", y: yAxis.scale === "log" };
+  const isDrawn = ([px, py]: Point) => (!isLog.x || px > 0) && (!isLog.y || py > 0);
+  const path = line<Point>(
+    ([px]) => x.scale(px),
+    ([, py]) => y.scale(py),
+  ).digits(1);
+
+  const drawings: TreeNode[] = [];
+  const labels: EndLabel[] = [];
+  const rank = ({ style }: FigureLine) => (style === null ? 0 : style.role === "method" ? 2 : 1);
+  for (const entry of lines.toSorted((a, b) => rank(a) - rank(b))) {
+    const stroke = armStroke(entry.style);
+    const found = pieces(entry.points, isDrawn);
+    for (const piece of found) {
+      const [only, ...others] = boundedCurve(piece);
+      drawings.push(
+        only && others.length === 0
+          ? element("circle", {
+              class: `${stroke.class} dot ${entry.className}`,
+              cx: x.scale(only[0]),
+              cy: y.scale(only[1]),
+              r: 2.5,
+            })
+          : element("path", {
+              ...stroke,
+              class: `${stroke.class} ${entry.className}`,
+              d: path([...boundedCurve(piece)]) ?? "",
+            }),
+      );
+    }
+    const end = found.flat().findLast(([px, py]) => onAxis(x, px) && onAxis(y, py));
+    labels.push({
+      text: entry.label,
+      y: end ? y.scale(end[1]) : area.bottom,
+      className: entry.className,
+      // Ablations may be hidden; the others stand where they would without them.
+      weight: entry.style?.role === "ablation" ? 1 : MAIN_WEIGHT,
+      swatch: (at, middle) => element("path", { ...stroke, d: `M${at} ${middle}h18` }),
+      ...(end && { leader: { x: x.scale(end[0]), y: y.scale(end[1]), stroke } }),
+    });
+  }
+  return element(
+    "svg",
+    {
+      class: "chart lines-plot",
+      viewBox: `0 0 ${width} ${height}`,
+      width,
+      height,
+      role: "img",
+      "aria-label": label,
+    },
+    drawLeft(y, area),
+    drawBelow(x, area),
+    clipped(area, drawings),
+    ...drawEndLabels(labels, area),
+  );
+}
