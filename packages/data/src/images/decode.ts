@@ -102,7 +102,8 @@ async function decodePixels(
   return planes;
 }
 
-async function readLocation(location: ImageLocation): Promise<Uint8Array> {
+/** The bytes of a file or of a member of an archive. @throws Error when they are not all there */
+export async function readLocation(location: ImageLocation): Promise<Uint8Array> {
   if (location.kind === "bytes") return location.bytes;
   const bytes = new Uint8Array(location.length);
   const file = await open(location.path, "r");
