@@ -13,7 +13,8 @@ import {
   withLoraAdapters,
   withTemporalAttention,
 } from "./modality-encoder.ts";
-import { inputs, loadOwnTask, ownRun, validateOwnRun } from "./own-data.ts";
+import { epochsFor, inputs, type OwnRun, ownRun, validateOwnRun } from "./own-data.ts";
+import { loadOwnTask } from "./own-task.ts";
 import { positionResize } from "./position-resize.ts";
 import { generatedTask, type Task, type TrainingSamples, tiedTask } from "./task.ts";
 import { trainedWeights } from "./trainable.ts";
@@ -30,10 +31,31 @@ export interface Prepared {
 /** Independent uses of a seed's key beside those of the training. */
 const streams = { data: 10, adapters: 11, temporal: 12 } as const;
 
+/** The configuration with epochs that fit the number of own samples. */
+function ownConfig({ config, epochs, bindEpochs }: OwnRun, task: Task): LanguageBindConfig {
+  const { pretraining, binding, data } = config;
+  const sensors = { ...binding.sensors };
+  for (const [sensor, samples] of Object.entries(task.training) as [Sensor, TrainingSamples][]) {
+    const settings = sensors[sensor];
+    const count = samples.captions.length;
+    sensors[sensor] = { ...settings, epochs: epochsFor(bindEpochs, settings, data.generated?.events, count) };
+  }
+  const pictures = task.pictures.captions.length;
+  return {
+    ...config,
+    // Events of the generated world are no part of a run on own data.
+    data: { ...data, generated: null },
+    pretraining: {
+      ...pretraining,
+      epochs: epochsFor(epochs, pretraining, data.generated?.pictures, pictures),
+    },
+    binding: { ...binding, sensors },
+  };
+}
+
 async function prepare(context: UnitContext<LanguageBindConfig>): Promise<Prepared> {
   const own = ownRun(context.config, context.inputs);
-  const config = own?.config ?? context.config;
-  const { generated, frames } = config.data;
+  const { generated, frames } = context.config.data;
   if (!own && !generated)
     throw new Error(
       "This preset trains on your own data: give --pairs and at least one of --audio, --depth, --infrared.",
@@ -41,6 +63,7 @@ async function prepare(context: UnitContext<LanguageBindConfig>): Promise<Prepar
   const task = own
     ? await loadOwnTask(context, own)
     : generatedTask(foldIn(context.key, streams.data), generated as NonNullable<typeof generated>, frames);
+  const config = own ? ownConfig(own, task) : context.config;
   const embedder = createEmbedder(config, task.tokenizer, task.context);
   const start = await context.memo(
     "start",

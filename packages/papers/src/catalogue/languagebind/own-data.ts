@@ -1,16 +1,198 @@
-import type { PresetName, RunInput, UnitContext } from "../../harness/contract.ts";
+import { stat } from "node:fs/promises";
+import { isTable, openImageFiles } from "@concord/data";
+import type { PresetName, RunInput } from "../../harness/contract.ts";
 import type { LanguageBindConfig } from "./config.ts";
-import type { Task } from "./task.ts";
+import { SENSORS, type Sensor } from "./defaults.ts";
 
 type Inputs = Readonly<Record<string, string | boolean>>;
-export const inputs: readonly RunInput[] = [];
+
+const MAX_EPOCHS = 10_000;
+const MAX_IMAGE_SIZE = 512;
+/** Side of own pictures with the small encoders, unless the user says otherwise. */
+const SMALL_IMAGE_SIZE = 48;
+
+const SENSOR_FILES: Readonly<Record<Sensor, string>> = {
+  video: "frames of clips, their paths separated by | in the column video",
+  depth: "16-bit grey PNG in millimetres",
+  infrared: "JPEG, PNG or WebP",
+  audio: "WAV or FLAC",
+};
+
+export const inputs: readonly RunInput[] = [
+  {
+    name: "pairs",
+    kind: "path",
+    placeholder: "FILE.csv",
+    description:
+      "Captioned colour pictures that language is learned from: .csv, .tsv, .jsonl or .parquet with the columns image and caption, in as many languages as you like.",
+  },
+  {
+    name: "images",
+    kind: "path",
+    placeholder: "DIR|FILE.tar",
+    description: "Folder or .tar that the paths of pictures start from. Default: the folder of --pairs.",
+    requires: ["pairs"],
+  },
+  ...SENSORS.flatMap((sensor): RunInput[] => [
+    {
+      name: sensor,
+      kind: "path",
+      placeholder: "FILE.csv",
+      description: `Captioned samples of ${sensor} (${SENSOR_FILES[sensor]}), with the columns ${sensor} and caption; with a column image (a colour picture of the same event) image-bound arms can run, too.`,
+      requires: ["pairs"],
+    },
+    {
+      name: `${sensor}-files`,
+      kind: "path",
+      placeholder: "DIR|FILE.tar",
+      description: `Folder, .tar or .tar.gz that the paths of --${sensor} start from. Default: the folder of --${sensor}.`,
+      requires: [sensor],
+    },
+  ]),
+  {
+    name: "label-column",
+    kind: "text",
+    placeholder: "NAME",
+    description:
+      "Column with the class of a sample, in the files that have it: for zero-shot accuracy, and samples of one class count as belonging together across sensors. Default: equal captions belong together.",
+    requires: ["pairs"],
+  },
+  {
+    name: "image-size",
+    kind: "text",
+    placeholder: "PIXELS",
+    description: `Side that pictures are scaled to. Default: ${SMALL_IMAGE_SIZE}, with the preset paper 224.`,
+    requires: ["pairs"],
+  },
+  {
+    name: "epochs",
+    kind: "text",
+    placeholder: "N",
+    description: "Epochs of stage A. Default: about as many steps as on generated events.",
+    requires: ["pairs"],
+  },
+  {
+    name: "bind-epochs",
+    kind: "text",
+    placeholder: "N",
+    description: "Epochs of stage B, for every sensor. Default: about as many steps as on generated events.",
+    requires: ["pairs"],
+  },
+  {
+    name: "strict",
+    kind: "flag",
+    description: "Stop at the first row that cannot be used, instead of skipping and counting it.",
+    requires: ["pairs"],
+  },
+];
+
+function textInput(given: Inputs, name: string): string | undefined {
+  const value = given[name];
+  return typeof value === "string" ? value : undefined;
+}
+
+/** @throws Error unless the input is left out or an integer in [1, most] */
+function integerInput(given: Inputs, name: string, most: number): number | undefined {
+  const text = textInput(given, name);
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < 1 || value > most)
+    throw new Error(`--${name} must be an integer from 1 to ${most}, got ${JSON.stringify(text)}.`);
+  return value;
+}
+
+/** A file of captioned samples and where its paths start. */
+export interface SampleFiles {
+  readonly table: string;
+  readonly files: string | undefined;
+}
+
+/** A run on the user's own data. */
 export interface OwnRun {
+  readonly pairs: SampleFiles;
+  readonly sensors: Readonly<Partial<Record<Sensor, SampleFiles>>>;
+  readonly labelColumn: string | undefined;
+  readonly strict: boolean;
+  readonly epochs: number | undefined;
+  readonly bindEpochs: number | undefined;
+  /** The preset's configuration with the user's sizes. */
   readonly config: LanguageBindConfig;
 }
-export function ownRun(_c: LanguageBindConfig, _g: Inputs): OwnRun | null {
-  return null;
+
+/**
+ * What the inputs ask for, or null when they name no pairs.
+ *
+ * @throws Error when a number is malformed or out of its range
+ */
+export function ownRun(config: LanguageBindConfig, given: Inputs): OwnRun | null {
+  const table = textInput(given, "pairs");
+  if (table === undefined) return null;
+  const { patchSize, inputSize } = config.encoder;
+  const side =
+    integerInput(given, "image-size", MAX_IMAGE_SIZE) ??
+    (config.data.generated ? SMALL_IMAGE_SIZE : inputSize[0]);
+  if (side % patchSize !== 0)
+    throw new Error(`--image-size must be a multiple of ${patchSize} for this encoder, got ${side}.`);
+  const sensors = SENSORS.flatMap((sensor) => {
+    const own = textInput(given, sensor);
+    return own === undefined
+      ? []
+      : [[sensor, { table: own, files: textInput(given, `${sensor}-files`) }] as const];
+  });
+  return {
+    pairs: { table, files: textInput(given, "images") },
+    sensors: Object.fromEntries(sensors),
+    labelColumn: textInput(given, "label-column"),
+    strict: given.strict === true,
+    epochs: integerInput(given, "epochs", MAX_EPOCHS),
+    bindEpochs: integerInput(given, "bind-epochs", MAX_EPOCHS),
+    config: { ...config, encoder: { ...config.encoder, inputSize: [side, side] } },
+  };
 }
-export async function validateOwnRun(_c: LanguageBindConfig, _g: Inputs, _p: PresetName): Promise<void> {}
-export async function loadOwnTask(_c: UnitContext<LanguageBindConfig>, _r: OwnRun): Promise<Task> {
-  throw new Error("x");
+
+/**
+ * Epochs on own samples: what the user wants, else as many as make the steps that the preset does on generated ones,
+ * else the preset's.
+ */
+export function epochsFor(
+  wanted: number | undefined,
+  preset: { readonly epochs: number; readonly batchSize: number },
+  generated: number | undefined,
+  samples: number,
+): number {
+  if (wanted !== undefined) return wanted;
+  if (generated === undefined) return preset.epochs;
+  const stepsPerEpoch = (count: number): number => Math.max(1, Math.floor(count / preset.batchSize));
+  return Math.ceil((preset.epochs * stepsPerEpoch(generated)) / stepsPerEpoch(samples));
+}
+
+/**
+ * Checks the inputs of a run before anything is computed.
+ *
+ * @throws Error when a number is malformed, files are missing or of no known format, or the preset needs own data and
+ *   got none
+ */
+export async function validateOwnRun(
+  config: LanguageBindConfig,
+  given: Inputs,
+  preset: PresetName,
+): Promise<void> {
+  const run = ownRun(config, given);
+  if (!run) {
+    if (config.data.generated) return;
+    throw new Error(
+      `The preset '${preset}' trains on your own data: --pairs pictures.csv --images DIR, and sensors such as --audio sounds.csv --audio-files DIR`,
+    );
+  }
+  if (Object.keys(run.sensors).length === 0)
+    throw new Error(
+      `--pairs gives pictures only; give at least one sensor to bind: ${SENSORS.map((sensor) => `--${sensor}`).join(", ")}.`,
+    );
+  for (const [name, { table, files }] of [["pairs", run.pairs], ...Object.entries(run.sensors)] as const) {
+    if (!isTable(table))
+      throw new Error(`--${name}: expected a .csv, .tsv, .jsonl or .parquet file, got ${table}.`);
+    const info = await stat(table).catch(() => null);
+    if (!info?.isFile()) throw new Error(`--${name}: there is no file at ${table}.`);
+    if (files !== undefined) await openImageFiles(files);
+  }
 }

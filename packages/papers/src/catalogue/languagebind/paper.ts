@@ -52,10 +52,10 @@ export const card: PaperCard = {
       confirmed: false,
       columns: ["MSR-VTT", "MSVD", "DiDeMo", "ActivityNet"],
       rows: [
-        { label: "ImageBind-Huge", values: [36.8, null, null, null] },
+        { label: "ImageBind-Huge", arm: "image-bound", values: [36.8, null, null, null] },
         { label: "InternVideo", values: [40.7, null, null, null] },
-        { label: "LanguageBind", values: [42.6, 52.2, 37.8, 35.1] },
-        { label: "LanguageBind, fully tuned", values: [42.7, null, null, null] },
+        { label: "LanguageBind", arm: "languagebind", values: [42.6, 52.2, 37.8, 35.1] },
+        { label: "LanguageBind, fully tuned", arm: "languagebind-full", values: [42.7, null, null, null] },
       ],
     },
     {
@@ -74,11 +74,20 @@ export const card: PaperCard = {
         "K600, video",
       ],
       rows: [
-        { label: "OpenCLIP", values: [82.2, null, null, 45.4, null, null, null, null, null] },
-        { label: "ImageBind", values: [63.4, null, null, 54.0, 17.6, 66.9, 27.8, null, null] },
-        { label: "LanguageBind", values: [87.2, 82.9, 48.0, 65.1, 27.7, 91.8, 28.9, 64.0, 61.9] },
+        { label: "OpenCLIP", arm: "start", values: [82.2, null, null, 45.4, null, null, null, null, null] },
+        {
+          label: "ImageBind",
+          arm: "image-bound",
+          values: [63.4, null, null, 54.0, 17.6, 66.9, 27.8, null, null],
+        },
+        {
+          label: "LanguageBind",
+          arm: "languagebind",
+          values: [87.2, 82.9, 48.0, 65.1, 27.7, 91.8, 28.9, 64.0, 61.9],
+        },
         {
           label: "LanguageBind, fully tuned",
+          arm: "languagebind-full",
           values: [null, null, null, null, 30.0, 94.0, 38.6, null, null],
         },
       ],
@@ -89,8 +98,8 @@ export const card: PaperCard = {
       confirmed: false,
       columns: ["Clotho", "AudioCaps"],
       rows: [
-        { label: "ImageBind", values: [6.0, 9.3] },
-        { label: "LanguageBind", values: [12.1, 12.2] },
+        { label: "ImageBind", arm: "image-bound", values: [6.0, 9.3] },
+        { label: "LanguageBind", arm: "languagebind", values: [12.1, 12.2] },
       ],
     },
     {

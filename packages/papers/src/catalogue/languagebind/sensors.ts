@@ -19,10 +19,10 @@ export interface EventScene {
 }
 
 /** Radius of a thing and its distance in metres, by the attribute `distance`. */
-const RADIUS = [7.5, 5.5, 4] as const;
+const RADIUS = [8.5, 6.5, 4.5] as const;
 const METRES = [2, 4, 6.5] as const;
 /** Pixels from one frame of a video to the next. */
-const STRIDE = 4;
+const STRIDE = 3.5;
 const DIRECTIONS = [
   [-1, 0],
   [1, 0],
@@ -47,9 +47,9 @@ export function drawScene(key: Key, attributes: EventAttributes): EventScene {
   const around = (middle: number, reach: number): number => middle + random.uniform(-reach, reach);
   return {
     attributes,
-    centre: [around(SIDE / 2, 2.5), around(SIDE / 2, 2.5)],
+    centre: [around(SIDE / 2, 1.5), around(SIDE / 2, 1.5)],
     radius: around(1, 0.12) * (RADIUS[attributes.distance] as number),
-    angle: around(0, 0.25),
+    angle: around(0, 0.15),
     metres: around(METRES[attributes.distance] as number, 0.5),
     night: random.chance(NIGHT_SHARE),
   };

@@ -1,0 +1,230 @@
+import { randomKey, toNumbers, treeEntries } from "@concord/tensor";
+import { beforeAll, describe, expect, it } from "vitest";
+import { problemsOf } from "../../harness/check-experiment.ts";
+import type { ArmResult, ArrayTree, UnitContext } from "../../harness/contract.ts";
+import { judge } from "../../harness/verdict.ts";
+import { armById, arms } from "./arms.ts";
+import { attributeNames, WORLD_SENSORS } from "./attributes.ts";
+import { type LanguageBindConfig, paperConfig, smokeConfig } from "./config.ts";
+import { languageInit } from "./embedder.ts";
+import { eventSet } from "./events.ts";
+import { experiment, type Prepared } from "./experiment.ts";
+import { modalityEncoderInit, patchGrid } from "./modality-encoder.ts";
+import { card } from "./paper.ts";
+
+const tiny: LanguageBindConfig = {
+  ...smokeConfig,
+  data: { ...smokeConfig.data, generated: { pictures: 128, events: 96, evaluation: 40, tie: 0.5 } },
+  encoder: { ...smokeConfig.encoder, width: 16, outputs: 16 },
+  text: { kind: "bag-of-words", width: 16, hidden: [16], wordDeviation: 1 },
+  pretraining: { ...smokeConfig.pretraining, epochs: 2, batchSize: 32 },
+};
+
+type Saved = { readonly step: number; readonly state: ArrayTree };
+
+/** A unit in memory; `saved` holds checkpoints and memos that outlive it, `killAt` aborts at a step of a phase. */
+function contextOf(
+  seed: number,
+  options: {
+    readonly saved?: Map<string, Saved>;
+    readonly killAt?: readonly [phase: string, step: number];
+  } = {},
+): UnitContext<LanguageBindConfig> & { readonly seconds: Map<string, number> } {
+  const { saved = new Map<string, Saved>(), killAt } = options;
+  const abort = new AbortController();
+  const seconds = new Map<string, number>();
+  return {
+    seconds,
+    config: tiny,
+    seed,
+    key: randomKey(seed),
+    unit: `test/seed-${seed}`,
+    inputs: {},
+    signal: abort.signal,
+    log(phase, step) {
+      if (killAt && phase === killAt[0] && step >= killAt[1]) abort.abort(new Error("killed"));
+    },
+    note() {},
+    progress({ phase, dataSeconds = 0, computeSeconds = 0 }) {
+      seconds.set(phase, dataSeconds / Math.max(1e-9, dataSeconds + computeSeconds));
+    },
+    memo: async <T extends ArrayTree>(name: string, build: () => Promise<T>): Promise<T> => {
+      const known = saved.get(`memo ${name}`);
+      if (known) return known.state as T;
+      const state = await build();
+      saved.set(`memo ${name}`, { step: 0, state });
+      return state;
+    },
+    checkpoint: {
+      load: async (name) => saved.get(name) ?? null,
+      save: async (name, step, state) => void saved.set(name, { step, state: structuredClone(state) }),
+    },
+    artefact: (name) => name,
+  };
+}
+
+describe("declarations", () => {
+  it("are consistent, and the card's arms exist", () => {
+    expect(problemsOf(experiment as never)).toEqual([]);
+    const named = card.publishedResults.flatMap(({ rows }) => rows.flatMap(({ arm }) => (arm ? [arm] : [])));
+    for (const arm of named) expect(() => armById(arm)).not.toThrow();
+    expect(named.length).toBeGreaterThan(0);
+  });
+
+  it("keep the scripts' settings in the paper preset, and ask for data", async () => {
+    const { video, audio, depth, infrared } = experiment.presets.paper.config.binding.sensors;
+    expect([video, audio, depth, infrared].map(({ rank }) => rank)).toEqual([16, 16, 2, 2]);
+    expect([video, audio, depth, infrared].map(({ learningRate }) => learningRate)).toEqual([
+      1e-4, 1e-3, 5e-4, 1e-4,
+    ]);
+    expect([video, audio, depth, infrared].map(({ patchDropout }) => patchDropout)).toEqual([
+      0.3, 0.1, 0.5, 0.5,
+    ]);
+    expect([video, audio, depth, infrared].map(({ batchSize }) => batchSize)).toEqual([
+      640, 1024, 1024, 1024,
+    ]);
+    await expect(experiment.validate?.({}, "paper")).rejects.toThrow(/--pairs pictures\.csv/);
+    await expect(experiment.prepare({ ...contextOf(0), config: paperConfig })).rejects.toThrow(/--pairs/);
+    await expect(experiment.validate?.({}, "default")).resolves.toBeUndefined();
+  });
+
+  it("build the paper's sizes: 16 x 16 patches of pictures, 9 x 74 of sounds", () => {
+    const { encoder, data, text } = paperConfig;
+    expect(patchGrid(encoder)).toEqual([16, 16]);
+    expect(patchGrid({ ...encoder, inputSize: data.own.audio })).toEqual([9, 74]);
+    // One block of ViT-L and of its text transformer; the others repeat it.
+    const image = modalityEncoderInit(randomKey(0), { ...encoder, layers: 1 });
+    expect(image.blocks[0]?.expand.weight.shape).toEqual([1024, 4096]);
+    expect(image.projection.weight.shape).toEqual([1024, 768]);
+    const language = languageInit(
+      randomKey(0),
+      { kind: "transformer", width: 768, heads: 12, layers: 1 },
+      { vocabulary: 100, context: data.own.context, outputs: encoder.outputs },
+    );
+    expect(text).toEqual({ kind: "transformer", width: 768, heads: 12, layers: 12 });
+    expect("positions" in language && language.positions.shape).toEqual([77, 768]);
+  });
+});
+
+describe("the generated world", () => {
+  it("makes an event of its key alone", () => {
+    const all = eventSet(randomKey(4), 6, WORLD_SENSORS);
+    const few = eventSet(randomKey(4), 3, ["depth"]);
+    expect(all.captions.slice(0, 3)).toEqual(few.captions);
+    expect(all.sensors.depth?.data.subarray(0, few.sensors.depth?.data.length)).toEqual(
+      few.sensors.depth?.data,
+    );
+    expect(() => eventSet(randomKey(4), 0, ["rgb"])).toThrow(/>= 1, got 0/);
+    expect(() => eventSet(randomKey(4), 1, ["rgb"], { tie: 2 })).toThrow(/\[0, 1\], got 2/);
+  });
+
+  it("hides heat, sound and motion from the colour picture: it does not change with them", () => {
+    // Heat, sound and motion are drawn after shape, colour and distance; among many events some agree in the latter.
+    const { attributes, count } = eventSet(randomKey(9), 4000, []);
+    const share = (a: Int32Array, b: Int32Array, classes: number): number =>
+      a.reduce((hits, value, i) => hits + Number(value % classes === b[i]), 0) / count;
+    // Sound follows the shape in half of the events and is random in the others: 1/2 + 1/2 · 1/6 = 0.583.
+    expect(share(attributes.shape, attributes.sound, 6)).toBeGreaterThan(0.55);
+    expect(share(attributes.shape, attributes.sound, 6)).toBeLessThan(0.62);
+    // Heat has nothing to do with the shape: 1/3 within 4 deviations of 0.0075.
+    expect(Math.abs(share(attributes.shape, attributes.heat, 3) - 1 / 3)).toBeLessThan(0.04);
+    const tied = eventSet(randomKey(9), 200, [], { tie: 1 }).attributes;
+    expect(tied.sound.every((sound, i) => sound === (tied.shape[i] as number) % 6)).toBe(true);
+  });
+
+  it("leaves attributes out of captions in 10 to 30 %", () => {
+    const { captions } = eventSet(randomKey(2), 2000, []);
+    const heat = /\b(cold|icy|warm|tepid|hot|burning)\b/;
+    const named = captions.filter((caption) => heat.test(caption)).length / 2000;
+    // 80 % on average, 4 deviations of 0.009.
+    expect(Math.abs(named - 0.8)).toBeLessThan(0.04);
+    expect(attributeNames).toHaveLength(6);
+  });
+});
+
+describe("a run", () => {
+  const saved = new Map<string, Saved>();
+  let prepared: Prepared;
+  const results = new Map<string, ArmResult>();
+  let untouched: string[];
+
+  const arrays = (): string[] =>
+    treeEntries(prepared.start).map(([, array]) => toNumbers(array as never).join());
+
+  beforeAll(async () => {
+    prepared = await experiment.prepare(contextOf(7, { saved }));
+    untouched = arrays();
+    for (const { id } of arms) results.set(id, await experiment.runArm(id, prepared, contextOf(7)));
+  }, 30_000);
+
+  it("never touches language or the picture encoder", () => {
+    expect(arrays()).toEqual(untouched);
+  });
+
+  it("measures every metric somewhere, and each arm what it binds", () => {
+    const known = experiment.metrics.map(({ id }) => id);
+    const found = new Set([...results.values()].flatMap(({ metrics }) => Object.keys(metrics)));
+    expect([...found].filter((id) => !known.includes(id))).toEqual([]);
+    expect(known.filter((id) => !found.has(id))).toEqual([]);
+    for (const { metrics } of results.values())
+      expect(Object.values(metrics).every(Number.isFinite)).toBe(true);
+    expect(results.get("no-temporal")?.metrics["audio-sound"]).toBeUndefined();
+    for (const { arm, against, metric } of experiment.claims)
+      for (const id of [arm, against])
+        expect(results.get(id)?.metrics[metric], `${id}: ${metric}`).toBeDefined();
+  });
+
+  it("shows all pairs of modalities, and gives the map its points", () => {
+    const { figures = [], embeddings = {}, embeddingLabels } = results.get("languagebind") as ArmResult;
+    expect(figures.map(({ id }) => id)).toEqual([
+      "recall-between-modalities",
+      "similarity-between-modalities",
+      "zero-shot",
+      "depth-to-infrared",
+    ]);
+    const [recall] = figures;
+    if (recall?.kind !== "matrix") throw new Error("expected a matrix");
+    expect(recall.rows).toEqual(["Text", "RGB", "Video", "Depth", "Infrared", "Audio"]);
+    recall.values.forEach((row, i) => {
+      expect(row.map((value) => value === null)).toEqual(recall.rows.map((_, j) => i === j));
+    });
+    expect(Object.keys(embeddings)).toEqual(["text", "rgb", "video", "depth", "infrared", "audio"]);
+    expect(embeddingLabels).toHaveLength(40);
+  });
+
+  it("gives the same again for the same seed, and goes on after a kill to the same numbers", async () => {
+    const wanted = results.get("languagebind")?.metrics;
+    const own = new Map<string, Saved>();
+    await expect(
+      experiment.runArm("languagebind", prepared, contextOf(7, { saved: own, killAt: ["infrared", 2] })),
+    ).rejects.toThrow("killed");
+    expect([...own.keys()].sort()).toEqual(["depth", "infrared", "video"]);
+    const again = await experiment.runArm("languagebind", prepared, contextOf(7, { saved: own }));
+    expect(again.metrics).toEqual(wanted);
+    const resumed = await experiment.prepare(contextOf(7, { saved }));
+    expect(resumed.start).toEqual(prepared.start);
+  });
+
+  it("tells how long it waited for data", async () => {
+    const context = contextOf(7);
+    await experiment.runArm("no-temporal", prepared, context);
+    expect(context.seconds.get("video")).toBeLessThan(0.1);
+  });
+
+  it("has a verdict that notices when language is switched off", () => {
+    // Three seeds of a method that learned and of one whose language was taken away.
+    const claim = experiment.claims.find(
+      ({ id }) => id === "sound-needs-language",
+    ) as (typeof experiment.claims)[number];
+    const record = (method: readonly number[]) => ({
+      arms: ["languagebind", "image-bound"],
+      seeds: [0, 1, 2],
+      results: [0, 1, 2].flatMap((seed) => [
+        { arm: "languagebind", seed, metrics: { "audio-sound": method[seed] as number } },
+        { arm: "image-bound", seed, metrics: { "audio-sound": 20 + seed } },
+      ]),
+    });
+    expect(judge([claim], record([70, 72, 71])).verdicts[0]?.outcome).toBe("reproduced");
+    expect(judge([claim], record([21, 22, 20])).verdicts[0]?.outcome).toBe("not reproduced");
+  });
+});

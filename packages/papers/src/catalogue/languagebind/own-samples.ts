@@ -1,0 +1,280 @@
+import { dirname } from "node:path";
+import {
+  AudioError,
+  clipStatistics,
+  decodeAudio,
+  decodeDepthMap,
+  describeProblem,
+  ImageFileError,
+  type ImageFiles,
+  imageDecoder,
+  kaldiFbank,
+  mixToMono,
+  openImageFiles,
+  type RowProblem,
+  readLocation,
+  readTable,
+  resample,
+  standardise,
+  toFloatImages,
+} from "@concord/data";
+import { foldIn, type Key, type NDArray, permutation, RandomStream } from "@concord/tensor";
+import type { UnitContext } from "../../harness/contract.ts";
+import { audioChunkFusion, chunkStartRanges } from "./audio-chunks.ts";
+import type { LanguageBindConfig } from "./config.ts";
+import { PAPER_DEFAULTS, type Sensor } from "./defaults.ts";
+import { depthTransform, resizeAndCrop } from "./depth-transform.ts";
+import type { OwnRun, SampleFiles } from "./own-data.ts";
+
+/** Rejected rows that are shown one by one. */
+const SHOWN_PROBLEMS = 5;
+/** Most rows of a file, and most bytes of its samples as the encoders take them. */
+const MAX_ROWS = 5_000_000;
+const MAX_BYTES = 8 * 2 ** 30;
+const MAX_CAPTION = 10_000;
+const MAX_FRAMES = 4096;
+
+/** One usable row. */
+interface Row {
+  readonly path: string;
+  readonly caption: string;
+  readonly picture: string | undefined;
+  readonly label: string | undefined;
+  readonly line: number;
+}
+
+/** Samples of a file, decoded. */
+export interface OwnSamples {
+  /** [n, 3, H, W], of video [n, T, 3, H, W] */
+  readonly inputs: NDArray<"float32">;
+  readonly captions: readonly string[];
+  /** Colour pictures of the same events; null unless every row has one. */
+  readonly pictures: NDArray<"float32"> | null;
+  readonly labels: readonly (string | undefined)[];
+}
+
+type Report = (problem: Omit<RowProblem, "file">) => void;
+
+async function readRows(table: string, column: string, run: OwnRun, report: Report): Promise<Row[]> {
+  const rows: Row[] = [];
+  for await (const row of readTable(table)) {
+    if ("reason" in row) {
+      report(row);
+      continue;
+    }
+    const text = (name: string): string | undefined => {
+      const value = row.values[name];
+      return value === undefined || value === null || value === "" ? undefined : String(value);
+    };
+    for (const name of [column, "caption"])
+      if (!(name in row.values))
+        throw new Error(
+          `${table}: there is no column "${name}"; there are ${Object.keys(row.values)
+            .map((key) => JSON.stringify(key))
+            .join(", ")}.`,
+        );
+    const [path, caption] = [text(column), text("caption")?.trim()];
+    if (path === undefined) report({ line: row.line, reason: `no path in the column ${column}`, value: "" });
+    else if (!caption) report({ line: row.line, reason: "empty caption", value: "" });
+    else if (caption.length > MAX_CAPTION)
+      report({
+        line: row.line,
+        reason: `caption over ${MAX_CAPTION} characters`,
+        value: caption.slice(0, 40),
+      });
+    else {
+      const label = run.labelColumn === undefined ? undefined : text(run.labelColumn);
+      rows.push({
+        path,
+        caption,
+        picture: column === "image" ? undefined : text("image"),
+        label,
+        line: row.line,
+      });
+    }
+    if (rows.length > MAX_ROWS) throw new Error(`${table} has more than ${MAX_ROWS} rows.`);
+  }
+  return rows;
+}
+
+/** A path in some files to the values that an encoder takes; throws ImageFileError or AudioError with the reason. */
+type Decode = (path: string, key: Key) => Promise<Float32Array>;
+
+function bytesOf(files: ImageFiles): (path: string) => Promise<Uint8Array> {
+  return async (path) => readLocation(await files.locate(path));
+}
+
+function pictureDecoder(
+  files: ImageFiles,
+  side: number,
+): { readonly decode: Decode; close(): Promise<void> } {
+  const decoder = imageDecoder({ size: side });
+  return {
+    async decode(path) {
+      const reply = await decoder.decode(await files.locate(path), "pixels");
+      if (!reply.ok) throw new ImageFileError(reply.reason);
+      const pixels = reply.pixels as Uint8Array<ArrayBuffer>;
+      const image = toFloatImages({ dtype: "uint8", shape: [1, 3, side, side], data: pixels });
+      return standardise(image, clipStatistics).data;
+    },
+    close: () => decoder.close(),
+  };
+}
+
+/** Log-mel chunks of a sound: 16 kHz, mean subtracted, Kaldi's filterbank. */
+function audioDecoder(files: ImageFiles, [bins, frames]: readonly [number, number]): Decode {
+  const read = bytesOf(files);
+  return async (path, key) => {
+    const clip = await decodeAudio(await read(path));
+    const signal = resample(mixToMono(clip), clip.sampleRate, PAPER_DEFAULTS.sampleRate);
+    if (signal.length < PAPER_DEFAULTS.sampleRate / 20) throw new AudioError("less than 50 ms of sound");
+    if (!signal.every(Number.isFinite)) throw new AudioError("a sample is not finite");
+    const mean = signal.reduce((sum, x) => sum + x, 0) / signal.length;
+    const mel = kaldiFbank(
+      signal.map((x) => x - mean),
+      { sampleRate: PAPER_DEFAULTS.sampleRate, bins },
+    );
+    const random = new RandomStream(key);
+    const length = mel.shape[0] as number;
+    const ranges = length > frames ? chunkStartRanges(length, frames) : [];
+    const starts = [0, 1, 2].map((i) => {
+      const [first, last] = ranges[i] ?? [0, 0];
+      return first + random.integer(last - first + 1);
+    }) as [number, number, number];
+    return audioChunkFusion(mel, { target: frames, starts }).data;
+  };
+}
+
+function depthDecoder(files: ImageFiles, side: number): Decode {
+  const read = bytesOf(files);
+  return async (path) =>
+    (await resizeAndCrop(depthTransform(await decodeDepthMap(await read(path))), side)).data;
+}
+
+/** T frames, evenly spaced among those that are named. */
+function videoDecoder(picture: Decode, frames: number): Decode {
+  return async (path, key) => {
+    const names = path.split("|").filter((name) => name.trim() !== "");
+    if (names.length < 1 || names.length > MAX_FRAMES)
+      throw new ImageFileError(`expected 1 to ${MAX_FRAMES} frames separated by |`);
+    const decoded: Float32Array[] = [];
+    for (let t = 0; t < frames; t++) {
+      const at = frames === 1 ? 0 : Math.round((t * (names.length - 1)) / (frames - 1));
+      decoded.push(await picture(names[at] as string, key));
+    }
+    const size = decoded[0]?.length ?? 0;
+    const all = new Float32Array(frames * size);
+    decoded.forEach((frame, t) => {
+      all.set(frame, t * size);
+    });
+    return all;
+  };
+}
+
+/** Shape of one sample of a sensor. */
+export function sampleShape(sensor: Sensor | "image", config: LanguageBindConfig): readonly number[] {
+  const still = [3, ...config.encoder.inputSize];
+  if (sensor === "audio") return [3, ...config.data.own.audio];
+  return sensor === "video" ? [config.data.frames, ...still] : still;
+}
+
+/**
+ * Reads the samples of one file. Rows without a usable file or caption are skipped, counted and told.
+ *
+ * @throws Error when the file cannot be read, has no usable row, lacks a column, or in strict mode has a bad row
+ */
+export async function loadOwnSamples(
+  context: UnitContext<unknown>,
+  run: OwnRun,
+  sensor: Sensor | "image",
+  { table, files: place }: SampleFiles,
+): Promise<OwnSamples> {
+  const { config } = run;
+  const problems: RowProblem[] = [];
+  const report: Report = (problem) => {
+    const full = { file: table, ...problem };
+    if (run.strict) throw new Error(describeProblem(full));
+    problems.push(full);
+  };
+  const rows = await readRows(table, sensor, run, report);
+  const files = await openImageFiles(place ?? dirname(table));
+  const [side] = config.encoder.inputSize;
+  const still = pictureDecoder(files, side);
+  const pictureFiles = await openImageFiles(run.pairs.files ?? dirname(run.pairs.table));
+  const paired = pictureDecoder(pictureFiles, side);
+  const decode: Decode = {
+    image: still.decode,
+    infrared: still.decode,
+    video: videoDecoder(still.decode, config.data.frames),
+    depth: depthDecoder(files, side),
+    audio: audioDecoder(files, config.data.own.audio),
+  }[sensor];
+  const shape = sampleShape(sensor, config);
+  const size = shape.reduce((a, b) => a * b, 1);
+  if (rows.length * size * 4 > MAX_BYTES)
+    throw new Error(
+      `${table}: ${rows.length} samples of [${shape.join(", ")}] take more than ${MAX_BYTES / 2 ** 30} GiB; give fewer or smaller ones.`,
+    );
+  const kept: { readonly row: Row; readonly values: Float32Array; readonly picture: Float32Array | null }[] =
+    [];
+  try {
+    for (const [i, row] of rows.entries()) {
+      context.signal.throwIfAborted();
+      try {
+        const values = await decode(row.path, foldIn(context.key, row.line));
+        const picture = row.picture === undefined ? null : await paired.decode(row.picture, context.key);
+        kept.push({ row, values, picture });
+      } catch (error) {
+        if (!(error instanceof ImageFileError || error instanceof AudioError || error instanceof RangeError))
+          throw error;
+        report({ line: row.line, reason: error.message, value: row.path.slice(0, 200) });
+      }
+      if (i % 16 === 0) context.progress({ phase: `reading ${sensor}`, step: i, steps: rows.length });
+    }
+  } finally {
+    await still.close();
+    await paired.close();
+  }
+  if (problems.length > 0) {
+    context.note(`${table}: ${problems.length} rows were skipped.`, "warning");
+    for (const problem of problems.slice(0, SHOWN_PROBLEMS))
+      context.note(describeProblem(problem), "warning");
+  }
+  if (kept.length === 0)
+    throw new Error(
+      `${table} has no usable row${problems[0] ? `; the first problem: ${describeProblem(problems[0])}` : ""}.`,
+    );
+  const stacked = (values: readonly Float32Array[], of: readonly number[]): NDArray<"float32"> => {
+    const data = new Float32Array(values.length * of.reduce((a, b) => a * b, 1));
+    values.forEach((item, i) => {
+      data.set(item, i * item.length);
+    });
+    return { dtype: "float32", shape: [values.length, ...of], data };
+  };
+  const pictures = kept.map(({ picture }) => picture);
+  return {
+    inputs: stacked(
+      kept.map(({ values }) => values),
+      shape,
+    ),
+    captions: kept.map(({ row }) => row.caption),
+    labels: kept.map(({ row }) => row.label),
+    pictures: pictures.every((picture) => picture !== null)
+      ? stacked(pictures, sampleShape("image", config))
+      : null,
+  };
+}
+
+/** Which samples train and which are held out. @throws Error when there are too few for both */
+export function splitRows(
+  key: Key,
+  count: number,
+  heldOut: number,
+  what: string,
+): { readonly training: readonly number[]; readonly evaluation: readonly number[] } {
+  const held = Math.max(1, Math.round(count * heldOut));
+  if (count - held < 2)
+    throw new Error(`${what}: ${count} usable samples are too few to train on and to hold some out.`);
+  const order = Array.from(permutation(key, count));
+  return { training: order.slice(held), evaluation: order.slice(0, held) };
+}
