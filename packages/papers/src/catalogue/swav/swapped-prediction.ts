@@ -1,5 +1,19 @@
 import { swappedPrediction } from "@concord/align";
-import { checkAxes, l2Normalize, matmul, split, stopGradient, type Tensor } from "@concord/tensor";
+import {
+  add,
+  checkAxes,
+  div,
+  l2Normalize,
+  logSoftmax,
+  matmul,
+  mean,
+  mul,
+  neg,
+  split,
+  stopGradient,
+  sum,
+  type Tensor,
+} from "@concord/tensor";
 import { PAPER_DEFAULTS } from "./defaults.ts";
 import { type SinkhornKnoppOptions, sinkhornKnopp } from "./sinkhorn-knopp.ts";
 
@@ -88,6 +102,28 @@ export function predictCodes(
   const others = scoresByCrop.filter((_, v) => !cropsForAssign.includes(v));
   const assigned = cropsForAssign.map((a) => scoresByCrop[a] as Tensor);
   return swappedPrediction([...assigned, ...others], codes, { temperature });
+}
+
+/**
+ * What swapping is for: every crop with a code predicts that code itself.
+ *
+ *   L = mean_a  -mean_b Σ_k Q_a[b,k] log softmax_k(s_a[b] / τ)_k
+ *
+ * It falls as training goes on and teaches nothing about images; an ablation.
+ *
+ * @param scoresByCrop  at least as many [B, K] as codes
+ * @param codes         [B, K] of the first crops; constants
+ */
+export function ownCodePrediction(
+  scoresByCrop: readonly Tensor[],
+  codes: readonly Tensor[],
+  temperature: number,
+): Tensor {
+  const losses = codes.map((code, a) => {
+    const likelihood = logSoftmax(div(scoresByCrop[a] as Tensor, temperature));
+    return neg(mean(sum(mul(stopGradient(code), likelihood), { axes: 1 })));
+  });
+  return div(losses.reduce(add), losses.length);
 }
 
 /**

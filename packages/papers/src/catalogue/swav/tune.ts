@@ -1,0 +1,69 @@
+/**
+ * Tries the settings that the paper does not give, on seeds that are never reported.
+ *
+ *   node --conditions=source tune.ts '{"training":{"epochs":3}}' swav,simclr 100 101
+ *
+ * The first argument changes the default configuration (objects are merged), the second names the arms, the others are
+ * seeds; default 100 101. Prints a line for each arm and seed. What was chosen and why stands in README.md, under
+ * "Settings that are not the paper's".
+ */
+import { randomKey } from "@concord/tensor";
+import type { ArrayTree, UnitContext } from "../../harness/contract.ts";
+import { defaultConfig, type SwavConfig } from "./config.ts";
+import { experiment } from "./experiment.ts";
+
+const [change = "{}", wantedArms = "random,simclr,swav", ...wantedSeeds] = process.argv.slice(2);
+const seeds = wantedSeeds.length > 0 ? wantedSeeds.map(Number) : [100, 101];
+
+/** Records merged, the second one's values first. */
+function merged(base: unknown, over: unknown): unknown {
+  const isRecord = (x: unknown): x is Record<string, unknown> =>
+    typeof x === "object" && x !== null && !Array.isArray(x);
+  if (!isRecord(base) || !isRecord(over)) return over === undefined ? base : over;
+  const names = new Set([...Object.keys(base), ...Object.keys(over)]);
+  return Object.fromEntries(Array.from(names, (name) => [name, merged(base[name], over[name])]));
+}
+
+/** The curve of the arm under way. */
+const losses: [step: number, loss: number][] = [];
+
+/** A unit of work that leaves nothing on disk. */
+function contextInMemory(config: SwavConfig, seed: number): UnitContext<SwavConfig> {
+  return {
+    config,
+    seed,
+    key: randomKey(seed),
+    unit: `tuning/seed-${seed}`,
+    inputs: {},
+    signal: new AbortController().signal,
+    log(_phase, step, { loss }) {
+      if (loss !== undefined) losses.push([step, Number(loss)]);
+    },
+    note(message) {
+      console.error(message);
+    },
+    progress() {},
+    memo: <T extends ArrayTree>(_name: string, build: () => Promise<T>): Promise<T> => build(),
+    checkpoint: { load: async () => null, save: async () => {} },
+    artefact() {
+      throw new Error("tuning leaves no files");
+    },
+  };
+}
+
+const config = merged(defaultConfig, JSON.parse(change)) as SwavConfig;
+for (const seed of seeds) {
+  const context = contextInMemory(config, seed);
+  const prepared = await experiment.prepare(context);
+  for (const arm of wantedArms.split(",")) {
+    const begun = performance.now();
+    losses.length = 0;
+    const { metrics } = await experiment.runArm(arm, prepared, context);
+    const values = Object.entries(metrics).map(([id, value]) => `${id} ${value.toFixed(3)}`);
+    const shown = losses.filter((_, i) => i % Math.ceil(losses.length / 8) === 0 || i === losses.length - 1);
+    values.push(`loss ${shown.map(([step, loss]) => `${step}:${loss.toFixed(2)}`).join(" ")}`);
+    const seconds = ((performance.now() - begun) / 1000).toFixed(1);
+    console.log([change, `seed ${seed}`, arm, ...values, `${seconds} s`].join("\t"));
+  }
+  await experiment.dispose?.(prepared);
+}
