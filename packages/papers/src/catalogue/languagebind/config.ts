@@ -10,6 +10,11 @@ export interface PretrainingConfig {
   /** Share of the steps that warm up. */
   readonly warmup: number;
   readonly weightDecay: number;
+  /**
+   * Factor on the language encoder's rate. Below 1 language keeps its words for what pictures do not show, as that of a
+   * model that was trained on hundreds of millions of captions does.
+   */
+  readonly languageRateFactor: number;
 }
 
 /** How one sensor is bound. */
@@ -103,7 +108,14 @@ export const defaultConfig: LanguageBindConfig = {
   },
   encoder: { patchSize: 6, inputSize: [24, 24], width: 64, layers: 2, heads: 4, outputs: 64 },
   text: { kind: "bag-of-words", width: 64, hidden: [128], wordDeviation: 1 },
-  pretraining: { epochs: 8, batchSize: 128, learningRate: 3e-3, warmup: 0.05, weightDecay: 0.01 },
+  pretraining: {
+    epochs: 8,
+    batchSize: 128,
+    learningRate: 3e-3,
+    warmup: 0.05,
+    weightDecay: 0.01,
+    languageRateFactor: 0.1,
+  },
   binding: {
     alpha: PAPER_DEFAULTS.alpha,
     weightDecay: PAPER_DEFAULTS.weightDecay,
@@ -146,7 +158,14 @@ export const paperConfig: LanguageBindConfig = {
     outputs: 768,
   },
   text: { kind: "transformer", width: 768, layers: 12, heads: 12 },
-  pretraining: { epochs: 32, batchSize: 512, learningRate: 5e-4, warmup: 0.05, weightDecay: 0.2 },
+  pretraining: {
+    epochs: 32,
+    batchSize: 512,
+    learningRate: 5e-4,
+    warmup: 0.05,
+    weightDecay: 0.2,
+    languageRateFactor: 1,
+  },
   binding: {
     alpha: PAPER_DEFAULTS.alpha,
     weightDecay: PAPER_DEFAULTS.weightDecay,

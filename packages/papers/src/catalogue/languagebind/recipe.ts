@@ -1,27 +1,15 @@
-import { infoNCE } from "@concord/align";
-import {
-  add,
-  clamp,
-  exp,
-  foldIn,
-  l2Normalize,
-  type NDArray,
-  ndarray,
-  type Tensor,
-  type Traced,
-} from "@concord/tensor";
+import { add, foldIn, type NDArray, ndarray, type Tensor, type Traced } from "@concord/tensor";
 import type { RecipeContext, RecipeTower } from "../../recipes/contract.ts";
 import { defineRecipe } from "../../recipes/contract.ts";
 import type { HeadParams } from "../../recipes/heads.ts";
 import { head, headInit } from "../../recipes/heads.ts";
-
-/** Bound of the learned factor on cosines. Released code, training loop. */
-const MAX_LOGIT_SCALE = 100;
+import { MODALITY_DEFAULTS, PAPER_DEFAULTS } from "./defaults.ts";
+import { clampLogScale, languageContrastiveLoss } from "./language-contrastive.ts";
 
 const options = {
   temperature: {
     type: "number",
-    default: 0.07,
+    default: PAPER_DEFAULTS.temperature,
     minimum: 0.01,
     maximum: 1,
     description: "Temperature of the contrast at the start; it is learned, and never falls below 0.01.",
@@ -58,7 +46,12 @@ function anchorOf({ towers }: Context): RecipeTower {
 }
 
 /** Released scripts: AdamW (0.9, 0.98), ε 1e-6, decay 0.2, cosine to 0. */
-const fromPaper = { weightDecay: 0.2, beta1: 0.9, beta2: 0.98, epsilon: 1e-6 } as const;
+const fromPaper = {
+  weightDecay: PAPER_DEFAULTS.weightDecay,
+  beta1: PAPER_DEFAULTS.beta1,
+  beta2: PAPER_DEFAULTS.beta2,
+  epsilon: PAPER_DEFAULTS.epsilon,
+} as const;
 
 export const recipe = defineRecipe<Params, Record<string, never>, typeof options>({
   slug: "languagebind",
@@ -79,18 +72,18 @@ export const recipe = defineRecipe<Params, Record<string, never>, typeof options
     },
     adapters: {
       ...fromPaper,
-      learningRate: 5e-4,
-      batchSize: 1024,
+      learningRate: MODALITY_DEFAULTS.depth.learningRate,
+      batchSize: MODALITY_DEFAULTS.depth.batchSize,
       epochs: 8,
       warmup: 0.1,
-      rank: 2,
-      alpha: 16,
+      rank: MODALITY_DEFAULTS.depth.rank,
+      alpha: PAPER_DEFAULTS.alpha,
       source: "released scripts, depth (rank 2; video and audio use 16)",
     },
     whole: {
       ...fromPaper,
-      learningRate: 1e-4,
-      batchSize: 640,
+      learningRate: MODALITY_DEFAULTS.video.learningRate,
+      batchSize: MODALITY_DEFAULTS.video.batchSize,
       epochs: 8,
       warmup: 0.1,
       source: "released scripts, the variants without LoRA",
@@ -117,11 +110,11 @@ export const recipe = defineRecipe<Params, Record<string, never>, typeof options
     return own ? head(own.head, features) : features;
   },
   loss(params, _state, batch, context) {
-    const anchor = l2Normalize(batch.features[anchorOf(context).name] as Tensor);
+    const anchor = batch.features[anchorOf(context).name] as Tensor;
     const parts = boundTowers(context).map((tower): [string, Tensor] => {
       const bound = this.embed(params, batch.features[tower.name] as Tensor, tower, context);
-      const logitScale = exp((params[tower.name] as Traced<BoundTower>).logLogitScale);
-      return [tower.name, infoNCE(l2Normalize(bound), anchor, { logitScale })];
+      const { logLogitScale } = params[tower.name] as Traced<BoundTower>;
+      return [tower.name, languageContrastiveLoss(bound, anchor, logLogitScale).loss];
     });
     const total = parts.map(([, part]) => part).reduce(add);
     return { loss: total, parts: Object.fromEntries(parts) };
@@ -129,7 +122,7 @@ export const recipe = defineRecipe<Params, Record<string, never>, typeof options
   update(after) {
     const bounded = Object.entries(after).map(([name, tower]) => [
       name,
-      { ...tower, logLogitScale: clamp(tower.logLogitScale, 0, Math.log(MAX_LOGIT_SCALE)) },
+      { ...tower, logLogitScale: clampLogScale(tower.logLogitScale) },
     ]);
     return Object.fromEntries(bounded) as typeof after;
   },
