@@ -2,14 +2,19 @@ import {
   adamw,
   add,
   clampMax,
+  concat,
   cos,
   div,
   less,
   mul,
-  norm,
   type Optimiser,
+  reshape,
   type Schedule,
+  split,
+  sqrt,
+  sumSquares,
   type Tensor,
+  treeLeaves,
   treeMap,
   where,
 } from "@concord/tensor";
@@ -60,11 +65,24 @@ export function warmupCosine({
   };
 }
 
-/** Every tensor's gradient by itself, cut to a largest norm. */
+/**
+ * Every tensor's gradient by itself, cut to a largest norm: g · min(1, maximum / (‖g‖ + 1e-6)).
+ *
+ * The factors are computed as one vector: a model has a hundred tensors, and each would start ten kernels of its own.
+ */
 export function clipEachByNorm<P>(gradients: P, maximum: number): P {
+  const leaves = treeLeaves(gradients as never) as Tensor[];
+  const squares = concat(
+    leaves.map((leaf) => reshape(sumSquares(leaf), [1])),
+    0,
+  );
+  const factors = clampMax(div(maximum, add(sqrt(squares), NORM_EPSILON)), 1);
+  const parts = split(factors, leaves.length, 0);
+  let next = 0;
   return treeMap(gradients, (leaf) => {
+    const factor = parts[next++] as Tensor;
     const g = leaf as Tensor;
-    return mul(g, clampMax(div(maximum, add(norm(g, { epsilon: 1e-30 }), NORM_EPSILON)), 1));
+    return mul(g, g.rank === 0 ? reshape(factor, []) : factor);
   }) as P;
 }
 

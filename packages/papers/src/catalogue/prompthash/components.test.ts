@@ -161,7 +161,8 @@ describe("codes do not depend on batch mates", () => {
 
   it("uses the state-space model and its gate unless told otherwise", async () => {
     const [u, v] = [rows(items.image, [0]), rows(items.text, [0])];
-    const [with_, without] = [fuse(traced(fusion), u, v), fuse(traced(fusion), u, v, { selection: "none" })];
+    const { selection: _, ...rest } = traced(fusion);
+    const [with_, without] = [fuse(traced(fusion), u, v), fuse(rest, u, v)];
     expect(await read(with_[0])).not.toEqual(await read(without[0]));
     // r has length 1, so the halves together have.
     const both = [...(await read(with_[0])), ...(await read(with_[1]))];

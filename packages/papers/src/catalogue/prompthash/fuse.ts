@@ -32,6 +32,7 @@ import {
   type ScanLayout,
 } from "./adaptive-gated-selection.ts";
 import { PAPER_DEFAULTS } from "./defaults.ts";
+import { type Drop, dropouts } from "./dropouts.ts";
 import { type GrnParams, grn, grnInit } from "./grn.ts";
 
 /** A transformer layer with its norms after the sums. */
@@ -47,7 +48,8 @@ export interface FusionParams {
   /** [C, C] each, shared by both modalities */
   readonly input: LinearParams;
   readonly output: LinearParams;
-  readonly selection: AdaptiveGatedSelectionParams;
+  /** Without one the inputs themselves take the place of what it makes of them. */
+  readonly selection?: AdaptiveGatedSelectionParams;
   /** [C] and [2 C] */
   readonly selectionNorm: GrnParams;
   readonly jointNorm: GrnParams;
@@ -62,16 +64,21 @@ export interface FusionInitOptions {
   readonly feedForward?: number;
   /** N of the state-space block, default 16. */
   readonly states?: number;
+  /** False leaves the adaptive gated selection out: an ablation. Default true. */
+  readonly selection?: boolean;
 }
 
 /** Parameters of the fusion of two modalities. */
-export function fusionInit(key: Key, { width, feedForward, states }: FusionInitOptions): FusionParams {
+export function fusionInit(key: Key, options: FusionInitOptions): FusionParams {
+  const { width, feedForward, states, selection = true } = options;
   const joint = 2 * width;
   const hidden = feedForward ?? PAPER_DEFAULTS.feedForward;
   return {
     input: linearInit(foldIn(key, 0), { inputs: width, outputs: width }),
     output: linearInit(foldIn(key, 1), { inputs: width, outputs: width }),
-    selection: adaptiveGatedSelectionInit(foldIn(key, 2), { width, ...(states && { states }) }),
+    ...(selection && {
+      selection: adaptiveGatedSelectionInit(foldIn(key, 2), { width, ...(states && { states }) }),
+    }),
     selectionNorm: grnInit(width),
     jointNorm: grnInit(joint),
     layer: {
@@ -91,10 +98,8 @@ export interface FusionOptions {
   readonly attention?: "sample" | "batch";
   /** Heads of the transformer layer, default 4. */
   readonly heads?: number;
-  /** "none" leaves out the state-space model and its gate: the inputs take their place. Default "adaptive". */
-  readonly selection?: "adaptive" | "none";
   /** Dropout in training only: a key [2] of the step and a rate, 0.1 in the paper. */
-  readonly dropout?: { readonly key: Tensor; readonly rate: number };
+  readonly dropout?: Drop;
 }
 
 /**
@@ -118,10 +123,9 @@ export function fuse(
   options: FusionOptions = {},
 ): readonly [u: Tensor, v: Tensor] {
   checkAxes("fuse", { u: [u, "B C"], v: [v, "B C"] });
-  const { scan = "modality", selection = "adaptive" } = options;
+  const { scan = "modality" } = options;
   const pair = stack([u, v], 1);
-  const selected =
-    selection === "none" ? pair : adaptiveGatedSelection(params.selection, pair, { layout: scan });
+  const selected = params.selection ? adaptiveGatedSelection(params.selection, pair, { layout: scan }) : pair;
   const direct = linear(params.input, pair);
   const mixed = linear(params.output, grn(selected, params.selectionNorm));
   const joined = mul(add(mixed, direct), 0.5);
@@ -134,18 +138,22 @@ export function fuse(
 /** x ← LN(x + Attention(x)), x ← LN(x + W₂ ReLU(W₁ x)) with dropout, [B, D]. */
 function transformerLayer(params: Traced<PostNormLayerParams>, x: Tensor, options: FusionOptions): Tensor {
   const { attention = "sample", heads = PAPER_DEFAULTS.fusionHeads, dropout: given } = options;
-  const drop = (y: Tensor, use: number): Tensor =>
-    given && given.rate > 0 ? dropout(foldInTensor(given.key, use), y, given.rate) : y;
-  const axis = attention === "sample" ? 1 : 0;
   const [B, D] = x.shape as [number, number];
+  const hiddenWidth = params.expand.weight.shape[1] as number;
+  const drops = dropouts(given, B, [D, hiddenWidth, D]);
+  const axis = attention === "sample" ? 1 : 0;
   const { output } = attentionWithWeights(
     params.attention,
     { queries: reshape(x, axis === 1 ? [B, 1, D] : [1, B, D]) },
-    { heads, onWeights: (weights) => drop(weights, 0) },
+    {
+      heads,
+      onWeights: (weights) =>
+        given && given.rate > 0 ? dropout(foldInTensor(given.key, 1), weights, given.rate) : weights,
+    },
   );
   const { attentionNorm, feedForwardNorm } = params;
-  const attended = layerNorm(add(x, drop(squeeze(output, axis), 1)), attentionNorm.gain, attentionNorm.bias);
-  const hidden = drop(relu(linear(params.expand, attended)), 2);
-  const summed = add(attended, drop(linear(params.contract, hidden), 3));
+  const attended = layerNorm(add(x, drops(0, squeeze(output, axis))), attentionNorm.gain, attentionNorm.bias);
+  const hidden = drops(1, relu(linear(params.expand, attended)));
+  const summed = add(attended, drops(2, linear(params.contract, hidden)));
   return layerNorm(summed, feedForwardNorm.gain, feedForwardNorm.bias);
 }

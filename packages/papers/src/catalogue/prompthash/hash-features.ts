@@ -1,7 +1,7 @@
 import type { Traced } from "@concord/tensor";
-import { add, foldInTensor, mul, type Tensor } from "@concord/tensor";
+import { add, concat, foldInTensor, mul, split, type Tensor } from "@concord/tensor";
 import { type FusionOptions, type FusionParams, fuse } from "./fuse.ts";
-import { type Drop, type ResBlockParams, resMlp } from "./res-mlp.ts";
+import { type ResBlockParams, resMlp } from "./res-mlp.ts";
 
 /** Features of B items, [B, C] each; without a prompt there is none. */
 export interface ModalFeatures {
@@ -47,14 +47,18 @@ export function hashFeatures(
   };
   const [image1, text1] = mix(image, text, 0);
   const [image2, prompt1] = prompt ? mix(image1, prompt, 1) : [image1, undefined];
-  const finish = (x: Tensor, use: number): Tensor => {
-    const key = keyOf(use);
-    const dropped: Drop | undefined = key && drop && { key, rate: drop.residual };
-    return resMlp(params.residual, x, dropped);
-  };
+  const mixed = [half(image, image2), half(text, text1)];
+  if (prompt && prompt1) mixed.push(half(prompt, prompt1));
+  const key = keyOf(2);
+  // One module for all, so one call for all.
+  const finished = split(
+    resMlp(params.residual, concat(mixed, 0), key && drop && { key, rate: drop.residual }),
+    mixed.length,
+    0,
+  ) as [Tensor, Tensor, Tensor?];
   return {
-    image: finish(half(image, image2), 2),
-    text: finish(half(text, text1), 3),
-    ...(prompt && prompt1 && { prompt: finish(half(prompt, prompt1), 4) }),
+    image: finished[0],
+    text: finished[1],
+    ...(finished[2] && { prompt: finished[2] }),
   };
 }

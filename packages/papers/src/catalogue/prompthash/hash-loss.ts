@@ -4,12 +4,15 @@ import {
   cast,
   checkAxes,
   clamp,
+  concat,
   div,
   greater,
   matmul,
   maximum,
   mean,
   mul,
+  narrow,
+  reshape,
   softplus,
   square,
   stopGradient,
@@ -47,12 +50,31 @@ export function sharedLabels(labels: Tensor, batch: Tensor): Tensor {
  * @source released code (bayesian_loss)
  */
 export function likelihood(memory: Tensor, codes: Tensor, similar: Tensor, balance = false): Tensor {
-  checkAxes("likelihood", { memory: [memory, "N K"], codes: [codes, "n K"], similar: [similar, "N n"] });
+  const { N, n } = checkAxes("likelihood", {
+    memory: [memory, "N K"],
+    codes: [codes, "n K"],
+    similar: [similar, "N n"],
+  });
+  return reshape(likelihoods(memory, codes, reshape(similar, [1, N, 1, n]), balance), []);
+}
+
+/**
+ * `likelihood` of every one of A memories with every one of a sets of codes.
+ *
+ * @param memories  [A N, K] under each other
+ * @param codes     [a n, K] under each other
+ * @param similar   [1, N, 1, n]
+ * @returns [A, a]
+ */
+function likelihoods(memories: Tensor, codes: Tensor, similar: Tensor, balance: boolean): Tensor {
+  const [, N, , n] = similar.shape as [number, number, number, number];
   const limit = PAPER_DEFAULTS.productLimit;
-  const products = mul(clamp(matmul(memory, codes, { transposeB: true }), -limit, limit), 0.5);
+  const cut = clamp(matmul(memories, codes, { transposeB: true }), -limit, limit);
+  const products = mul(reshape(cut, [-1, N, (codes.shape[0] as number) / n, n]), 0.5);
   const losses = sub(softplus(products), mul(similar, products));
-  if (!balance) return mean(losses);
-  const share = (weights: Tensor): Tensor => div(sum(mul(losses, weights)), maximum(sum(weights), 1));
+  if (!balance) return mean(losses, { axes: [1, 3] });
+  const share = (weights: Tensor): Tensor =>
+    div(sum(mul(losses, weights), { axes: [1, 3] }), maximum(sum(weights), 1));
   return mul(add(share(similar), share(sub(1, similar))), 0.5);
 }
 
@@ -118,12 +140,20 @@ export function hashLossGroup(inputs: HashLossInputs, options: HashLossOptions =
     similarity: [similarity, "N n"],
     binaryTargets: [binaryTargets, "n K"],
   });
-  const [images, texts] = [stopGradient(inputs.imageBuffer), stopGradient(inputs.textBuffer)];
-  const lik = (buffer: Tensor, codes: Tensor): Tensor => likelihood(buffer, codes, similarity, balance);
+  const [N, n] = similarity.shape as [number, number];
+  // All four at once: [buffer, code], each first of images and then of texts.
+  const lik = likelihoods(
+    stopGradient(concat([inputs.imageBuffer, inputs.textBuffer], 0)),
+    concat([imageCodes, textCodes], 0),
+    reshape(similarity, [1, N, 1, n]),
+    balance,
+  );
+  const entry = (buffer: number, code: number): Tensor =>
+    reshape(narrow(narrow(lik, 0, buffer, 1), 1, code, 1), []);
   const weighted = (part: Tensor, weight: number): Tensor => mul(part, weight * groupWeight);
-  const intraImage = weighted(lik(images, imageCodes), intraWeight);
-  const intraText = weighted(lik(texts, textCodes), intraWeight);
-  const inter = weighted(add(lik(images, textCodes), lik(texts, imageCodes)), interWeight);
+  const intraImage = weighted(entry(0, 0), intraWeight);
+  const intraText = weighted(entry(1, 1), intraWeight);
+  const inter = weighted(add(entry(0, 1), entry(1, 0)), interWeight);
   const away = (codes: Tensor): Tensor => quantizationLoss(codes, { targets: binaryTargets });
   const quantization = weighted(add(away(imageCodes), away(textCodes)), quantWeight);
   const loss = add(add(intraImage, intraText), add(inter, quantization));

@@ -43,16 +43,24 @@ export function meanAveragePrecision(
   if (!(firstRelevant >= 1) || (Number.isFinite(firstRelevant) && !Number.isInteger(firstRelevant)))
     throw new RangeError(`meanAveragePrecision: firstRelevant must be an integer >= 1, got ${firstRelevant}`);
   const perQuery = new Float64Array(queryCodes.shape[0] ?? 0);
-  forEachRanking(queryCodes, databaseCodes, queryLabels, databaseLabels, (query, { counts, order }) => {
-    const relevant = counts.reduce((sum, { relevant }) => sum + relevant, 0);
-    if (relevant === 0) return;
-    let [found, sum] = [0, 0];
-    for (let rank = 1; rank <= order.length && found < firstRelevant; rank++)
-      if (order[rank - 1]) sum += ++found / rank;
-    perQuery[query] = sum / Math.min(relevant, firstRelevant);
+  forEachRanking(queryCodes, databaseCodes, queryLabels, databaseLabels, (query, ranking) => {
+    perQuery[query] = averagePrecision(ranking, firstRelevant);
   });
   const total = perQuery.reduce((sum, value) => sum + value, 0);
   return { meanAveragePrecision: total / perQuery.length, perQuery };
+}
+
+/** Average precision of one ranking, 0 when nothing is relevant. */
+export function averagePrecision(
+  { order, counts }: Ranking,
+  firstRelevant = Number.POSITIVE_INFINITY,
+): number {
+  const relevant = counts.reduce((sum, count) => sum + count.relevant, 0);
+  if (relevant === 0) return 0;
+  let [found, sum] = [0, 0];
+  for (let rank = 1; rank <= order.length && found < firstRelevant; rank++)
+    if (order[rank - 1]) sum += ++found / rank;
+  return sum / Math.min(relevant, firstRelevant);
 }
 
 /** The database as one query ranks it. */

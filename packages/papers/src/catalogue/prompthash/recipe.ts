@@ -21,9 +21,10 @@ import type { RecipeBatch, RecipeContext, RecipeTower } from "../../recipes/cont
 import { defineRecipe } from "../../recipes/contract.ts";
 import { type CodeMemory, codeMemoryInit, codesAndTargets, refreshTargets } from "./code-memory.ts";
 import { PAPER_DEFAULTS } from "./defaults.ts";
+import type { Drop } from "./dropouts.ts";
 import { type DecoderParams, hashDecoder, hashDecoderInit, hashHead, hashHeadInit } from "./hash-heads.ts";
 import { hashLossGroup, reconstructionLoss, sharedLabels } from "./hash-loss.ts";
-import { type Drop, type ResBlockParams, resMlp, resMlpInit } from "./res-mlp.ts";
+import { type ResBlockParams, resMlp, resMlpInit } from "./res-mlp.ts";
 
 const MAX_ITEMS = 200_000;
 const MAX_WIDTH = 512;

@@ -1,18 +1,13 @@
 import { type LayerNormParams, type LinearParams, layerNormInit, linear, linearInit } from "@concord/nn";
 import type { Key, Traced } from "@concord/tensor";
-import { add, dropout, foldIn, foldInTensor, gelu, layerNorm, type Tensor } from "@concord/tensor";
+import { add, foldIn, gelu, layerNorm, type Tensor } from "@concord/tensor";
 import { PAPER_DEFAULTS } from "./defaults.ts";
+import { type Drop, dropouts } from "./dropouts.ts";
 
 export interface ResBlockParams {
   readonly norm: LayerNormParams;
   readonly expand: LinearParams;
   readonly contract: LinearParams;
-}
-
-/** Dropout of a step: another key [2] in every step, a rate in [0, 1). */
-export interface Drop {
-  readonly key: Tensor;
-  readonly rate: number;
 }
 
 /** Parameters of two residual blocks with a hidden width of four times the width. */
@@ -34,9 +29,10 @@ export function resMlpInit(key: Key, width: number): readonly ResBlockParams[] {
  * @source released code (hash_model.py)
  */
 export function resMlp(blocks: Traced<readonly ResBlockParams[]>, x: Tensor, drop?: Drop): Tensor {
+  const widths = blocks.map(({ expand }) => expand.weight.shape[1] as number);
+  const drops = dropouts(drop, x.shape[0] as number, widths);
   return blocks.reduce((state, block, i) => {
     const inner = gelu(linear(block.expand, layerNorm(state, block.norm.gain, block.norm.bias)));
-    const kept = drop && drop.rate > 0 ? dropout(foldInTensor(drop.key, i), inner, drop.rate) : inner;
-    return add(state, linear(block.contract, kept));
+    return add(state, linear(block.contract, drops(i, inner)));
   }, x);
 }

@@ -1,0 +1,269 @@
+import {
+  type Conv2dParams,
+  conv2dInit,
+  type EmbeddingParams,
+  embedding,
+  embeddingInit,
+  type LayerNormParams,
+  type LinearParams,
+  layerNormInit,
+  linear,
+  linearInit,
+  patchify,
+  type TransformerLayerParams,
+  transformerBlocks,
+  transformerInit,
+} from "@concord/nn";
+import type { Key, NDArray, Traced } from "@concord/tensor";
+import {
+  add,
+  arange,
+  broadcastTo,
+  concat,
+  conv2d,
+  foldIn,
+  full,
+  gather,
+  layerNorm,
+  matmul,
+  mul,
+  narrow,
+  normalArray,
+  quickGelu,
+  relu,
+  reshape,
+  squeeze,
+  type Tensor,
+  triu,
+} from "@concord/tensor";
+
+export type ImageEncoderConfig =
+  | { readonly kind: "convolutional"; readonly filters: readonly number[] }
+  | {
+      readonly kind: "vision-transformer";
+      readonly patchSize: number;
+      readonly width: number;
+      readonly layers: number;
+      readonly heads: number;
+    };
+
+export interface EncoderConfig {
+  /** C: width of features, and of text and prompt tokens. */
+  readonly width: number;
+  readonly image: ImageEncoderConfig;
+  readonly text: { readonly layers: number; readonly heads: number };
+  /** How many of the last blocks the hashing trains, of each encoder; 2 in the paper. */
+  readonly tunedBlocks: number;
+}
+
+interface ConvolutionalParams {
+  readonly stages: readonly Conv2dParams[];
+}
+
+interface VisionParams {
+  readonly patches: LinearParams;
+  /** [D] */
+  readonly classToken: NDArray;
+  /** [1 + patches, D] */
+  readonly positions: NDArray;
+  readonly firstNorm: LayerNormParams;
+  readonly blocks: readonly TransformerLayerParams[];
+}
+
+/** What the hashing never trains. */
+export interface FrozenParams {
+  readonly image: ConvolutionalParams | VisionParams;
+  readonly text: {
+    readonly words: EmbeddingParams;
+    /** [T, C] */
+    readonly positions: NDArray;
+    readonly blocks: readonly TransformerLayerParams[];
+  };
+}
+
+/** The last blocks and what follows them. */
+export interface TunedParams {
+  readonly image:
+    | (ConvolutionalParams & { readonly head: LinearParams })
+    | {
+        readonly blocks: readonly TransformerLayerParams[];
+        readonly norm: LayerNormParams;
+        readonly head: LinearParams;
+      };
+  readonly text: {
+    readonly blocks: readonly TransformerLayerParams[];
+    readonly norm: LayerNormParams;
+    /** [C, C] */
+    readonly projection: NDArray;
+  };
+}
+
+export interface DualEncoderParams {
+  readonly frozen: FrozenParams;
+  readonly tuned: TunedParams;
+}
+
+export interface EncoderSizes {
+  readonly imageSize: number;
+  readonly vocabulary: number;
+  /** T, tokens a text. */
+  readonly context: number;
+}
+
+/** Image and text encoder with one interface for small ones and CLIP's. */
+export interface DualEncoder {
+  init(key: Key): DualEncoderParams;
+  /** [B, 3, S, S] to [B, C], not normalised. */
+  images(frozen: Traced<FrozenParams>, tuned: Traced<TunedParams>, images: Tensor): Tensor;
+  /** Token and position embeddings, [B, T] to [B, T, C]. */
+  embed(frozen: Traced<FrozenParams>, ids: Tensor): Tensor;
+  /** Tokens after the text transformer with its causal mask, before the last norm: [B, T] to [B, T, C]. */
+  tokens(frozen: Traced<FrozenParams>, tuned: Traced<TunedParams>, ids: Tensor): Tensor;
+  /** Tokens through blocks without a mask, as those of the prompt transformer. */
+  attend(blocks: Traced<readonly TransformerLayerParams[]>, tokens: Tensor): Tensor;
+}
+
+const CHANNELS = 3;
+
+function splitAt<T>(list: readonly T[], fromEnd: number): readonly [T[], T[]] {
+  const place = Math.max(0, list.length - fromEnd);
+  return [list.slice(0, place), list.slice(place)];
+}
+
+/**
+ * Image and text encoder in CLIP's manner: class token (or the flattened map of a convolutional encoder) and end token,
+ * pre-norm blocks with quick GELU, linear projections to a common width.
+ *
+ * @throws RangeError when sizes do not fit
+ */
+export function dualEncoder(config: EncoderConfig, sizes: EncoderSizes): DualEncoder {
+  const { width, image, text, tunedBlocks } = config;
+  if (width % text.heads !== 0)
+    throw new RangeError(`prompthash: width ${width} does not part into ${text.heads} heads`);
+  const run = (
+    blocks: Traced<readonly TransformerLayerParams[]>,
+    x: Tensor,
+    heads: number,
+    mask?: Tensor,
+  ): Tensor => transformerBlocks(blocks, x, { heads, activation: quickGelu, ...(mask && { mask }) });
+  const vision = image.kind === "vision-transformer" ? image : null;
+  const embed = (frozen: Traced<FrozenParams>, ids: Tensor): Tensor =>
+    add(embedding(frozen.text.words, ids), frozen.text.positions);
+  return {
+    init(key) {
+      const { layers } = transformerInit(foldIn(key, 2), { width, layers: text.layers });
+      const [early, late] = splitAt(layers, tunedBlocks);
+      const images = imageInit(foldIn(key, 4), config, sizes.imageSize);
+      return {
+        frozen: {
+          image: images.frozen,
+          text: {
+            words: embeddingInit(foldIn(key, 0), {
+              vocabulary: sizes.vocabulary,
+              width,
+              deviation: 1 / Math.sqrt(width),
+            }),
+            positions: normalArray(foldIn(key, 1), [sizes.context, width], 0, 0.01),
+            blocks: early,
+          },
+        },
+        tuned: {
+          image: images.tuned,
+          text: {
+            blocks: late,
+            norm: layerNormInit(width),
+            projection: normalArray(foldIn(key, 3), [width, width], 0, 1 / Math.sqrt(width)),
+          },
+        },
+      };
+    },
+    images(frozen, tuned, pixels) {
+      if (vision)
+        return visionFeatures(frozen.image as never, tuned.image as never, pixels, vision, (blocks, x) =>
+          run(blocks, x, vision.heads),
+        );
+      const stages = [frozen.image, tuned.image].flatMap(
+        (part) => (part as Traced<ConvolutionalParams>).stages,
+      );
+      const map = stages.reduce(
+        (x, stage) => relu(conv2d(x, stage.weight, { stride: 2, padding: 1, bias: stage.bias })),
+        pixels,
+      );
+      return linear(tuned.image.head, reshape(map, [pixels.shape[0] as number, -1]));
+    },
+    embed,
+    tokens(frozen, tuned, ids) {
+      const T = ids.shape[1] as number;
+      const causal = triu(full([T, T], -1e9), 1);
+      return run([...frozen.text.blocks, ...tuned.text.blocks], embed(frozen, ids), text.heads, causal);
+    },
+    attend: (blocks, tokens) => run(blocks, tokens, text.heads),
+  };
+}
+
+function imageInit(
+  key: Key,
+  { width, image, tunedBlocks }: EncoderConfig,
+  imageSize: number,
+): { readonly frozen: FrozenParams["image"]; readonly tuned: TunedParams["image"] } {
+  if (image.kind === "convolutional") {
+    const stages = image.filters.map((outputs, i) =>
+      conv2dInit(foldIn(key, i), { inputs: image.filters[i - 1] ?? CHANNELS, outputs, kernel: 3 }),
+    );
+    // A stage does the work of two blocks: the last one is what the hashing trains.
+    const [early, late] = splitAt(stages, Math.ceil(tunedBlocks / 2));
+    const side = stages.reduce((size) => Math.ceil(size / 2), imageSize);
+    const inputs = (image.filters.at(-1) as number) * side * side;
+    return {
+      frozen: { stages: early },
+      tuned: { stages: late, head: linearInit(foldIn(key, stages.length), { inputs, outputs: width }) },
+    };
+  }
+  const { patchSize, width: inner, layers } = image;
+  const side = imageSize / patchSize;
+  if (!Number.isInteger(side))
+    throw new RangeError(`prompthash: image size ${imageSize} does not part into patches of ${patchSize}`);
+  const [early, late] = splitAt(
+    transformerInit(foldIn(key, 0), { width: inner, layers }).layers,
+    tunedBlocks,
+  );
+  return {
+    frozen: {
+      patches: linearInit(foldIn(key, 1), { inputs: CHANNELS * patchSize ** 2, outputs: inner, bias: false }),
+      classToken: normalArray(foldIn(key, 2), [inner], 0, 0.02),
+      positions: normalArray(foldIn(key, 3), [1 + side * side, inner], 0, 0.02),
+      firstNorm: layerNormInit(inner),
+      blocks: early,
+    },
+    tuned: {
+      blocks: late,
+      norm: layerNormInit(inner),
+      head: linearInit(foldIn(key, 4), { inputs: inner, outputs: width, bias: false }),
+    },
+  };
+}
+
+function visionFeatures(
+  frozen: Traced<VisionParams>,
+  tuned: Traced<Extract<TunedParams["image"], { norm: LayerNormParams }>>,
+  pixels: Tensor,
+  { patchSize, width }: { readonly patchSize: number; readonly width: number },
+  run: (blocks: Traced<readonly TransformerLayerParams[]>, x: Tensor) => Tensor,
+): Tensor {
+  const B = pixels.shape[0] as number;
+  const patches = linear(frozen.patches, patchify(pixels, patchSize));
+  const classToken = broadcastTo(reshape(frozen.classToken, [1, 1, width]), [B, 1, width]);
+  const tokens = add(concat([classToken, patches], 1), frozen.positions);
+  const normed = layerNorm(tokens, frozen.firstNorm.gain, frozen.firstNorm.bias);
+  const last = run(tuned.blocks, run(frozen.blocks, normed));
+  const pooled = squeeze(narrow(last, 1, 0, 1), 1);
+  return linear(tuned.head, layerNorm(pooled, tuned.norm.gain, tuned.norm.bias));
+}
+
+/** Text features without a prompt: the end token after the last norm, projected, [B, C]. */
+export function plainTextFeatures(tuned: Traced<TunedParams>, tokens: Tensor, endIndex: Tensor): Tensor {
+  const [B, T, C] = tokens.shape as [number, number, number];
+  const rows = gather(reshape(tokens, [B * T, C]), add(mul(arange(B, "int32"), T), endIndex));
+  const { norm, projection } = tuned.text;
+  return matmul(layerNorm(rows, norm.gain, norm.bias), projection);
+}

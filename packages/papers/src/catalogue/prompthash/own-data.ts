@@ -1,0 +1,310 @@
+import {
+  type CaptionedImageSet,
+  describeProblem,
+  loadCaptionedImages,
+  openImageFiles,
+  openPairs,
+  selectImages,
+  trainBpeTokenizer,
+} from "@concord/data";
+import { foldIn, type NDArray, permutation } from "@concord/tensor";
+import type { PresetName, RunInput, UnitContext } from "../../harness/contract.ts";
+import type { PromptHashConfig } from "./config.ts";
+import type { TaggedImages } from "./scenes.ts";
+import { longestText, promptSentence, type Task, taskOf } from "./task.ts";
+
+type Inputs = Readonly<Record<string, string | boolean>>;
+
+const MAX_EPOCHS = 10_000;
+const MAX_IMAGE_SIZE = 512;
+/** The similarity of a batch is a product over all labels. */
+const MAX_LABELS = 2000;
+/** The buffers hold the codes of all training items. */
+const MAX_IMAGES = 200_000;
+/** Rejected rows that are shown one by one. */
+const SHOWN_PROBLEMS = 5;
+const SPLIT_STREAM = 20;
+
+export const inputs: readonly RunInput[] = [
+  {
+    name: "pairs",
+    kind: "path",
+    placeholder: "FILE.csv",
+    description:
+      "Tagged pictures: .csv, .tsv, .jsonl or .parquet with the columns image, caption and labels.",
+  },
+  {
+    name: "images",
+    kind: "path",
+    placeholder: "DIR|FILE.tar",
+    description: "Folder or .tar that the image paths start from. Default: the folder of --pairs.",
+    requires: ["pairs"],
+  },
+  {
+    name: "image-column",
+    kind: "text",
+    placeholder: "NAME",
+    description: "Column of image paths. Default: image.",
+    requires: ["pairs"],
+  },
+  {
+    name: "caption-column",
+    kind: "text",
+    placeholder: "NAME",
+    description: "Column of captions. Default: caption.",
+    requires: ["pairs"],
+  },
+  {
+    name: "labels-column",
+    kind: "text",
+    placeholder: "NAME",
+    description: "Column of labels. Default: labels.",
+    requires: ["pairs"],
+  },
+  {
+    name: "separator",
+    kind: "text",
+    placeholder: "TEXT",
+    description: "What parts the labels of a picture. Default: |.",
+    requires: ["pairs"],
+  },
+  {
+    name: "min-count",
+    kind: "text",
+    placeholder: "N",
+    description: "Labels of fewer pictures are left out. Default: 10.",
+    requires: ["pairs"],
+  },
+  {
+    name: "image-size",
+    kind: "text",
+    placeholder: "PIXELS",
+    description: "Side that images are scaled to.",
+    requires: ["pairs"],
+  },
+  {
+    name: "epochs",
+    kind: "text",
+    placeholder: "N",
+    description: "Epochs of the hashing. Default: the preset's.",
+    requires: ["pairs"],
+  },
+  {
+    name: "strict",
+    kind: "flag",
+    description: "Stop at the first row that cannot be used, instead of skipping and counting it.",
+    requires: ["pairs"],
+  },
+];
+
+function textInput(given: Inputs, name: string): string | undefined {
+  const value = given[name];
+  return typeof value === "string" ? value : undefined;
+}
+
+/** @throws Error unless the input is left out or an integer in [1, most] */
+function integerInput(given: Inputs, name: string, most: number): number | undefined {
+  const text = textInput(given, name);
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < 1 || value > most)
+    throw new Error(`--${name} must be an integer from 1 to ${most}, got ${JSON.stringify(text)}.`);
+  return value;
+}
+
+/** A run on the user's own pictures. */
+export interface OwnRun {
+  readonly pairs: string;
+  readonly images: string | undefined;
+  readonly imageColumn: string | undefined;
+  readonly captionColumn: string | undefined;
+  readonly labelsColumn: string;
+  readonly separator: string;
+  readonly minCount: number;
+  readonly imageSize: number;
+  readonly strict: boolean;
+  /** The preset's configuration with the user's changes. */
+  readonly config: PromptHashConfig;
+}
+
+/**
+ * What the inputs ask for, or null when they name no pairs.
+ *
+ * @throws Error when a number is malformed or out of its range
+ */
+export function ownRun(config: PromptHashConfig, given: Inputs): OwnRun | null {
+  const pairs = textInput(given, "pairs");
+  if (pairs === undefined) return null;
+  const imageSize = integerInput(given, "image-size", MAX_IMAGE_SIZE) ?? config.data.own.imageSize;
+  const { image } = config.encoder;
+  if (image.kind === "vision-transformer" && imageSize % image.patchSize !== 0)
+    throw new Error(
+      `--image-size must be a multiple of ${image.patchSize} for this encoder, got ${imageSize}.`,
+    );
+  const separator = textInput(given, "separator") ?? "|";
+  if (separator === "") throw new Error("--separator must not be empty.");
+  const epochs = integerInput(given, "epochs", MAX_EPOCHS) ?? config.hashing.epochs;
+  return {
+    pairs,
+    images: textInput(given, "images"),
+    imageColumn: textInput(given, "image-column"),
+    captionColumn: textInput(given, "caption-column"),
+    labelsColumn: textInput(given, "labels-column") ?? "labels",
+    separator,
+    minCount: integerInput(given, "min-count", MAX_IMAGES) ?? 10,
+    imageSize,
+    strict: given.strict === true,
+    config: { ...config, hashing: { ...config.hashing, epochs } },
+  };
+}
+
+function open(run: OwnRun) {
+  return openPairs(run.pairs, {
+    ...(run.imageColumn !== undefined && { image: run.imageColumn }),
+    ...(run.captionColumn !== undefined && { caption: run.captionColumn }),
+  });
+}
+
+/**
+ * Checks the inputs of a run before anything is computed.
+ *
+ * @throws Error when a number is malformed, files are missing or the preset needs pictures and got none
+ */
+export async function validateOwnRun(
+  config: PromptHashConfig,
+  given: Inputs,
+  preset: PresetName,
+): Promise<void> {
+  const run = ownRun(config, given);
+  if (!run) {
+    if (config.data.generated) return;
+    throw new Error(
+      `The preset '${preset}' trains on your own tagged pictures, e.g. MIRFlickr-25K: --pairs mirflickr.csv --images mirflickr, with the columns image, caption and labels`,
+    );
+  }
+  const opened = await open(run);
+  await openImageFiles(run.images ?? opened.images);
+}
+
+/**
+ * Labels of some pictures from one text each.
+ *
+ * @param texts  e.g. "dog|sky", undefined where there is none
+ * @returns names of the labels that at least `minCount` pictures have, most frequent first, and [N, C] of 0 and 1
+ * @throws Error when no label or too many are left
+ */
+export function readLabels(
+  texts: readonly (string | undefined)[],
+  { separator, minCount }: { readonly separator: string; readonly minCount: number },
+): { readonly classes: readonly string[]; readonly labels: NDArray<"float32"> } {
+  const lists = texts.map((text) => [
+    ...new Set(
+      (text ?? "")
+        .split(separator)
+        .map((label) => label.trim())
+        .filter((label) => label !== ""),
+    ),
+  ]);
+  const counts = new Map<string, number>();
+  for (const label of lists.flat()) counts.set(label, (counts.get(label) ?? 0) + 1);
+  const classes = [...counts]
+    .filter(([, count]) => count >= minCount)
+    .sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1))
+    .map(([label]) => label);
+  if (classes.length === 0)
+    throw new Error(
+      `--min-count: none of the ${counts.size} labels belongs to ${minCount} pictures or more; is the separator ${JSON.stringify(separator)}?`,
+    );
+  if (classes.length > MAX_LABELS)
+    throw new Error(`--min-count: ${classes.length} labels are left, at most ${MAX_LABELS} are possible.`);
+  const place = new Map(classes.map((label, c) => [label, c]));
+  const data = new Float32Array(texts.length * classes.length);
+  lists.forEach((list, i) => {
+    for (const label of list) {
+      const c = place.get(label);
+      if (c !== undefined) data[i * classes.length + c] = 1;
+    }
+  });
+  return { classes, labels: { dtype: "float32", shape: [texts.length, classes.length], data } };
+}
+
+function labelTexts(set: CaptionedImageSet, column: string): (string | undefined)[] {
+  const labels = set.labels[column];
+  if (!labels) {
+    const names = Object.keys(set.labels).map((name) => JSON.stringify(name));
+    throw new Error(
+      `--labels-column: there is no column ${JSON.stringify(column)}; the others are ${names.join(", ") || "none"}.`,
+    );
+  }
+  return Array.from(labels.indices, (index) => (index < 0 ? undefined : labels.values[index]));
+}
+
+/** Loads and splits the user's pictures; tells how many rows were rejected and why, and what has no label. */
+export async function loadOwnTask(context: UnitContext<PromptHashConfig>, run: OwnRun): Promise<Task> {
+  const { own } = run.config.data;
+  const opened = await open(run);
+  const { set, problems } = await loadCaptionedImages({
+    pairs: opened.pairs,
+    images: run.images ?? opened.images,
+    size: run.imageSize,
+    strict: run.strict,
+    signal: context.signal,
+    onProgress: ({ done, total }) => context.progress({ phase: "reading images", step: done, steps: total }),
+  });
+  if (problems.count > 0) {
+    const reasons = Object.entries(problems.countByReason).map(([reason, count]) => `${count} × ${reason}`);
+    context.note(`${problems.count} rows were skipped: ${reasons.join("; ")}.`, "warning");
+    for (const problem of problems.records.slice(0, SHOWN_PROBLEMS))
+      context.note(describeProblem(problem), "warning");
+  }
+  const { classes, labels } = readLabels(labelTexts(set, run.labelsColumn), run);
+  const width = classes.length;
+  const order = Array.from(permutation(foldIn(context.key, SPLIT_STREAM), set.count));
+  const tagged = order.filter((i) => labels.data.subarray(i * width, (i + 1) * width).includes(1));
+  if (tagged.length < set.count)
+    context.note(
+      `${set.count - tagged.length} pictures have no label that is kept, and are left out.`,
+      "warning",
+    );
+  const [queries, training] = [own.queries, own.training].map((share) =>
+    Math.round(share * tagged.length),
+  ) as [number, number];
+  if (queries < 1 || training < 2 || queries + training > tagged.length)
+    throw new Error(
+      `${tagged.length} pictures with labels are too few to part into queries, training and database.`,
+    );
+  if (tagged.length > MAX_IMAGES)
+    throw new Error(
+      `${tagged.length} pictures are more than the ${MAX_IMAGES} whose codes are kept in memory.`,
+    );
+  const items: TaggedImages = {
+    set: selectImages(set, tagged),
+    labels: {
+      dtype: "float32",
+      shape: [tagged.length, width],
+      data: Float32Array.from(
+        tagged.flatMap((i) => Array.from(labels.data.subarray(i * width, (i + 1) * width))),
+      ),
+    },
+    classes,
+  };
+  const seen = selectImages(
+    items.set,
+    Array.from({ length: training }, (_, i) => queries + i),
+  );
+  // Neither tokenizer nor stage A may see queries.
+  const tokenizer = trainBpeTokenizer([...seen.captions.flat(), promptSentence(classes)], {
+    maxVocabulary: own.vocabulary,
+  });
+  context.note(
+    `${tagged.length} pictures with ${width} labels: ${queries} queries, ${training} to train, ${tagged.length - queries} in the database.`,
+  );
+  return taskOf({
+    items,
+    pretraining: seen,
+    queries,
+    training,
+    tokenizer,
+    context: Math.min(own.context, longestText(tokenizer, items)),
+  });
+}
