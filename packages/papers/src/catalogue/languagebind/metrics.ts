@@ -17,6 +17,9 @@ export const SENSOR_LABELS: Readonly<Record<WorldSensor | "text", string>> = {
   audio: "Audio",
 };
 
+/** What classes of own data are called. */
+export const OWN_LABEL = "label";
+
 /** Sensors that never met in training, compared with each other. */
 export const EMERGENT: readonly (readonly [Sensor, Sensor])[] = [
   ["depth", "infrared"],
@@ -108,6 +111,17 @@ export const metrics: readonly Metric[] = [
       `${SENSOR_LABELS[sensor]} to RGB`,
       `Share of samples whose colour picture is among the ${RECALL_AT} nearest by cosine.`,
     ),
+  ),
+  ...WORLD_SENSORS.map(
+    (sensor): Metric => ({
+      id: accuracyId(sensor, OWN_LABEL),
+      label: `${SENSOR_LABELS[sensor]}: own labels`,
+      unit: "%",
+      better: "higher",
+      digits: 1,
+      optional: true,
+      description: `Zero-shot accuracy of the classes of own data from ${SENSOR_LABELS[sensor].toLowerCase()}.`,
+    }),
   ),
   {
     id: "trained-share",

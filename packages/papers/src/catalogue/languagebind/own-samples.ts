@@ -51,6 +51,8 @@ export interface OwnSamples {
   /** Colour pictures of the same events; null unless every row has one. */
   readonly pictures: NDArray<"float32"> | null;
   readonly labels: readonly (string | undefined)[];
+  /** The file of each sample. */
+  readonly names: readonly string[];
 }
 
 type Report = (problem: Omit<RowProblem, "file">) => void;
@@ -217,11 +219,14 @@ export async function loadOwnSamples(
     );
   const kept: { readonly row: Row; readonly values: Float32Array; readonly picture: Float32Array | null }[] =
     [];
+  const read = new Map<string, Float32Array>();
   try {
     for (const [i, row] of rows.entries()) {
       context.signal.throwIfAborted();
       try {
-        const values = await decode(row.path, foldIn(context.key, row.line));
+        // A file with several captions is read once.
+        const values = read.get(row.path) ?? (await decode(row.path, foldIn(context.key, row.line)));
+        read.set(row.path, values);
         const picture = row.picture === undefined ? null : await paired.decode(row.picture, context.key);
         kept.push({ row, values, picture });
       } catch (error) {
@@ -259,22 +264,38 @@ export async function loadOwnSamples(
     ),
     captions: kept.map(({ row }) => row.caption),
     labels: kept.map(({ row }) => row.label),
+    names: kept.map(({ row }) => row.path),
     pictures: pictures.every((picture) => picture !== null)
       ? stacked(pictures, sampleShape("image", config))
       : null,
   };
 }
 
-/** Which samples train and which are held out. @throws Error when there are too few for both */
+/**
+ * Which samples train and which are held out. All samples of a file are on one side, and of a held-out file the first
+ * sample stands for all.
+ *
+ * @param names  the file of each sample
+ * @throws Error when there are too few files for both
+ */
 export function splitRows(
   key: Key,
-  count: number,
+  names: readonly string[],
   heldOut: number,
   what: string,
 ): { readonly training: readonly number[]; readonly evaluation: readonly number[] } {
-  const held = Math.max(1, Math.round(count * heldOut));
-  if (count - held < 2)
-    throw new Error(`${what}: ${count} usable samples are too few to train on and to hold some out.`);
-  const order = Array.from(permutation(key, count));
-  return { training: order.slice(held), evaluation: order.slice(0, held) };
+  const first = new Map<string, number>();
+  names.forEach((name, i) => {
+    if (!first.has(name)) first.set(name, i);
+  });
+  const files = [...first.keys()];
+  const held = Math.max(1, Math.round(files.length * heldOut));
+  if (files.length - held < 2)
+    throw new Error(`${what}: ${files.length} usable files are too few to train on and to hold some out.`);
+  const order = Array.from(permutation(key, files.length), (i) => files[i] as string);
+  const kept = new Set(order.slice(held));
+  return {
+    training: Array.from(names.keys()).filter((i) => kept.has(names[i] as string)),
+    evaluation: order.slice(0, held).map((name) => first.get(name) as number),
+  };
 }

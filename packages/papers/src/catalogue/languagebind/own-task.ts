@@ -5,6 +5,7 @@ import { TEMPLATES, type WorldSensor } from "./attributes.ts";
 import type { LanguageBindConfig } from "./config.ts";
 import type { Sensor } from "./defaults.ts";
 import { rowsOf } from "./embedder.ts";
+import { OWN_LABEL } from "./metrics.ts";
 import type { OwnRun } from "./own-data.ts";
 import { loadOwnSamples, type OwnSamples, splitRows } from "./own-samples.ts";
 import {
@@ -36,7 +37,7 @@ function classificationOf(sensor: WorldSensor, labels: readonly (string | undefi
   return [
     {
       sensor,
-      name: "label",
+      name: OWN_LABEL,
       labels: indices,
       classes: values,
       prompts: values.map((value) =>
@@ -55,7 +56,7 @@ export async function loadOwnTask(context: UnitContext<LanguageBindConfig>, run:
   const classifications: Classification[] = [];
   const texts: string[] = [];
   const taken = (samples: OwnSamples, name: WorldSensor, key: Key): TrainingSamples => {
-    const { training: learn, evaluation: hold } = splitRows(key, samples.captions.length, own.heldOut, name);
+    const { training: learn, evaluation: hold } = splitRows(key, samples.names, own.heldOut, name);
     const all = ownersOf(samples, owners);
     evaluation[name] = {
       inputs: rowsOf(samples.inputs, hold),

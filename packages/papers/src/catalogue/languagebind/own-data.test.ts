@@ -1,0 +1,232 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { crc32, deflateSync } from "node:zlib";
+import { randomKey } from "@concord/tensor";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { ArrayTree, UnitContext } from "../../harness/contract.ts";
+import { type LanguageBindConfig, paperConfig, smokeConfig } from "./config.ts";
+import { experiment } from "./experiment.ts";
+import { epochsFor, ownRun } from "./own-data.ts";
+import { splitRows } from "./own-samples.ts";
+
+const config: LanguageBindConfig = {
+  ...smokeConfig,
+  data: { ...smokeConfig.data, own: { heldOut: 0.25, vocabulary: 400, context: 12, audio: [12, 24] } },
+  encoder: { ...smokeConfig.encoder, width: 16, outputs: 16 },
+  text: { kind: "bag-of-words", width: 16, hidden: [16], wordDeviation: 1 },
+};
+
+type Inputs = Readonly<Record<string, string | boolean>>;
+
+function contextOf(inputs: Inputs): UnitContext<LanguageBindConfig> & { readonly notes: string[] } {
+  const notes: string[] = [];
+  return {
+    notes,
+    config,
+    seed: 3,
+    key: randomKey(3),
+    unit: "test",
+    inputs,
+    signal: new AbortController().signal,
+    log() {},
+    note: (message) => void notes.push(message),
+    progress() {},
+    memo: <T extends ArrayTree>(_name: string, build: () => Promise<T>): Promise<T> => build(),
+    checkpoint: { load: async () => null, save: async () => {} },
+    artefact: (name) => name,
+  };
+}
+
+/** A PNG of one value: RGB bytes, or one 16-bit grey sample. */
+function png(side: number, pixel: readonly number[]): Buffer {
+  const chunk = (type: string, content: Buffer): Buffer => {
+    const body = Buffer.concat([Buffer.from(type, "latin1"), content]);
+    const frame = Buffer.alloc(8);
+    frame.writeUInt32BE(content.length, 0);
+    frame.writeUInt32BE(crc32(body), 4);
+    return Buffer.concat([frame.subarray(0, 4), body, frame.subarray(4)]);
+  };
+  const isGrey = pixel.length === 2;
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(side, 0);
+  header.writeUInt32BE(side, 4);
+  header.set([isGrey ? 16 : 8, isGrey ? 0 : 2, 0, 0, 0], 8);
+  const row = Buffer.concat([Buffer.from([0]), Buffer.alloc(pixel.length * side, Buffer.from(pixel))]);
+  const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+  const rows = deflateSync(Buffer.concat(Array.from({ length: side }, () => row)));
+  return Buffer.concat([
+    signature,
+    chunk("IHDR", header),
+    chunk("IDAT", rows),
+    chunk("IEND", Buffer.alloc(0)),
+  ]);
+}
+
+/** A tone as a WAV file: mono, 16 bit, 8 kHz. */
+function wav(hertz: number, samples: number): Buffer {
+  const head = Buffer.alloc(44);
+  head.write("RIFF", 0, "latin1");
+  head.writeUInt32LE(36 + 2 * samples, 4);
+  head.write("WAVEfmt ", 8, "latin1");
+  head.writeUInt32LE(16, 16);
+  head.writeUInt16LE(1, 20);
+  head.writeUInt16LE(1, 22);
+  head.writeUInt32LE(8000, 24);
+  head.writeUInt32LE(16_000, 28);
+  head.writeUInt16LE(2, 32);
+  head.writeUInt16LE(16, 34);
+  head.write("data", 36, "latin1");
+  head.writeUInt32LE(2 * samples, 40);
+  const body = Buffer.alloc(2 * samples);
+  for (let n = 0; n < samples; n++)
+    body.writeInt16LE(Math.round(12_000 * Math.sin((2 * Math.PI * hertz * n) / 8000)), 2 * n);
+  return Buffer.concat([head, body]);
+}
+
+const KINDS = ["red", "green", "blue", "yellow"] as const;
+const COLOURS = [
+  [255, 0, 0],
+  [0, 255, 0],
+  [0, 0, 255],
+  [255, 255, 0],
+] as const;
+
+let folder: string;
+let given: (more?: Inputs) => Inputs;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "languagebind-"));
+  for (const name of ["pictures", "sounds", "maps"]) await mkdir(join(folder, name));
+  const tables: Record<string, string[]> = {
+    pictures: ["image,caption,kind"],
+    sounds: ["audio,caption,kind,image"],
+    maps: ["depth,caption,kind"],
+    clips: ["video,caption,kind"],
+  };
+  for (let i = 0; i < 32; i++) {
+    const k = i % 4;
+    const kind = KINDS[k] as string;
+    await writeFile(join(folder, "pictures", `${i}.png`), png(20 + i, COLOURS[k] as readonly number[]));
+    await writeFile(join(folder, "sounds", `${i}.wav`), wav(300 * (k + 1), 1600 + 100 * i));
+    await writeFile(join(folder, "maps", `${i}.png`), png(20, [4 * (k + 1), i]));
+    tables.pictures?.push(`${i}.png,a ${kind} card,${kind}`, `${i}.png,eine Karte ${kind},${kind}`);
+    tables.sounds?.push(`${i}.wav,the sound of ${kind},${kind},${i}.png`);
+    tables.maps?.push(`${i}.png,${kind} is there,${kind}`);
+    tables.clips?.push(`${i}.png|${(i + 1) % 32}.png,${kind} moves,${kind}`);
+  }
+  tables.sounds?.push("nowhere.wav,a sound,red,0.png", "../pairs.csv,a sound,red,0.png", "1.wav,,red,0.png");
+  tables.maps?.push("../pictures/0.png,no depth map,red");
+  for (const [name, rows] of Object.entries(tables))
+    await writeFile(join(folder, `${name}.csv`), `${rows.join("\n")}\n`);
+  await writeFile(join(folder, "maps", "colour.png"), png(4, [1, 2, 3]));
+  const at = (name: string): string => join(folder, name);
+  given = (more = {}) => ({
+    pairs: at("pictures.csv"),
+    images: at("pictures"),
+    audio: at("sounds.csv"),
+    "audio-files": at("sounds"),
+    "label-column": "kind",
+    "image-size": "24",
+    epochs: "2",
+    "bind-epochs": "2",
+    ...more,
+  });
+});
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe("on own data", () => {
+  it("binds sounds and depth maps that never met, and measures what it can", async () => {
+    const context = contextOf(
+      given({
+        depth: join(folder, "maps.csv"),
+        "depth-files": join(folder, "maps"),
+        video: join(folder, "clips.csv"),
+        "video-files": join(folder, "pictures"),
+      }),
+    );
+    const prepared = await experiment.prepare(context);
+    const { evaluation, training, pictures } = prepared.task;
+    expect(pictures.captions).toHaveLength(48);
+    expect(evaluation.rgb?.captions).toHaveLength(8);
+    expect(training.audio?.inputs.shape).toEqual([24, 3, 12, 24]);
+    expect(training.audio?.pictures?.shape).toEqual([24, 3, 24, 24]);
+    expect(training.depth?.pictures).toBeNull();
+    expect(training.video?.inputs.shape).toEqual([24, 3, 3, 24, 24]);
+    const notes = context.notes.join("\n");
+    expect(notes).toMatch(/sounds\.csv: 3 rows were skipped/);
+    expect(notes).toMatch(/sounds\.csv:34: image file not found/);
+    expect(notes).toMatch(/sounds\.csv:35: path leads outside/);
+    expect(notes).toMatch(/sounds\.csv:36: empty caption/);
+    const { metrics } = await experiment.runArm("languagebind", prepared, context);
+    for (const id of ["audio-text-r5", "audio-label", "depth-audio-r5", "audio-rgb-r5"])
+      expect(metrics[id], id).toBeGreaterThanOrEqual(0);
+    const declared = new Set(experiment.metrics.map(({ id }) => id));
+    expect(Object.keys(metrics).filter((id) => !declared.has(id))).toEqual([]);
+  });
+
+  it("binds to pictures where rows name them, and says so where they do not", async () => {
+    const context = contextOf(given());
+    const prepared = await experiment.prepare(context);
+    const { metrics } = await experiment.runArm("image-bound", prepared, context);
+    expect(metrics["audio-rgb-r5"]).toBeGreaterThanOrEqual(0);
+    const without = { ...prepared.task.training.audio, pictures: null } as never;
+    const task = { ...prepared.task, training: { audio: without } };
+    await expect(experiment.runArm("image-bound", { ...prepared, task }, context)).rejects.toThrow(
+      /audio come without pictures.*--arms start,languagebind/,
+    );
+    await expect(experiment.runArm("languagebind-tied", prepared, context)).rejects.toThrow(
+      /generated world/,
+    );
+  });
+
+  it("stops at the first unusable row in strict mode", async () => {
+    await expect(experiment.prepare(contextOf(given({ strict: true })))).rejects.toThrow(
+      /sounds\.csv:3[456]: /,
+    );
+  });
+
+  it("says what is wrong with its inputs", async () => {
+    const check = (inputs: Inputs, preset: "default" | "paper" = "default") =>
+      experiment.validate?.(inputs, preset);
+    await expect(check(given())).resolves.toBeUndefined();
+    await expect(check({ pairs: join(folder, "pictures.csv") })).rejects.toThrow(
+      /at least one sensor.*--audio/,
+    );
+    await expect(check(given({ epochs: "many" }))).rejects.toThrow(/--epochs must be an integer from 1 to/);
+    await expect(check(given({ "image-size": "25" }))).rejects.toThrow(/multiple of 6.* got 25/);
+    await expect(check(given({ "image-size": "24" }), "paper")).rejects.toThrow(/multiple of 14/);
+    await expect(check(given({ audio: join(folder, "sounds") }))).rejects.toThrow(
+      /--audio: expected a \.csv/,
+    );
+    await expect(check(given({ audio: join(folder, "none.csv") }))).rejects.toThrow(
+      /--audio: there is no file/,
+    );
+    await expect(check(given({ "audio-files": join(folder, "none") }))).rejects.toThrow(
+      /no folder or archive/,
+    );
+    await expect(experiment.prepare(contextOf(given({ audio: join(folder, "maps.csv") })))).rejects.toThrow(
+      /no column "audio"; there are "depth"/,
+    );
+  });
+
+  it("keeps all captions of a picture on one side, and each held-out picture once", () => {
+    const names = Array.from({ length: 40 }, (_, i) => `${i % 20}.png`);
+    const { training, evaluation } = splitRows(randomKey(1), names, 0.25, "rgb");
+    const [learned, held] = [training, evaluation].map((rows) => rows.map((i) => names[i]));
+    expect(new Set(held).size).toBe(5);
+    expect(held).toHaveLength(5);
+    expect(learned).toHaveLength(30);
+    expect(held?.filter((name) => learned?.includes(name))).toEqual([]);
+    expect(() => splitRows(randomKey(1), ["a", "a", "b"], 0.25, "rgb")).toThrow(/2 usable files are too few/);
+  });
+
+  it("trains for as many steps as the preset does on generated samples", () => {
+    expect(epochsFor(7, { epochs: 4, batchSize: 64 }, 3000, 10)).toBe(7);
+    expect(epochsFor(undefined, { epochs: 4, batchSize: 64 }, 640, 64)).toBe(40);
+    expect(epochsFor(undefined, { epochs: 4, batchSize: 64 }, undefined, 64)).toBe(4);
+    expect(ownRun(paperConfig, { pairs: "x.csv" })?.config.encoder.inputSize).toEqual([224, 224]);
+    expect(ownRun(config, {})).toBeNull();
+  });
+});
