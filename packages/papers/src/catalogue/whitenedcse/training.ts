@@ -124,8 +124,9 @@ function objective(
 /** One graph a step: P copies in one pass with dropout masks of their own, objective, gradients, AdamW. */
 function armTrainer(context: UnitContext<unknown>, request: TrainingRequest, steps: number) {
   const { encoder, config, recipe, start } = request;
+  const rate = recipe.whitening ? config.learningRate : config.plainLearningRate;
   const optimiser = adamw({
-    learningRate: (step) => mul(maximum(sub(1, mul(step, 1 / steps)), 0), config.learningRate),
+    learningRate: (step) => mul(maximum(sub(1, mul(step, 1 / steps)), 0), rate),
     weightDecay: config.weightDecay,
   });
   const dropoutKey = keyTensor(foldIn(context.key, streams.dropout));

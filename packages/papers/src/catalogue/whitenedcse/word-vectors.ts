@@ -168,9 +168,7 @@ function orthonormalize(x: Float64Array, k: number): void {
  * Word vectors from what words stand near each other: the D leading singular directions of their positive pointwise
  * mutual information, by randomised subspace iteration.
  *
- *   M_ij = max(0, ln(n_ij n / (n_i n_j))),   M ≈ U Σ Uᵀ,   v_i = s U_i Σ^(1/2)
- *
- * One factor s for all words gives the words that occur a root mean square length of 1.
+ *   M_ij = max(0, ln(n_ij n / (n_i n_j))),   M ≈ U Σ Uᵀ,   v_i = U_i Σ^(1/2) / ‖U_i Σ^(1/2)‖
  *
  * @param rows  sentences; ids below `vocabulary`
  * @returns [V, D] float32; rows of words that never occur are 0
@@ -202,22 +200,19 @@ export async function wordVectors(rows: TokenRows, options: WordVectorOptions): 
     .sort((a, b) => Math.abs(Number(values.data[b])) - Math.abs(Number(values.data[a])))
     .slice(0, width);
   const data = new Float32Array(vocabulary * width);
-  let squares = 0;
-  let words = 0;
   for (let i = 0; i < vocabulary; i++) {
     if (i % ROWS_BETWEEN_CHECKS === 0) signal?.throwIfAborted();
     if (matrix.starts[i] === matrix.starts[i + 1]) continue;
-    words++;
+    const row = data.subarray(i * width, (i + 1) * width);
     strongest.forEach((j, d) => {
       let sum = 0;
       for (let c = 0; c < k; c++) sum += (basis[i * k + c] as number) * Number(vectors.data[c * k + j]);
-      const value = sum * Math.sqrt(Math.abs(Number(values.data[j])));
-      data[i * width + d] = value;
-      squares += value * value;
+      row[d] = sum * Math.sqrt(Math.abs(Number(values.data[j])));
     });
+    const length = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0));
+    if (length > 0) row.set(row.map((value) => value / length));
   }
-  const scale = Math.sqrt(words / squares);
-  return { dtype: "float32", shape: [vocabulary, width], data: data.map((value) => value * scale) };
+  return { dtype: "float32", shape: [vocabulary, width], data };
 }
 
 /** What is wrong with the vectors of pre-trained encoders, and whitening is to cure. */
