@@ -1,4 +1,11 @@
-import { type LogRecord, LogTail, type RunRecord, type RunStore } from "@concord/papers";
+import {
+  figureSeeds,
+  type LogRecord,
+  LogTail,
+  type RunRecord,
+  type RunStore,
+  readRunFigures,
+} from "@concord/papers";
 import { type ExperimentInfo, type RenderOptions, renderResults } from "./render/results.ts";
 import { countText, durationText, paragraph, printable, timeText } from "./render/text.ts";
 import { renderVerdicts, untestedClaims } from "./render/verdicts.ts";
@@ -42,8 +49,24 @@ function environmentText(environment: Readonly<Record<string, string>>): string 
     .join(", ");
 }
 
+/** What the arms left to be drawn, and where it is; empty when they left nothing. */
+async function figuresText(store: RunStore, run: RunRecord): Promise<string> {
+  const seeds = await figureSeeds(store, run);
+  const [seed] = seeds;
+  if (seed === undefined) return "";
+  const arms = await readRunFigures(store, run, seed);
+  const titles = new Set(arms.flatMap(({ figures }) => figures.map(({ title }) => printable(title))));
+  if (titles.size === 0) return "";
+  return `${[...titles].join("; ")} (drawn on the run's page; data in units/seed-${seed}/ARM/figures)`;
+}
+
 /** Facts about a run, a label and a value a line. */
-function renderFacts(run: RunRecord, folder: string, { columns, colours }: RenderOptions): string {
+function renderFacts(
+  run: RunRecord,
+  folder: string,
+  figures: string,
+  { columns, colours }: RenderOptions,
+): string {
   const done = run.units.filter(({ status }) => status === "done").length;
   const inputs = Object.entries(run.inputs).map(([name, value]) =>
     value === true ? `--${name}` : `--${name} ${printable(String(value))}`,
@@ -58,6 +81,7 @@ function renderFacts(run: RunRecord, folder: string, { columns, colours }: Rende
       "Time",
       `${durationText(run.seconds)} of computing, ${done} of ${countText(run.units.length, "unit")}${resumed}`,
     ],
+    ["Figures", figures],
     ["Folder", folder],
   ];
   const width = Math.max(...facts.map(([label]) => label.length)) + 2;
@@ -94,6 +118,6 @@ export async function renderReport(
   );
   if (notes.length > 0) parts.push(renderNotes(notes, options));
   if (run.error !== undefined) parts.push(colours.red(`Failed: ${printable(run.error)}`));
-  parts.push(renderFacts(run, store.path(run.id), options));
+  parts.push(renderFacts(run, store.path(run.id), await figuresText(store, run), options));
   return parts.join("\n\n");
 }

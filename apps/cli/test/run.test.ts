@@ -26,6 +26,10 @@ it("prints results, claims, notes and facts to standard output, progress to stan
   expect(stdout).toContain("! 2 rows of 10 were rejected. (2 times)");
   const [id] = (await readdir(runs)) as [string];
   for (const fact of ["0, 1", process.version, "threads", join(runs, id)]) expect(stdout).toContain(fact);
+  // The toy's two figures have one title.
+  expect(stdout.replaceAll(/\s+/g, " ")).toContain(
+    "Figures Weights (drawn on the run's page; data in units/seed-0/ARM/figures) ",
+  );
   expect(stderr).toContain(id);
   expect(stderr).toContain("starting");
   expect(stdout + stderr).not.toContain(ESCAPE);

@@ -63,10 +63,10 @@ export async function openPage(
   return { page, context, complaints };
 }
 
-/** What axe finds wrong on the page, one line a finding. */
-export async function axeFindings(page: Page): Promise<string[]> {
+/** What axe finds wrong on the page, or in a part of it, one line a finding. */
+export async function axeFindings(page: Page, within = "html"): Promise<string[]> {
   await page.evaluate(axe.source);
-  const { violations } = await page.evaluate<axe.AxeResults>("axe.run()");
+  const { violations } = await page.evaluate<axe.AxeResults>(`axe.run(${JSON.stringify(within)})`);
   return violations.flatMap(({ id, nodes }) =>
     nodes.map(({ html, failureSummary }) => `${id}: ${html}\n${failureSummary}`),
   );

@@ -267,8 +267,8 @@ describe.skipIf(!hasBrowser)("the site in a browser", () => {
     expect(await page.locator(".interval-plot").count()).toBe(toyExperiment.claims.length);
     expect(await page.locator(".line-chart path.mean").count()).toBeGreaterThan(5);
     expect(await page.locator(".map-panel path.mark").count()).toBe(2 * toyExperiment.arms.length);
-    await page.getByRole("link", { name: "1", exact: true }).click();
-    expect(await page.locator("[aria-current=true]").innerText()).toBe("1");
+    await page.locator("#maps").getByRole("link", { name: "1", exact: true }).click();
+    expect(await page.locator("#maps [aria-current=true]").innerText()).toBe("1");
     expect(complaints).toEqual([]);
     await context.close();
   });

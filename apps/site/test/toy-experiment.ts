@@ -206,7 +206,7 @@ export const toyExperiment: Experiment = {
       },
       embeddings: { image: cloud(context.seed, 0, gap), text: cloud(context.seed, 1, gap) } as never,
       embeddingLabels: Array.from({ length: PAIRS }, (_, row) => `a photo of thing number ${row + 1}`),
-      figures: toyFigures(context.seed, Math.min(1, Math.max(0, (recall - 46) / 11))),
+      figures: toyFigures(context.seed, Math.min(1, Math.max(0, (recall - 46) / 11)), 3),
     };
   },
 };

@@ -33,9 +33,10 @@ function thing(kind: number, ...seed: readonly number[]): FigurePicture {
 /**
  * One figure of every kind, as large as those of real papers.
  *
- * @param quality  0 to 1: what an arm does to what is shown
+ * @param quality     0 to 1: what an arm does to what is shown
+ * @param prototypes  rows of the gallery
  */
-export function toyFigures(seed: number, quality: number): readonly Figure[] {
+export function toyFigures(seed: number, quality: number, prototypes: number): readonly Figure[] {
   const modalities = ["image", "text", "sound", "depth", "thermal"];
   const recalls = Array.from({ length: 101 }, (_, index) => index);
   const precision = (recall: number, bits: number) =>
@@ -47,7 +48,7 @@ export function toyFigures(seed: number, quality: number): readonly Figure[] {
       title: "Prototypes with their nearest images",
       caption:
         "Each row is a prototype: the eight images of the test set that lie nearest to it, nearest first.",
-      rows: Array.from({ length: 10 }, (_, row) => ({
+      rows: Array.from({ length: prototypes }, (_, row) => ({
         label: `prototype ${37 * (row + 1)}, ${Math.round(60 + 39 * random(seed, row, quality))} % one class`,
         items: Array.from({ length: 8 }, (_, place) => {
           const kind = random(seed, row, place, quality) < quality + 0.2 ? row : row + place;

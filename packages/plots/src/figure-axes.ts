@@ -34,6 +34,10 @@ export interface PlotArea {
 /** Pixels that a character of the charts' type takes on average. */
 export const CHARACTER = 5.9;
 
+/** Logarithmic scales end here: beyond, numbers lose their digits or are infinite. */
+const LEAST = 1e-300;
+const MOST = 1e300;
+
 export const coordinate = (value: number): string => String(Math.round(value * 10) / 10);
 
 /** The text, or its beginning and an ellipsis. */
@@ -118,8 +122,9 @@ export function placeAxis(
   if (spec.scale === "log") {
     const positive = [...drawn].filter((value) => value > 0);
     const [low, high] = extentOf(positive) ?? [1, 10];
-    const around = low < high ? (high / low) ** 0.04 : 2;
-    const domain = spec.range ?? ([low / around, high * around] as const);
+    const around = low < high ? 10 ** (0.04 * (Math.log10(high) - Math.log10(low))) : 2;
+    const [first, last] = spec.range ?? [low / around, high * around];
+    const domain = [Math.max(first, LEAST), Math.min(Math.max(last, 2 * LEAST), MOST)] as const;
     const scale = scaleLog([...domain], [...pixels]);
     const values = logTicks(domain, count);
     return { label, scale, ticks: values.map((value) => ({ value, text: powerText(value, values) })) };

@@ -15,14 +15,15 @@ const MAX_CELLS = 600;
 
 const short = (value: number) => String(Number(value.toPrecision(4))).replace("-", "\u2212");
 
+/** Heads that are empty are numbers. */
 function table(caption: string, heads: readonly string[], rows: readonly (readonly string[])[]): Html {
   return scrollingTable(
     caption,
     html`<table class="data"><caption>${caption}</caption>
-<thead><tr>${heads.map((head) => html`<th scope="col">${head}</th>`)}</tr></thead>
+<thead><tr>${heads.map((head, index) => html`<th scope="col">${head || index}</th>`)}</tr></thead>
 <tbody>${rows.map(
-      ([first = "", ...cells]) =>
-        html`<tr><th scope="row">${first}</th>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`,
+      ([first, ...cells], index) =>
+        html`<tr><th scope="row">${first || index + 1}</th>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`,
     )}</tbody></table>`,
   );
 }
@@ -55,7 +56,7 @@ function linesTable({ first, arms }: Kind<"lines">): Html {
         points.map(([, y]) => y),
       ),
     );
-    return table(first.y.label, ["", ...EXTREMES], rows);
+    return table(first.y.label, ["Arm", ...EXTREMES], rows);
   }
   const sorted = [...new Set(xs)].sort((a, b) => a - b);
   const columns = [
@@ -90,7 +91,7 @@ function pointsTable({ first, arms }: Kind<"points">): Html {
     const rows = series.flatMap(({ name, points, labels }) =>
       points.map(([x, y], index) => [nameOf(name, labels?.[index] ?? ""), short(x), short(y)]),
     );
-    return table("All points", ["", ...heads], rows);
+    return table("All points", ["Point", ...heads], rows);
   }
   const mean = (values: readonly number[]) =>
     values.length === 0 ? "\u2013" : short(values.reduce((sum, value) => sum + value, 0) / values.length);
@@ -100,7 +101,7 @@ function pointsTable({ first, arms }: Kind<"points">): Html {
     mean(points.map(([x]) => x)),
     mean(points.map(([, y]) => y)),
   ]);
-  return table("Means of the points", ["", "points", ...heads], rows);
+  return table("Means of the points", ["Arm", "points", ...heads], rows);
 }
 
 function barsTable({ first, arms }: Kind<"bars">): Html {
@@ -110,12 +111,12 @@ function barsTable({ first, arms }: Kind<"bars">): Html {
   return first.categories.length <= MAX_CATEGORIES
     ? table(
         first.y.label,
-        ["", ...first.categories],
+        ["Arm", ...first.categories],
         series.map(({ name, values }) => [name, ...values.map(short)]),
       )
     : table(
         first.y.label,
-        ["", ...EXTREMES],
+        ["Arm", ...EXTREMES],
         series.map(({ name, values }) => extremes(name, values)),
       );
 }
@@ -129,12 +130,12 @@ function matrixTables({ first, arms }: Kind<"matrix">): Html {
         ? [style.label, "\u2013", "\u2013", "\u2013"]
         : extremes(style.label, values);
     });
-    return table(first.label, ["", ...EXTREMES], rows);
+    return table(first.label, ["Arm", ...EXTREMES], rows);
   }
   return html`${arms.map(({ style, figure: { rows, columns, values, digits, label } }) =>
     table(
       `${style.label}: ${label}`,
-      ["", ...columns],
+      ["Row", ...columns],
       rows.map((row, index) => [
         row,
         ...(values[index] ?? []).map((value) => (value === null ? "\u2013" : numberText(value, digits))),

@@ -18,8 +18,11 @@ export const figureFrame = {
   caption: z.string().max(1000),
 };
 
+/** Far from where sums and differences are infinite. */
+const number = z.number().min(-1e300).max(1e300);
+
 const range = z
-  .tuple([z.number(), z.number()])
+  .tuple([number, number])
   .refine(([low, high]) => low < high, "expected the smaller number first");
 const axis = z
   .object({
@@ -31,7 +34,7 @@ const axis = z
     path: ["range"],
     message: "expected positive numbers on a logarithmic scale",
   });
-const points = z.array(z.tuple([z.number(), z.number()])).max(MAX_POINTS);
+const points = z.array(z.tuple([number, number])).max(MAX_POINTS);
 
 /** Adds an issue for every list that is not as long as it has to be. */
 function expectLength(
@@ -90,7 +93,7 @@ const barsFigure = z
     categories: z.array(figureText).min(1).max(128),
     y: axis,
     series: z
-      .array(z.object({ label: figureText, values: z.array(z.number()) }))
+      .array(z.object({ label: figureText, values: z.array(number) }))
       .min(1)
       .max(MAX_SERIES),
   })
@@ -105,7 +108,7 @@ const matrixFigure = z
     kind: z.literal("matrix"),
     rows: z.array(figureText).min(1).max(64),
     columns: z.array(figureText).min(1).max(64),
-    values: z.array(z.array(z.number().nullable())),
+    values: z.array(z.array(number.nullable())),
     range,
     label: figureText,
     digits: z.int().min(0).max(10),
