@@ -47,8 +47,6 @@ describe.skipIf(!hasBrowser)("the search in a browser", () => {
       settings: {
         maxVocabulary: 400,
         width: 32,
-        inner: 16,
-        heads: 2,
         batchSize: 48,
         steps: 60,
         groupSize: 4,

@@ -21,6 +21,7 @@ import { RandomStream, randomKey } from "@concord/tensor";
 import { writeEncoder, writeFigures } from "../src/encoder/folder.ts";
 import { trainingDefaults } from "../src/encoder/index.ts";
 import { sentenceEncoderInit } from "../src/encoder/model.ts";
+import { stemTable } from "../src/encoder/stems.ts";
 import { type OpenedSearch, openSearch, openSqliteStore, paperRecord } from "../src/index.ts";
 
 const { values: flags, positionals } = parseArgs({
@@ -72,12 +73,14 @@ async function fill(): Promise<{ readonly search: OpenedSearch; readonly close: 
   const version = "concord-20260101-000000";
   const models = join(folder, "models");
   const tokenizer = trainWordTokenizer([words.join(" ")], { maxVocabulary: trainingDefaults.maxVocabulary });
-  const shape = { ...trainingDefaults, vocabulary: tokenizer.vocabularySize };
-  const rarity = new Float32Array(tokenizer.vocabularySize).fill(1);
+  const stems = stemTable(tokenizer);
+  const shape = { stems: stems.count, width };
+  const rarity = new Float32Array(stems.count).fill(1);
   await writeEncoder(join(models, version), {
     params: sentenceEncoderInit(randomKey(1), shape, rarity),
     shape,
     tokenizer,
+    stems,
     name: version,
   });
   await writeFigures(join(models, version), {

@@ -39,9 +39,6 @@ export function synonymWorld(
 export const smallTraining = {
   maxVocabulary: 400,
   width: 48,
-  inner: 16,
-  layers: 1,
-  heads: 2,
   batchSize: 64,
   steps: 120,
   learningRate: 1e-2,

@@ -1,31 +1,35 @@
 import { batchPlan, type TextTokenizer } from "@concord/data";
 import { foldIn, type Key, keyArray, type NDArray, RandomStream } from "@concord/tensor";
+import type { StemTable } from "./stems.ts";
 
 export interface TrainingText {
   readonly title: string;
   readonly abstract: string;
 }
 
-/** Token ids of papers, and how rare every token is. */
+/** Stems of papers, and how rare every stem is. */
 export interface TokenCorpus {
   readonly papers: readonly { readonly title: Int32Array; readonly abstract: Int32Array }[];
-  /** [V] ln(N / n_t); tokens that no paper has count as if half a paper had them. */
+  /** [S] ln(N / n_s); stems that no paper has count as if half a paper had them. */
   readonly rarity: Float32Array;
 }
 
-export function tokenCorpus(texts: readonly TrainingText[], tokenizer: TextTokenizer): TokenCorpus {
-  const having = new Float64Array(tokenizer.vocabularySize);
+export function tokenCorpus(
+  texts: readonly TrainingText[],
+  tokenizer: TextTokenizer,
+  stems: StemTable,
+): TokenCorpus {
+  const having = new Float64Array(stems.count);
+  const stemsOf = (text: string) =>
+    Int32Array.from(tokenizer.encode(text), (token) => stems.of[token] as number);
   const papers = texts.map(({ title, abstract }) => {
-    const paper = {
-      title: Int32Array.from(tokenizer.encode(title)),
-      abstract: Int32Array.from(tokenizer.encode(abstract)),
-    };
-    for (const token of new Set([...paper.title, ...paper.abstract]))
-      having[token] = (having[token] as number) + 1;
+    const paper = { title: stemsOf(title), abstract: stemsOf(abstract) };
+    for (const stem of new Set([...paper.title, ...paper.abstract]))
+      having[stem] = (having[stem] as number) + 1;
     return paper;
   });
   const rarity = Float32Array.from(having, (n) => Math.log((papers.length + 1) / (n + 0.5)));
-  rarity[tokenizer.padId] = 0;
+  rarity[stems.of[tokenizer.padId] as number] = 0;
   return { papers, rarity };
 }
 
@@ -56,8 +60,8 @@ export interface ViewOptions {
 
 /** How often the anchor keeps the excerpt: then words in common teach, else meaning has to. */
 const KEEP_EXCERPT = 0.25;
-/** Share of the words that title and excerpt lose: queries are short of words, too. */
-const WORDS_LOST = 0.1;
+/** Share of the words that title and excerpt lose, from little to most: queries are short of words, too. */
+const WORDS_LOST = [0.1, 0.8] as const;
 const LEAST_EXCERPT = 8;
 
 /** Batches of views, each a function of its step alone. */
@@ -93,7 +97,9 @@ function viewsOf(
   random: RandomStream,
 ) {
   const thinned = (tokens: Int32Array, most: number): number[] => {
-    const kept = [...tokens].filter(() => !random.chance(WORDS_LOST));
+    const [least, mostLost] = WORDS_LOST;
+    const lost = least + (mostLost - least) * random.uniform();
+    const kept = [...tokens].filter(() => !random.chance(lost));
     return (kept.length === 0 ? [...tokens] : kept).slice(0, most);
   };
   // A piece of the abstract, of a quarter at most so that something is left.

@@ -2,9 +2,10 @@ import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { TextTokenizer } from "@concord/data";
 import { writeFileAtomic } from "@concord/papers/files";
-import { cast, exportOnnx } from "@concord/tensor";
+import { cast, exportOnnx, gather, type NDArray } from "@concord/tensor";
 import { LAST_FILE, type TrainingFigures } from "./figures.ts";
 import { type SentenceEncoderParams, type SentenceEncoderShape, sentenceVectors } from "./model.ts";
+import type { StemTable } from "./stems.ts";
 
 const VERSION = /^concord-\d{8}-\d{6}$/;
 /** Longest text in tokens; abstracts that are longer lose their end. */
@@ -27,21 +28,29 @@ export async function writeEncoder(
     readonly params: SentenceEncoderParams;
     readonly shape: SentenceEncoderShape;
     readonly tokenizer: TextTokenizer;
+    readonly stems: StemTable;
     readonly name: string;
   },
 ): Promise<void> {
-  const { params, shape, tokenizer, name } = model;
+  const { params, shape, tokenizer, stems, name } = model;
   await mkdir(join(folder, "onnx"), { recursive: true });
   const onnx = exportOnnx(
-    (weights, { input_ids, attention_mask }) => ({
-      sentence_embedding: sentenceVectors(weights, input_ids, cast(attention_mask, "float32"), shape),
+    ({ stemOf, encoder }, { input_ids, attention_mask }) => ({
+      sentence_embedding: sentenceVectors(
+        encoder,
+        gather(stemOf, input_ids),
+        cast(attention_mask, "float32"),
+      ),
     }),
     {
       inputs: {
         input_ids: { shape: ["batch", "tokens"], dtype: "int64" },
         attention_mask: { shape: ["batch", "tokens"], dtype: "int64" },
       },
-      params,
+      params: {
+        encoder: params,
+        stemOf: { dtype: "int32", shape: [stems.of.length], data: stems.of } satisfies NDArray<"int32">,
+      },
       name,
     },
   );
@@ -52,11 +61,9 @@ export async function writeEncoder(
     json({
       model_type: "concord-sentence-encoder",
       architectures: ["ConcordSentenceEncoder"],
-      vocab_size: shape.vocabulary,
+      vocab_size: tokenizer.vocabularySize,
+      stems: shape.stems,
       hidden_size: shape.width,
-      inner_size: shape.inner,
-      num_hidden_layers: shape.layers,
-      num_attention_heads: shape.heads,
       max_position_embeddings: MAX_TOKENS,
       pad_token_id: tokenizer.padId,
     }),

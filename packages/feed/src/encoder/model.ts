@@ -1,129 +1,94 @@
-import {
-  type EmbeddingParams,
-  embedding,
-  embeddingInit,
-  type LinearParams,
-  linear,
-  linearInit,
-  type TransformerParams,
-  transformer,
-  transformerInit,
-} from "@concord/nn";
+import { type EmbeddingParams, embedding, embeddingInit } from "@concord/nn";
 import {
   add,
+  cast,
   checkAxes,
   div,
   dropout,
+  equal,
   exp,
   expandDims,
-  foldIn,
-  foldInTensor,
   gather,
   type Key,
   l2Normalize,
+  log,
   maximum,
   mul,
   type NDArray,
   ndarray,
-  reshape,
-  sub,
   sum,
   type Tensor,
   type Traced,
-  zerosArray,
 } from "@concord/tensor";
 
 export interface SentenceEncoderShape {
-  /** V */
-  readonly vocabulary: number;
-  /** D, the width of word vectors and of what comes out. */
+  /** S, the number of stems. */
+  readonly stems: number;
+  /** D, the width of the vectors. */
   readonly width: number;
-  /** H, the width in which words see each other. */
-  readonly inner: number;
-  readonly layers: number;
-  readonly heads: number;
 }
 
 export interface SentenceEncoderParams {
-  /** [V, D] */
+  /** [S, D] */
   readonly words: EmbeddingParams;
-  /** [V]: logarithm of what a word counts for in the mean. */
+  /** [S]: logarithm of what a stem counts for. */
   readonly importance: NDArray;
-  /** D → H */
-  readonly narrow: LinearParams;
-  readonly blocks: TransformerParams;
-  /** H → D */
-  readonly widen: LinearParams;
 }
 
 const LEAST_IMPORTANCE = 0.05;
 
 /**
- * Parameters before training: random word vectors, weighted by the logarithm of how rare a word is, and a transformer
- * that adds nothing yet. The similarity of two texts is then, up to chance, the cosine of their tf-idf vectors; training
- * goes on from there.
+ * Parameters before training: random vectors of stems, weighted by the logarithm of how rare a stem is. The similarity
+ * of two texts is then, up to chance, the cosine of their tf-idf vectors; training goes on from there.
  *
- * @param rarity  [V] ln(N / n_t) of each token, n_t of N texts having it
+ * @param rarity  [S] ln(N / n_s) of each stem, n_s of N texts having it
  */
 export function sentenceEncoderInit(
   key: Key,
-  { vocabulary, width, inner, layers }: SentenceEncoderShape,
+  { stems, width }: SentenceEncoderShape,
   rarity: Float32Array,
 ): SentenceEncoderParams {
-  const widen = linearInit(foldIn(key, 3), { inputs: inner, outputs: width, bias: false });
   return {
-    words: embeddingInit(foldIn(key, 0), { vocabulary, width, deviation: 1 / Math.sqrt(width) }),
+    words: embeddingInit(key, { vocabulary: stems, width, deviation: 1 / Math.sqrt(width) }),
     importance: ndarray(
       rarity.map((value) => Math.log(Math.max(value, LEAST_IMPORTANCE))),
-      { shape: [vocabulary] },
+      { shape: [stems] },
     ),
-    narrow: linearInit(foldIn(key, 1), { inputs: width, outputs: inner }),
-    blocks: transformerInit(foldIn(key, 2), { width: inner, layers, expansion: 2 }),
-    widen: { ...widen, weight: zerosArray(widen.weight.shape) },
   };
 }
 
 /**
- * Texts to vectors: words with what the words around them add, averaged by importance.
+ * Texts to vectors: the mean of the vectors of their stems, by importance and by the logarithm of how often each occurs.
  *
- *   x_t = E[w_t] + U · Transformer(N E[w])_t,     f = Σ_t m_t e^{a[w_t]} x_t / Σ_t m_t e^{a[w_t]}
+ *   f = Σ_s (1 + ln c_s) e^{a_s} E_s / Σ_s (1 + ln c_s) e^{a_s},   c_s = occurrences of stem s in the text
  *
- * There are no positions: the order of words decides little for retrieval, and so texts may be of any length.
+ * There are no positions and no layers between words: with the tens of thousands of papers that a store has, a
+ * transformer on top learned the training papers by heart and found others no better.
  *
- * @param ids   [B, T] token ids
- * @param mask  [B, T] 1 for tokens, 0 for padding
- * @param options.dropout  share of the channels of words and sums that a training step drops, by `key`
+ * @param ids   [B, T] stem ids
+ * @param mask  [B, T] 1 for words, 0 for padding
+ * @param options.dropout  share of the channels that a training step drops, by `key`
  * @returns [B, D], not normalised
  */
 export function sentenceFeatures(
   params: Traced<SentenceEncoderParams>,
   ids: Tensor,
   mask: Tensor,
-  options: { readonly heads: number; readonly dropout?: number; readonly key?: Tensor },
+  options: { readonly dropout?: number; readonly key?: Tensor } = {},
 ): Tensor {
-  const { B, T } = checkAxes("sentenceFeatures", { ids: [ids, "B T"], mask: [mask, "B T"] });
-  const { heads, dropout: rate = 0, key } = options;
-  const drop = (x: Tensor, use: number) =>
-    rate > 0 && key !== undefined ? dropout(foldInTensor(key, use), x, rate) : x;
-  const words = embedding(params.words, ids);
-  const weights = mul(exp(gather(params.importance, ids)), mask);
-  const hidden = mul(sub(1, reshape(mask, [B, 1, 1, T])), -1e9);
-  const total = maximum(sum(weights, { axes: 1, keepDims: true }), 1e-6);
-  const shares = expandDims(div(weights, total), -1);
-  const own = drop(sum(mul(words, shares), { axes: 1 }), 0);
-  if (params.blocks.layers.length === 0) return own;
-  const context = transformer(params.blocks, linear(params.narrow, words), { heads, mask: hidden });
-  // The mean is linear: widening it is widening every word.
-  const added = sum(mul(context, shares), { axes: 1 });
-  return add(own, linear(params.widen, drop(added, 1)));
+  checkAxes("sentenceFeatures", { ids: [ids, "B T"], mask: [mask, "B T"] });
+  const { dropout: rate = 0, key } = options;
+  // Every occurrence of a stem gets its share of 1 + ln c.
+  const same = cast(equal(expandDims(ids, 2), expandDims(ids, 1)), "float32");
+  const occurrences = maximum(sum(mul(same, expandDims(mask, 1)), { axes: 2 }), 1);
+  const often = div(add(1, log(occurrences)), occurrences);
+  const weights = mul(mul(exp(gather(params.importance, ids)), often), mask);
+  const shares = div(weights, maximum(sum(weights, { axes: 1, keepDims: true }), 1e-6));
+  const mean = sum(mul(embedding(params.words, ids), expandDims(shares, -1)), { axes: 1 });
+  return rate > 0 && key !== undefined ? dropout(key, mean, rate) : mean;
 }
 
 /** [B, D] of length 1: what is stored and compared. */
-export function sentenceVectors(
-  params: Traced<SentenceEncoderParams>,
-  ids: Tensor,
-  mask: Tensor,
-  options: { readonly heads: number },
-): Tensor {
-  return l2Normalize(sentenceFeatures(params, ids, mask, options));
+export function sentenceVectors(params: Traced<SentenceEncoderParams>, ids: Tensor, mask: Tensor): Tensor {
+  return l2Normalize(sentenceFeatures(params, ids, mask));
 }

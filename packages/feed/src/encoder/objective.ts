@@ -25,7 +25,6 @@ export function headInit(key: Key, width: number): LinearParams {
 }
 
 export interface ObjectiveOptions {
-  readonly heads: number;
   readonly temperature: number;
   readonly dropout: number;
   /** Channels that are whitened together. */
@@ -60,10 +59,10 @@ export function viewsLoss(
     readonly excerpt: TracedView;
     readonly key: Tensor;
   },
-  { heads, temperature, dropout, groupSize, whitened }: ObjectiveOptions,
+  { temperature, dropout, groupSize, whitened }: ObjectiveOptions,
 ): Tensor {
   const features = [batch.anchor, batch.title, batch.excerpt].map(({ ids, mask }, m) =>
-    sentenceFeatures(params.encoder, ids, mask, { heads, dropout, key: foldInTensor(batch.key, m) }),
+    sentenceFeatures(params.encoder, ids, mask, { dropout, key: foldInTensor(batch.key, m) }),
   );
   const contrast = (views: readonly Tensor[], symmetric: boolean): Tensor => {
     const [anchor, ...others] = views as [Tensor, ...Tensor[]];

@@ -16,6 +16,7 @@ import {
 import { tokenCorpus, viewBatches } from "./corpus.ts";
 import { type SentenceEncoderParams, type SentenceEncoderShape, sentenceEncoderInit } from "./model.ts";
 import { headInit, type ObjectiveOptions, type TrainedParams, viewsLoss } from "./objective.ts";
+import { type StemTable, stemTable } from "./stems.ts";
 
 export interface TrainingPaper {
   readonly id: string;
@@ -27,10 +28,6 @@ export interface TrainingSettings {
   readonly maxVocabulary: number;
   /** D */
   readonly width: number;
-  /** H */
-  readonly inner: number;
-  readonly layers: number;
-  readonly heads: number;
   readonly batchSize: number;
   readonly steps: number;
   readonly learningRate: number;
@@ -47,19 +44,16 @@ export interface TrainingSettings {
 
 /** What `concord index --train` trains with: tuned on papers other than those that the documentation reports. */
 export const trainingDefaults: TrainingSettings = {
-  maxVocabulary: 24_000,
+  maxVocabulary: 32_000,
   width: 256,
-  inner: 64,
-  layers: 1,
-  heads: 4,
   batchSize: 256,
-  steps: 600,
+  steps: 300,
   learningRate: 3e-3,
   temperature: 0.05,
   dropout: 0.1,
   groupSize: 8,
   whitened: 0.25,
-  lengths: { anchor: 96, title: 24, excerpt: 24 },
+  lengths: { anchor: 160, title: 24, excerpt: 24 },
   heldOut: 0.05,
   mostHeldOut: 1000,
   seed: 1,
@@ -89,6 +83,7 @@ export interface TrainedEncoder {
   readonly params: SentenceEncoderParams;
   readonly shape: SentenceEncoderShape;
   readonly tokenizer: TextTokenizer;
+  readonly stems: StemTable;
   readonly settings: TrainingSettings;
   readonly papers: number;
   /** Papers that training never saw, to judge by. */
@@ -131,14 +126,15 @@ export async function trainEncoder(
     training.flatMap(({ title, abstract }) => [title, abstract]),
     { maxVocabulary: settings.maxVocabulary, minCount: 2 },
   );
-  const corpus = tokenCorpus(training, tokenizer);
+  const stems = stemTable(tokenizer);
+  const corpus = tokenCorpus(training, tokenizer, stems);
   const batchSize = Math.min(settings.batchSize, corpus.papers.length);
-  const shape: SentenceEncoderShape = { ...settings, vocabulary: tokenizer.vocabularySize };
+  const shape: SentenceEncoderShape = { stems: stems.count, width: settings.width };
   const key = randomKey(settings.seed);
   const batches = viewBatches(corpus, {
     key: foldIn(key, 0),
     batchSize,
-    padId: tokenizer.padId,
+    padId: stems.of[tokenizer.padId] as number,
     lengths: settings.lengths,
   });
   const params: TrainedParams = {
@@ -188,6 +184,7 @@ export async function trainEncoder(
       params: trained.encoder,
       shape,
       tokenizer,
+      stems,
       settings,
       papers: training.length,
       heldOut,

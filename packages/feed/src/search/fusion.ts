@@ -3,8 +3,8 @@ export const FUSION_DEPTH = 200;
 /** k of reciprocal rank fusion. */
 const K = 60;
 /**
- * What nearness in meaning counts beside words, chosen among 0.3, 0.6 and 1 by titles of papers other than those that
- * `bench/search-quality.ts` reports; its --tune tries more.
+ * What nearness in meaning counts beside words: the best on average over the queries that `bench/search-quality.ts --tune`
+ * asks, which are of papers other than those that it reports.
  */
 export const MEANING_WEIGHT = 0.3;
 
@@ -28,7 +28,7 @@ export interface FusedHit extends ScoredId {
  * has all the rare words of a query, meaning cannot push it down. Reciprocal ranks, which forget that, were measured
  * beside it and lost to words alone.
  *
- * @param words    best first; in short queries papers with all words come before the others, whatever their scores
+ * @param words    best first, by scores that never rise (`rankByWords`)
  * @param meaning  best first, cosines
  * @returns best first; equals in the order of words, then of meaning
  * @source Bruch, Gai, Ingber 2023 (convex combination against rank fusion)
@@ -43,12 +43,9 @@ export function fuseScores(
   const lowest = near.length < FUSION_DEPTH ? 0 : (near.at(-1)?.score ?? 0);
   const most = Math.max(...words.slice(0, FUSION_DEPTH).map(({ score }) => score), Number.MIN_VALUE);
   const hits = new Map<string, FusedHit>();
-  let below = Number.POSITIVE_INFINITY;
   for (const { id, score } of words.slice(0, FUSION_DEPTH)) {
-    // Scores of papers with some of the words are those of another question; they never overtake.
-    below = Math.min(below, score);
     const cosine = cosines.get(id);
-    const total = below / most + weight * (cosine ?? lowest);
+    const total = score / most + weight * (cosine ?? lowest);
     hits.set(id, { id, score: total, byWords: true, byMeaning: cosine !== undefined });
   }
   for (const { id, score } of near)

@@ -11,6 +11,7 @@ import { tasteDirection } from "./taste.ts";
 import { tasteWords } from "./taste-words.ts";
 import type { SearchMode, SearchState } from "./types.ts";
 import type { VectorShelf } from "./vector-shelf.ts";
+import { rankByWords } from "./word-ranking.ts";
 
 /** The keyword index takes queries of this length. */
 const MAX_WORDS_QUERY = 200;
@@ -101,7 +102,9 @@ export class Ranker implements AsyncDisposable {
     const short = query.slice(0, MAX_WORDS_QUERY);
     // Without ranking by words, they are still marked.
     const found = await timed("words", () =>
-      text.search(short, { filter, limit: used === "meaning" ? 1 : FUSION_DEPTH }),
+      used === "meaning"
+        ? text.search(short, { filter, limit: 1 })
+        : rankByWords(this.#ports, short, { filter }),
     );
     const nearest = async () => {
       if (generation === null || used === "words") return [];

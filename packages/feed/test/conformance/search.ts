@@ -84,6 +84,11 @@ export function searchConformance(openStore: OpenStore): void {
         ]);
         expect((await store.text.search("modality ali", { mode: "all" })).hits).toEqual([]);
         expect((await store.text.search("moda alignment", { prefix: true, mode: "all" })).hits).toEqual([]);
+        // Of "clustering" the index has "cluster": what is typed may be longer than the stem.
+        const whole = ids((await store.text.search("clustering", { prefix: true })).hits);
+        expect(whole.length).toBeGreaterThan(0);
+        for (const typed of ["clus", "cluster", "clusteri", "clusterin"])
+          expect(ids((await store.text.search(typed, { prefix: true })).hits)).toEqual(whole);
       }));
 
     it("follows filters", () =>

@@ -17,6 +17,14 @@ export interface ReadingPorts {
   dataVersion(): number;
   /** Those of some papers that are there. */
   existing(ids: readonly string[]): Promise<ReadonlySet<string>>;
+  /** Titles and abstracts of some papers, in any order; unknown ids are left out. */
+  texts(
+    ids: readonly string[],
+  ): Promise<{ readonly id: string; readonly title: string; readonly abstract: string }[]>;
+  /** How many papers there are, and how many have each of these stems; stems that none has are left out. */
+  stemCounts(
+    stems: readonly string[],
+  ): Promise<{ readonly papers: number; readonly having: ReadonlyMap<string, number> }>;
   close(): Promise<void>;
 }
 
@@ -41,6 +49,25 @@ export function readingPorts(path: string): ReadingPorts {
           db,
         );
         return new Set(rows.map(({ id }) => id));
+      }),
+    texts: (ids) =>
+      gate.read(async (db) => {
+        const { rows } = await sql<{ id: string; title: string; abstract: string }>`
+          select id, record ->> '$.title' as title, record ->> '$.abstract' as abstract
+          from papers where id in (select value from json_each(${JSON.stringify(ids)}))`.execute(db);
+        return rows;
+      }),
+    stemCounts: (stems) =>
+      gate.read(async (db) => {
+        const { rows } = await sql<{ n: number }>`select count(*) as n from papers`.execute(db);
+        const found = await sql<{ term: string; doc: number }>`
+          select term, doc from paper_words where term in (select value from json_each(${JSON.stringify(stems)}))`.execute(
+          db,
+        );
+        return {
+          papers: Number(rows[0]?.n ?? 0),
+          having: new Map(found.rows.map(({ term, doc }) => [term, Number(doc)])),
+        };
       }),
     close: () => gate.close(),
   };

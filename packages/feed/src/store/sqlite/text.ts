@@ -21,7 +21,7 @@ const MAX_RANKED = 40_000;
 /** With fewer papers that have all the words, papers with any of them follow. */
 const FEW_HITS = 20;
 /** In queries of so many words hardly anything has all of them by more than chance: score alone decides. */
-const LONG_QUERY = 5;
+export const LONG_QUERY = 5;
 /** Words in more of the papers than this say too little to look for one by one; 0.1 lost what half the words of titles say. */
 const FREQUENT_SHARE = 0.5;
 /** In a store of a few papers every word is in many of them. */
@@ -74,6 +74,29 @@ export function queryWords(query: string): string[] {
 /** A word as a string of FTS5: never an operator, a column or a wildcard. */
 const quote = (word: string) => `"${word.replaceAll('"', '""')}"`;
 
+/** Endings that the index takes off words, as one may be typing them. */
+const ENDINGS =
+  "ings,edly,ly,ency,ations,izations,izing,ities,ivity,ability,ically,ments,ness,ers,ables,ives,ions,als".split(
+    ",",
+  );
+
+/**
+ * A word that is being typed: words that begin so, and those whose stems are shorter than what is there already. The
+ * index has "cluster" for "clustering", which "clusteri" does not begin.
+ */
+function begun(word: string): string {
+  const stems = new Set<string>();
+  for (const ending of ENDINGS) {
+    for (let typed = 1; typed < ending.length; typed++) {
+      if (!word.endsWith(ending.slice(0, typed))) continue;
+      const stem = stemOf(word + ending.slice(typed));
+      if (stem.length < word.length) stems.add(stem);
+    }
+  }
+  const whole = [...stems].map(quote);
+  return `(${[`${quote(word)}*`, ...whole].join(" OR ")})`;
+}
+
 interface Hit {
   readonly id: string;
   readonly score: number;
@@ -97,8 +120,8 @@ export class SqliteTextIndex implements TextIndex {
     const limit = options.limit === undefined ? MAX_HITS : pageLimit(options.limit, MAX_HITS);
     const { mode = "auto", prefix = false } = options;
     const words = queryWords(query);
-    const terms = words.map(
-      (word, index) => `${quote(word)}${prefix && index === words.length - 1 ? "*" : ""}`,
+    const terms = words.map((word, index) =>
+      prefix && index === words.length - 1 ? begun(word) : quote(word),
     );
     return this.#gate.read(async (db) => {
       if (words.length === 0) return { hits: [], words, dropped: [] };
