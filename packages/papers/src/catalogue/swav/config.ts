@@ -66,7 +66,7 @@ export interface SwavConfig {
     readonly augmentation: Omit<MultiCropOptions, "groups">;
   };
   readonly training: TrainingConfig;
-  /** Threads that make crops. */
+  /** Threads that make crops; 0 for none beside the one that trains. */
   readonly workers: number;
 }
 
@@ -80,15 +80,16 @@ interface CropShare {
 
 const smallAugmentation = {
   flip: 0.5,
-  colour: paperColours,
+  // Half the strength, as SimCLR has it for pictures of 32 × 32 pixels.
+  colour: { probability: 0.8, brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.1, grey: 0.2 },
   blur: { probability: 0.5, minSigma: 0.1, maxSigma: 0.7 },
   statistics: { mean: [0.5, 0.5, 0.5], deviation: [0.25, 0.25, 0.25] },
 } as const;
 
 const smallCrops = {
-  full: { count: 2, side: 1, minScale: 0.35, maxScale: 1 },
-  small: { count: 4, side: 0.5, minScale: 0.12, maxScale: 0.35 },
-  twoCropMinScale: 0.35,
+  full: { count: 2, side: 1, minScale: 0.5, maxScale: 1 },
+  small: { count: 4, side: 0.5, minScale: 0.25, maxScale: 0.5 },
+  twoCropMinScale: 0.5,
   augmentation: smallAugmentation,
 } as const;
 
@@ -99,8 +100,11 @@ export const defaultConfig: SwavConfig = {
       saturation: 0,
       clutter: 2,
       noise: 0.04,
-      minRadius: 0.28,
-      maxRadius: 0.42,
+      minRadius: 0.3,
+      maxRadius: 0.4,
+      minLevel: 0.4,
+      maxLevel: 0.6,
+      spread: 0.33,
       training: 6000,
       probe: 1500,
       test: 2000,
@@ -112,9 +116,9 @@ export const defaultConfig: SwavConfig = {
       kind: "convolutional",
       blocks: [
         { filters: 16, stride: 2 },
-        { filters: 32, stride: 1 },
+        { filters: 24, stride: 1 },
         { filters: 48, stride: 2 },
-        { filters: 64, stride: 1 },
+        { filters: 64, stride: 2 },
       ],
     },
     hidden: 96,
@@ -145,8 +149,11 @@ export const smokeConfig: SwavConfig = {
       saturation: 0,
       clutter: 2,
       noise: 0.04,
-      minRadius: 0.28,
-      maxRadius: 0.42,
+      minRadius: 0.3,
+      maxRadius: 0.4,
+      minLevel: 0.4,
+      maxLevel: 0.6,
+      spread: 0.33,
       training: 512,
       probe: 200,
       test: 200,
@@ -165,6 +172,8 @@ export const smokeConfig: SwavConfig = {
     prototypes: 16,
   },
   training: { ...defaultConfig.training, epochs: 2, batchSize: 32 },
+  // Starting a thread takes longer than all crops of so few steps.
+  workers: 0,
 };
 
 /** ResNet-50 with the paper's settings for batch 256 and a queue, 200 epochs. */

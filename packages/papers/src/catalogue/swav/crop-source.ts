@@ -50,7 +50,7 @@ export function createBatchSource(options: CropSourceOptions): BatchSource<CropB
 }
 
 /**
- * Batches of crops made ahead in threads of their own.
+ * Batches of crops made ahead in threads of their own; without any (0) in the calling thread.
  *
  * @param until  steps from this one on are not begun
  */
@@ -58,6 +58,7 @@ export async function openCrops(
   options: CropSourceOptions,
   { workers, until }: { readonly workers: number; readonly until: number },
 ): Promise<PrefetchedSource<CropBatch>> {
+  if (workers === 0) return prefetch(createBatchSource(options), { ahead: 1, until });
   const source = await workerSource<CropBatch, CropSourceOptions>({
     module: siblingModule(import.meta.url, "./crop-source"),
     options,

@@ -206,12 +206,6 @@ async function runTraining(
   const crops = cropsOf(config, shared.training.size, training.crops);
   const { network, start, training: images } = shared;
   const trained = await trainEncoder(context, { network, start, training, images, crops, config });
-  const { dataSeconds, computeSeconds } = trained.report;
-  const total = dataSeconds + computeSeconds;
-  if (total > 0)
-    context.note(
-      `${total.toFixed(1)} s of training, ${((100 * dataSeconds) / total).toFixed(1)} % of them waiting for crops.`,
-    );
   return evaluateArm(id, trained, trained.curve, shared, context);
 }
 

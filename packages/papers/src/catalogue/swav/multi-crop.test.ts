@@ -259,6 +259,9 @@ describe("multi-crop", () => {
       noise: 0.04,
       minRadius: 0.2,
       maxRadius: 0.4,
+      minLevel: 0.4,
+      maxLevel: 0.6,
+      spread: 0.33,
     });
     const options = {
       pixels: world.pixels,
@@ -282,7 +285,17 @@ describe("multi-crop", () => {
 });
 
 describe("Shapes-8", () => {
-  const options = { size: 24, saturation: 1, clutter: 4, noise: 0.04, minRadius: 0.2, maxRadius: 0.33 };
+  const options = {
+    size: 24,
+    saturation: 1,
+    clutter: 4,
+    noise: 0.04,
+    minRadius: 0.2,
+    maxRadius: 0.33,
+    minLevel: 0.4,
+    maxLevel: 0.6,
+    spread: 0.33,
+  };
 
   it("draws each picture from the key and its number alone", () => {
     const long = shapesWorld(randomKey(1), 30, options);

@@ -35,6 +35,11 @@ export interface ShapesWorldOptions {
   /** Radius of the shapes as shares of the side, between these. */
   readonly minRadius: number;
   readonly maxRadius: number;
+  /** Side of the square in the middle that holds the centres, as a share of the picture's. */
+  readonly spread: number;
+  /** Brightness of the background in [0, 1], between these. */
+  readonly minLevel: number;
+  readonly maxLevel: number;
   /** Most saturation of colours in [0, 1]: 1 makes colour the loudest thing in the picture. */
   readonly saturation: number;
   /** Most dots strewn over the background. */
@@ -54,11 +59,16 @@ export interface LabelledImages {
   readonly classes: readonly string[];
 }
 
-/** Least difference in brightness between a shape and what lies behind it. */
-const CONTRAST = 0.3;
+/** Least difference in brightness between a shape and the background, which itself differs by up to twice this. */
+const CONTRAST = 0.22;
+const GRADIENT = 0.06;
 const MAX_ROTATION = Math.PI / 9;
 
 type Colour = readonly [number, number, number];
+
+function within(brightness: number): number {
+  return Math.min(1, Math.max(0, brightness));
+}
 
 /** A colour of about the given brightness. */
 function colourOf(random: RandomStream, brightness: number, saturation: number): Colour {
@@ -66,7 +76,7 @@ function colourOf(random: RandomStream, brightness: number, saturation: number):
   const strength = saturation * random.uniform() * 0.35;
   // Three cosines a third of the circle apart add up to 0, so brightness stays.
   return [0, 1, 2].map((c) =>
-    Math.min(1, Math.max(0, brightness + strength * Math.cos(hue - (2 * Math.PI * c) / 3))),
+    within(brightness + strength * Math.cos(hue - (2 * Math.PI * c) / 3)),
   ) as unknown as Colour;
 }
 
@@ -74,22 +84,23 @@ function colourOf(random: RandomStream, brightness: number, saturation: number):
 function draw(
   random: RandomStream,
   shape: SignedDistance,
-  { size, saturation, clutter, noise, minRadius, maxRadius }: ShapesWorldOptions,
+  world: ShapesWorldOptions,
   target: Uint8Array,
 ): void {
-  // The background spans less brightness than is left for the contrast of the shape.
-  const level = random.uniform(0.15, 0.85);
+  const { size, saturation, clutter, noise, minRadius, maxRadius, minLevel, maxLevel, spread } = world;
+  const level = random.uniform(minLevel, maxLevel);
   // Uniform noise has this reach for its deviation.
-  const spread = Math.sqrt(3) * noise;
+  const reach = Math.sqrt(3) * noise;
   const ends = [-1, 1].map(() =>
-    colourOf(random, Math.min(0.9, Math.max(0.1, level + random.uniform(-0.12, 0.12))), saturation),
+    colourOf(random, within(level + random.uniform(-GRADIENT, GRADIENT)), saturation),
   ) as [Colour, Colour];
-  const darker =
-    level - CONTRAST - 0.12 > 0 && (level > 0.5 || random.chance(0.5) || level + CONTRAST + 0.12 > 1);
-  const ink = darker
-    ? random.uniform(0, level - CONTRAST - 0.12)
-    : random.uniform(Math.min(1, level + CONTRAST + 0.12), 1);
-  const colour = colourOf(random, ink, saturation * 0.8);
+  // Where both are possible, a shape is darker or brighter than what lies behind it by chance.
+  const [darkest, brightest] = [level - GRADIENT - CONTRAST, level + GRADIENT + CONTRAST];
+  const isDark = darkest >= 0 && (brightest > 1 || random.chance(0.5));
+  const ink = isDark
+    ? random.uniform(Math.max(0, darkest - CONTRAST), darkest)
+    : random.uniform(Math.min(1, brightest), Math.min(1, brightest + CONTRAST));
+  const colour = colourOf(random, within(ink), saturation);
   const slope = 2 * Math.PI * random.uniform();
   const [slopeX, slopeY] = [Math.cos(slope) * Math.SQRT1_2, Math.sin(slope) * Math.SQRT1_2];
   const dots = Array.from({ length: random.integer(clutter + 1) }, () => ({
@@ -99,7 +110,10 @@ function draw(
     colour: colourOf(random, random.uniform(0, 1), saturation),
   }));
   const radius = random.uniform(minRadius, maxRadius) * size;
-  const centre = [0, 1].map(() => random.uniform(size / 6, (size * 5) / 6)) as [number, number];
+  const centre = [0, 1].map(() => size * random.uniform((1 - spread) / 2, (1 + spread) / 2)) as [
+    number,
+    number,
+  ];
   const angle = random.uniform(-MAX_ROTATION, MAX_ROTATION);
   const [cos, sin] = [Math.cos(angle) / radius, Math.sin(angle) / radius];
   const plane = size * size;
@@ -120,7 +134,7 @@ function draw(
       const cover = 0.5 - shape(cos * dx + sin * dy, cos * dy - sin * dx) * radius;
       if (cover > 0) blend(colour, Math.min(1, cover));
       for (let c = 0; c < 3; c++) {
-        const value = (pixel[c] as number) + random.uniform(-spread, spread);
+        const value = (pixel[c] as number) + random.uniform(-reach, reach);
         target[c * plane + y * size + x] = Math.round(255 * Math.min(1, Math.max(0, value)));
       }
     }
@@ -128,14 +142,13 @@ function draw(
 }
 
 /**
- * "Shapes-8": a filled shape of one of 8 classes before a gradient with dots. Position (centre in the inner two
- * thirds), size, rotation (±20°), colours and noise say nothing of the class. Picture i
- * depends on the key and on i alone.
+ * "Shapes-8": a filled shape of one of 8 classes before a gradient with dots. Position, size, rotation (±20°), colours and noise say nothing of the class. Picture i depends on the key and on i
+ * alone.
  *
  * @throws RangeError when the count, the size or an option is out of its range
  */
 export function shapesWorld(key: Key, count: number, options: ShapesWorldOptions): LabelledImages {
-  const { size, saturation, clutter, noise, minRadius, maxRadius } = options;
+  const { size, saturation, clutter, noise, minRadius, maxRadius, minLevel, maxLevel, spread } = options;
   for (const [name, value] of Object.entries({ count, size }))
     if (!Number.isInteger(value) || value < 1)
       throw new RangeError(`shapesWorld: ${name} must be an integer >= 1, got ${value}`);
@@ -143,6 +156,10 @@ export function shapesWorld(key: Key, count: number, options: ShapesWorldOptions
     throw new RangeError("shapesWorld: saturation must lie in [0, 1], clutter and noise must be >= 0");
   if (!(minRadius > 0 && minRadius <= maxRadius && maxRadius <= 1))
     throw new RangeError(`shapesWorld: radii must be in (0, 1], got ${minRadius} to ${maxRadius}`);
+  if (!(spread >= 0 && spread <= 1))
+    throw new RangeError(`shapesWorld: spread must lie in [0, 1], got ${spread}`);
+  if (!(minLevel >= 0 && minLevel <= maxLevel && maxLevel <= 1))
+    throw new RangeError(`shapesWorld: levels must be in [0, 1], got ${minLevel} to ${maxLevel}`);
   const length = 3 * size * size;
   const pixels = new Uint8Array(new SharedArrayBuffer(count * length));
   const labels = new Int32Array(count);

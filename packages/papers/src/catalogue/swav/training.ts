@@ -26,7 +26,7 @@ import {
   zerosArray,
 } from "@concord/tensor";
 import type { ArrayTree, UnitContext } from "../../harness/contract.ts";
-import { type StepTrainer, type TrainLoopReport, trainLoop } from "../../harness/train-loop.ts";
+import { type StepTrainer, trainLoop } from "../../harness/train-loop.ts";
 import type { Training } from "./arms.ts";
 import type { SwavConfig, TrainingConfig } from "./config.ts";
 import { type CropBatch, openCrops } from "./crop-source.ts";
@@ -59,7 +59,6 @@ export interface TrainedEncoder {
   readonly statistics: SwavStatistics;
   /** Loss of some steps, nats. */
   readonly curve: readonly (readonly [step: number, loss: number])[];
-  readonly report: TrainLoopReport;
 }
 
 interface QueueState {
@@ -138,7 +137,12 @@ function makeTrainer(
     curve: zerosArray([CURVE_POINTS]),
     ...(queued && {
       queue: {
-        items: emptyQueues({ length: config.queue.length, batchSize, width: shape.width }),
+        items: emptyQueues({
+          // Batches of a small set may be smaller than the configured ones.
+          length: Math.max(1, Math.floor(config.queue.length / batchSize)) * batchSize,
+          batchSize,
+          width: shape.width,
+        }),
         used: zerosArray([]),
       },
     }),
@@ -224,7 +228,7 @@ export async function trainEncoder(
     { workers: config.workers, until: steps },
   );
   const trainer = makeTrainer(request, source.stepsPerEpoch, batchSize);
-  const report = await trainLoop(context, {
+  await trainLoop(context, {
     name: "training",
     steps,
     trainer: {
@@ -247,6 +251,5 @@ export async function trainEncoder(
       // Short trainings leave places empty.
       return loss === 0 && steps < CURVE_POINTS ? [] : [[step, loss] as const];
     }),
-    report,
   };
 }

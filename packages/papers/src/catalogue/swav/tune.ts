@@ -24,7 +24,8 @@ function merged(base: unknown, over: unknown): unknown {
   return Object.fromEntries(Array.from(names, (name) => [name, merged(base[name], over[name])]));
 }
 
-/** The curve of the arm under way. */
+/** Share of the time that waited for crops, and the curve, of the arm under way. */
+let waits = 0;
 const losses: [step: number, loss: number][] = [];
 
 /** A unit of work that leaves nothing on disk. */
@@ -42,7 +43,9 @@ function contextInMemory(config: SwavConfig, seed: number): UnitContext<SwavConf
     note(message) {
       console.error(message);
     },
-    progress() {},
+    progress({ dataSeconds = 0, computeSeconds = 0 }) {
+      waits = dataSeconds / Math.max(1e-9, dataSeconds + computeSeconds);
+    },
     memo: <T extends ArrayTree>(_name: string, build: () => Promise<T>): Promise<T> => build(),
     checkpoint: { load: async () => null, save: async () => {} },
     artefact() {
@@ -63,7 +66,11 @@ for (const seed of seeds) {
     const shown = losses.filter((_, i) => i % Math.ceil(losses.length / 8) === 0 || i === losses.length - 1);
     values.push(`loss ${shown.map(([step, loss]) => `${step}:${loss.toFixed(2)}`).join(" ")}`);
     const seconds = ((performance.now() - begun) / 1000).toFixed(1);
-    console.log([change, `seed ${seed}`, arm, ...values, `${seconds} s`].join("\t"));
+    console.log(
+      [change, `seed ${seed}`, arm, ...values, `${seconds} s, ${(100 * waits).toFixed(1)} % waiting`].join(
+        "\t",
+      ),
+    );
   }
   await experiment.dispose?.(prepared);
 }
