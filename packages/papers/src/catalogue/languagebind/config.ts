@@ -10,11 +10,6 @@ export interface PretrainingConfig {
   /** Share of the steps that warm up. */
   readonly warmup: number;
   readonly weightDecay: number;
-  /**
-   * Factor on the language encoder's rate. Below 1 language keeps its words for what pictures do not show, as that of a
-   * model that was trained on hundreds of millions of captions does.
-   */
-  readonly languageRateFactor: number;
 }
 
 /** How one sensor is bound. */
@@ -98,30 +93,29 @@ function smallSensors(epochs: number, batchSize: number): Readonly<Record<Sensor
   }));
 }
 
-const smallOwn = { heldOut: 0.2, vocabulary: 8192, context: 32, audio: [48, 96] } as const;
+const smallOwn = { heldOut: 0.2, vocabulary: 8192, context: 32, audio: [32, 64] } as const;
 
 export const defaultConfig: LanguageBindConfig = {
   data: {
-    generated: { pictures: 6000, events: 3000, evaluation: 500, tie: 0.5 },
+    generated: { pictures: 6000, events: 2400, evaluation: 500, tie: 0.5 },
     frames: 3,
     own: smallOwn,
   },
-  encoder: { patchSize: 6, inputSize: [24, 24], width: 64, layers: 2, heads: 4, outputs: 64 },
+  encoder: { patchSize: 4, inputSize: [24, 24], width: 64, layers: 2, heads: 4, outputs: 64 },
   text: { kind: "bag-of-words", width: 64, hidden: [128], wordDeviation: 1 },
   pretraining: {
-    epochs: 8,
+    epochs: 6,
     batchSize: 128,
-    learningRate: 3e-3,
+    learningRate: 1e-3,
     warmup: 0.05,
     weightDecay: 0.01,
-    languageRateFactor: 0.1,
   },
   binding: {
     alpha: PAPER_DEFAULTS.alpha,
     weightDecay: PAPER_DEFAULTS.weightDecay,
     otherRateFactor: PAPER_DEFAULTS.otherRateFactor,
     fullRateFactor: 1,
-    sensors: smallSensors(4, 128),
+    sensors: smallSensors(6, 64),
   },
 };
 
@@ -131,7 +125,7 @@ export const smokeConfig: LanguageBindConfig = {
     ...defaultConfig.data,
     generated: { pictures: 512, events: 256, evaluation: 100, tie: 0.5 },
   },
-  encoder: { ...defaultConfig.encoder, width: 32, layers: 1, heads: 2, outputs: 32 },
+  encoder: { ...defaultConfig.encoder, patchSize: 6, width: 32, layers: 1, heads: 2, outputs: 32 },
   text: { kind: "bag-of-words", width: 32, hidden: [32], wordDeviation: 1 },
   pretraining: { ...defaultConfig.pretraining, epochs: 4, batchSize: 64 },
   binding: { ...defaultConfig.binding, sensors: smallSensors(2, 64) },
@@ -164,7 +158,6 @@ export const paperConfig: LanguageBindConfig = {
     learningRate: 5e-4,
     warmup: 0.05,
     weightDecay: 0.2,
-    languageRateFactor: 1,
   },
   binding: {
     alpha: PAPER_DEFAULTS.alpha,

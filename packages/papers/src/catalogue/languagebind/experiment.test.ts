@@ -1,4 +1,4 @@
-import { randomKey, toNumbers, treeEntries } from "@concord/tensor";
+import { asTensor, normalArray, randomKey, toNumbers, treeEntries } from "@concord/tensor";
 import { beforeAll, describe, expect, it } from "vitest";
 import { problemsOf } from "../../harness/check-experiment.ts";
 import type { ArmResult, ArrayTree, UnitContext } from "../../harness/contract.ts";
@@ -9,8 +9,10 @@ import { type LanguageBindConfig, paperConfig, smokeConfig } from "./config.ts";
 import { languageInit } from "./embedder.ts";
 import { eventSet } from "./events.ts";
 import { experiment, type Prepared } from "./experiment.ts";
-import { modalityEncoderInit, patchGrid } from "./modality-encoder.ts";
+import { modalityEncoder, modalityEncoderInit, patchGrid, withLoraAdapters } from "./modality-encoder.ts";
 import { card } from "./paper.ts";
+import { positionResize } from "./position-resize.ts";
+import { withTraced } from "./trainable.ts";
 
 const tiny: LanguageBindConfig = {
   ...smokeConfig,
@@ -103,6 +105,24 @@ describe("declarations", () => {
     );
     expect(text).toEqual({ kind: "transformer", width: 768, heads: 12, layers: 12 });
     expect("positions" in language && language.positions.shape).toEqual([77, 768]);
+  });
+
+  it("run the paper's widths: half of the patches of a picture, most of those of a sound", async () => {
+    const { encoder, data } = paperConfig;
+    const one = { ...encoder, layers: 1 };
+    const image = withLoraAdapters(randomKey(1), modalityEncoderInit(randomKey(0), one), 2);
+    const run = (params: typeof image, inputSize: readonly [number, number], rate: number) => {
+      const config = { ...one, inputSize };
+      const [rows, columns] = patchGrid(config);
+      const noise = asTensor(normalArray(randomKey(2), [1, rows * columns]));
+      const inputs = asTensor(normalArray(randomKey(3), [1, 3, ...inputSize]));
+      const options = { config, lora: { rank: 2 }, dropout: { rate, noise } };
+      return modalityEncoder(withTraced(params, {}), inputs, options).data();
+    };
+    expect((await run(image, encoder.inputSize, 0.5)).shape).toEqual([1, 768]);
+    const positions = await positionResize(image.positions, [16, 16], [9, 74]);
+    const found = await run({ ...image, positions }, data.own.audio, 0.1);
+    expect(toNumbers(found).every(Number.isFinite)).toBe(true);
   });
 });
 

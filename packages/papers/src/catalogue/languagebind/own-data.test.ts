@@ -195,7 +195,7 @@ describe("on own data", () => {
       /at least one sensor.*--audio/,
     );
     await expect(check(given({ epochs: "many" }))).rejects.toThrow(/--epochs must be an integer from 1 to/);
-    await expect(check(given({ "image-size": "25" }))).rejects.toThrow(/multiple of 6.* got 25/);
+    await expect(check(given({ "image-size": "25" }))).rejects.toThrow(/multiple of 4.* got 25/);
     await expect(check(given({ "image-size": "24" }), "paper")).rejects.toThrow(/multiple of 14/);
     await expect(check(given({ audio: join(folder, "sounds") }))).rejects.toThrow(
       /--audio: expected a \.csv/,

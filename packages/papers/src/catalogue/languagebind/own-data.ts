@@ -9,7 +9,7 @@ type Inputs = Readonly<Record<string, string | boolean>>;
 const MAX_EPOCHS = 10_000;
 const MAX_IMAGE_SIZE = 512;
 /** Side of own pictures with the small encoders, unless the user says otherwise. */
-const SMALL_IMAGE_SIZE = 48;
+const SMALL_IMAGE_SIZE = 32;
 
 const SENSOR_FILES: Readonly<Record<Sensor, string>> = {
   video: "frames of clips, their paths separated by | in the column video",

@@ -130,7 +130,7 @@ export async function pretrain(
   config: LanguageBindConfig,
 ): Promise<Start> {
   const { pictures, tokenizer } = task;
-  const { epochs, batchSize, learningRate, warmup, weightDecay, languageRateFactor } = config.pretraining;
+  const { epochs, batchSize, learningRate, warmup, weightDecay } = config.pretraining;
   const count = pictures.captions.length;
   const size = Math.min(batchSize, count);
   const plan = batchPlan({ key: foldIn(context.key, streams.pretrainingBatches), count, batchSize: size });
@@ -152,7 +152,6 @@ export async function pretrain(
     learningRate,
     warmup: Math.floor(warmup * steps),
     weightDecay,
-    rateFactor: (path) => (path.startsWith("language/") ? languageRateFactor : 1),
     batchAt: (step) => {
       const { indices } = plan.at(step);
       const { ids, mask } = tokenizer.encodeBatch(
