@@ -97,10 +97,10 @@ async function trainContrastive<P extends Learner, Batch>(
       const next = optimiser.update(params, gradients, state.optimiser as never);
       const before = new Map(treeEntries(params) as [string, Tensor][]);
       const after = treeMap(next.params, (leaf, path) => {
-        if (path === "logScale") return clampLogScale(leaf as Tensor);
         const factor = rateFactor(path);
         const old = before.get(path) as Tensor;
-        return factor === 1 ? leaf : add(old, mul(sub(leaf as Tensor, old), factor));
+        const moved = factor === 1 ? (leaf as Tensor) : add(old, mul(sub(leaf as Tensor, old), factor));
+        return path === "logScale" ? clampLogScale(moved) : moved;
       });
       return { state: { params: after, optimiser: next.state } as never, metrics };
     },
