@@ -1,9 +1,9 @@
-import type { UNetParams } from "@concord/nn";
 import { foldIn, type NDArray } from "@concord/tensor";
 import type { ArmResult, EmbeddingSets, Metric, UnitContext } from "../../harness/contract.ts";
 import { armFigures } from "./arm-figures.ts";
 import type { VocoConfig } from "./config.ts";
 import { createSegmenter } from "./fine-tuning.ts";
+import type { SegmenterParams } from "./network.ts";
 import {
   type EmbeddedVolume,
   embedVolumes,
@@ -132,7 +132,7 @@ export async function evaluateArm(
   task: Task,
   config: VocoConfig,
   pretrained: PretrainedParams,
-  finetuned: UNetParams | null,
+  finetuned: SegmenterParams | null,
 ): Promise<ArmResult> {
   const { geometry, network } = config;
   const { signal } = context;

@@ -1,7 +1,3 @@
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { gzipSync } from "node:zlib";
 import { bodyVolumes } from "@concord/data";
 import {
   foldIn,
@@ -12,12 +8,12 @@ import {
   toNumbers,
   treeEntries,
 } from "@concord/tensor";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { problemsOf } from "../../harness/check-experiment.ts";
-import type { ArrayTree, UnitContext } from "../../harness/contract.ts";
+import type { ArrayTree } from "../../harness/contract.ts";
 import { judge } from "../../harness/verdict.ts";
 import { arms } from "./arms.ts";
-import { paperConfig, smokeConfig, type VocoConfig } from "./config.ts";
+import { paperConfig } from "./config.ts";
 import { augmentCrop, type CropGeometry, checkGeometry, extractCrop, PAPER_AUGMENTATION } from "./crops.ts";
 import { encoderModel } from "./encoder-model.ts";
 import { claims, experiment, type Prepared } from "./experiment.ts";
@@ -25,54 +21,8 @@ import { windowCentres } from "./fine-tuning.ts";
 import { segmenterInit } from "./network.ts";
 import { positionLabels } from "./position-labels.ts";
 import { pretrain } from "./pretraining.ts";
+import { contextOf } from "./test-context.ts";
 import { centresOf, volumeBatches } from "./volume-batches.ts";
-
-type Context = UnitContext<VocoConfig> & { readonly notes: string[]; readonly phases: Set<string> };
-
-/** A unit whose checkpoints live in memory, and which may be killed after so many of them. */
-function contextOf(
-  seed: number,
-  given: {
-    readonly config?: VocoConfig;
-    readonly inputs?: Readonly<Record<string, string>>;
-    readonly folder?: string;
-    readonly saved?: Map<string, { step: number; state: ArrayTree }>;
-    readonly killAt?: number;
-  } = {},
-): Context {
-  const { config = tiny, inputs = {}, folder = "", saved = new Map(), killAt = Infinity } = given;
-  const notes: string[] = [];
-  const phases = new Set<string>();
-  const controller = new AbortController();
-  return {
-    notes,
-    phases,
-    config,
-    seed,
-    key: randomKey(seed),
-    unit: `test/seed-${seed}`,
-    inputs,
-    signal: controller.signal,
-    log(phase, step) {
-      if (phase === "pre-training" && step === killAt) controller.abort(new Error("killed"));
-    },
-    note: (message) => void notes.push(message),
-    progress: ({ phase }) => void phases.add(phase),
-    memo: <T extends ArrayTree>(_name: string, build: () => Promise<T>): Promise<T> => build(),
-    checkpoint: {
-      load: async (name) => saved.get(name) ?? null,
-      save: async (name, step, state) => void saved.set(name, { step, state }),
-    },
-    artefact: (name) => join(folder, name),
-  };
-}
-
-const tiny: VocoConfig = {
-  ...smokeConfig,
-  data: { ...smokeConfig.data, generated: { unlabelled: 4, labelled: 2, test: 3 } },
-  pretraining: { ...smokeConfig.pretraining, steps: 6 },
-  fineTuning: { ...smokeConfig.fineTuning, steps: 4 },
-};
 
 const flat = (params: unknown): string =>
   treeEntries(params)
@@ -279,126 +229,5 @@ describe("the paper's configuration", () => {
   it("asks for volumes", async () => {
     await expect(experiment.validate?.({}, "paper")).rejects.toThrow(/own volumes: give --volumes/);
     await expect(experiment.validate?.({}, "default")).resolves.toBeUndefined();
-  });
-});
-
-/** A scan as a NIfTI-1 file of float32, in Hounsfield units; labels as 16-bit integers. */
-function nifti({ shape, data, dtype }: NDArray, scale = 1, offset = 0): Buffer {
-  const [X = 0, Y = 0, Z = 0] = shape;
-  const isLabel = dtype === "int32";
-  const size = isLabel ? 2 : 4;
-  const file = Buffer.alloc(352 + X * Y * Z * size);
-  file.writeInt32LE(348, 0);
-  [3, X, Y, Z, 1, 1, 1, 1].forEach((value, i) => {
-    file.writeInt16LE(value, 40 + 2 * i);
-    file.writeFloatLE(1, 76 + 4 * i);
-  });
-  file.writeInt16LE(isLabel ? 4 : 16, 70);
-  file.writeFloatLE(352, 108);
-  file.write("n+1\0", 344, "latin1");
-  for (let x = 0; x < X; x++)
-    for (let y = 0; y < Y; y++)
-      for (let z = 0; z < Z; z++) {
-        const value = scale * Number(data[(x * Y + y) * Z + z]) + offset;
-        const at = 352 + (x + X * (y + Y * z)) * size;
-        if (isLabel) file.writeInt16LE(value, at);
-        else file.writeFloatLE(value, at);
-      }
-  return file;
-}
-
-describe("on own volumes", () => {
-  let folder: string;
-
-  beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), "voco-"));
-    await Promise.all(["scans", "masks"].map((name) => mkdir(join(folder, name))));
-    const world = bodyVolumes({ shape: [36, 30, 10] });
-    for (let i = 0; i < 10; i++) {
-      const { volume, labels } = world.item(foldIn(randomKey(6), i));
-      await writeFile(join(folder, "scans", `p${i}.nii.gz`), gzipSync(nifti(volume, 425, -175)));
-      // Values of labels are the user's own: 10, 20, ...
-      if (i < 7) await writeFile(join(folder, "masks", `p${i}.nii.gz`), gzipSync(nifti(labels, 10)));
-    }
-    await writeFile(join(folder, "scans", "broken.nii.gz"), gzipSync(Buffer.alloc(900)));
-    const listed = (i: number) => ({ image: `scans/p${i}.nii.gz`, label: `masks/p${i}.nii.gz` });
-    const lists = {
-      good: {
-        training: [0, 1, 2, 3].map(listed),
-        validation: [4, 5].map(listed),
-        test: ["scans/p8.nii.gz"],
-        labels: { 0: "background", 10: "liver" },
-      },
-      outside: { training: [{ image: "../elsewhere.nii.gz" }] },
-      link: { training: [{ image: "link.nii.gz" }] },
-      odd: { training: [{ picture: "a.nii.gz" }] },
-      empty: {},
-    };
-    await symlink("/etc/hostname", join(folder, "link.nii.gz"));
-    for (const [name, list] of Object.entries(lists))
-      await writeFile(join(folder, `${name}.json`), JSON.stringify(list));
-  });
-
-  afterAll(() => rm(folder, { recursive: true, force: true }));
-
-  it("trains on a folder, segments with its labels, says what it skipped, and leaves an ONNX encoder", async () => {
-    const inputs = { volumes: join(folder, "scans"), labels: join(folder, "masks"), labelled: "2" };
-    const context = contextOf(3, { inputs, folder });
-    const prepared = await experiment.prepare(context);
-    expect(context.notes.join()).toMatch(
-      /1 of 11 volumes were skipped: .*broken\.nii\.gz cannot be read: .*348/,
-    );
-    expect(prepared.task.classes).toEqual([10, 20, 30, 40, 50, 60].map((value) => `label ${value}`));
-    expect(prepared.task.labelled).toHaveLength(2);
-    expect(prepared.task.test.every(({ labels }) => labels !== null)).toBe(true);
-    const names = [...prepared.task.unlabelled, ...prepared.task.test].map(({ name }) => name);
-    expect(new Set(names).size).toBe(10);
-    const { metrics } = await experiment.runArm("voco", prepared, context);
-    expect(metrics.dice).toBeGreaterThanOrEqual(0);
-    const missing = experiment.metrics.filter(({ id }) => metrics[id] === undefined);
-    expect(missing.every(({ optional }) => optional === true)).toBe(true);
-    const model = await importOnnx(await readFile(join(folder, "encoder.onnx")));
-    expect(model.inputs.map(({ name, shape }) => [name, shape])).toEqual([["crops", ["batch", 1, 8, 8, 8]]]);
-  });
-
-  it("takes a decathlon list, its validation part and its names", async () => {
-    const context = contextOf(3, { inputs: { volumes: join(folder, "good.json") } });
-    const { task } = await experiment.prepare(context);
-    expect(task.test.map(({ name }) => name)).toEqual(["p4", "p5"]);
-    expect(task.unlabelled.map(({ name }) => name).sort()).toEqual(["p0", "p1", "p2", "p3", "p8"]);
-    expect(task.classes.slice(0, 2)).toEqual(["liver", "label 20"]);
-  });
-
-  it("measures positions alone without labels", async () => {
-    const inputs = { volumes: join(folder, "scans"), window: "auto", foreground: "0" };
-    const context = contextOf(3, { inputs, folder });
-    const { metrics } = await experiment.runArm("scratch", await experiment.prepare(context), context);
-    expect(metrics.dice).toBeUndefined();
-    expect(metrics["position-accuracy"]).toBeGreaterThan(0);
-  });
-
-  it("says what is wrong with its inputs", async () => {
-    const check = (name: string, more: Readonly<Record<string, string>> = {}) =>
-      experiment.validate?.({ volumes: join(folder, name), ...more }, "default");
-    await expect(check("nowhere")).rejects.toThrow(/nowhere: there is no such file or folder/);
-    await expect(check("scans/p0.nii.gz")).rejects.toThrow(
-      /neither a folder of NIfTI files nor a \.json list/,
-    );
-    await expect(check("outside.json")).rejects.toThrow(/"\.\.\/elsewhere\.nii\.gz", which leads outside/);
-    await expect(check("link.json")).rejects.toThrow(/a link that leads outside/);
-    await expect(check("odd.json")).rejects.toThrow(/no list of volumes[^]*training/);
-    await expect(check("empty.json")).rejects.toThrow(/lists no volume under "training"/);
-    await expect(check("good.json", { labels: folder })).rejects.toThrow(/names its labels itself/);
-    await expect(check("scans", { labels: folder })).rejects.toThrow(
-      /holds no file with the name of a volume/,
-    );
-    await expect(check("scans", { side: "50" })).rejects.toThrow(/even number of voxels/);
-    await expect(check("scans", { depth: "many" })).rejects.toThrow(
-      /--depth must be an integer from 1 to 512/,
-    );
-    await expect(check("scans", { window: "5" })).rejects.toThrow(/--window must be LOW,HIGH/);
-    await expect(check("scans", { foreground: "1" })).rejects.toThrow(/--foreground must be a number from 0/);
-    const strict = contextOf(3, { inputs: { volumes: join(folder, "scans"), strict: true as never } });
-    await expect(experiment.prepare(strict)).rejects.toThrow(/broken\.nii\.gz cannot be read/);
   });
 });

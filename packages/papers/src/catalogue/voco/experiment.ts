@@ -1,5 +1,4 @@
 import { ALIKE_ORGANS } from "@concord/data";
-import type { UNetParams } from "@concord/nn";
 import { foldIn } from "@concord/tensor";
 import { writeFileAtomic } from "../../harness/atomic-file.ts";
 import type { Claim, Experiment, Preset, PresetName, UnitContext } from "../../harness/contract.ts";
@@ -9,7 +8,7 @@ import { defaultConfig, paperConfig, smokeConfig, type VocoConfig } from "./conf
 import { encoderModel } from "./encoder-model.ts";
 import { evaluateArm, metrics } from "./evaluation.ts";
 import { fineTune } from "./fine-tuning.ts";
-import { segmenterInit } from "./network.ts";
+import { type SegmenterParams, segmenterInit } from "./network.ts";
 import { inputs, loadOwnTask, ownRun, validateOwnRun } from "./own-data.ts";
 import { type PretrainedParams, pretrain } from "./pretraining.ts";
 import { generatedTask, type Task } from "./task.ts";
@@ -99,8 +98,8 @@ export const claims: readonly Claim[] = [
 /** What the arms of a seed have in common. */
 export interface Prepared {
   readonly task: Task;
-  /** Random weights of encoder and decoder, from which every arm starts. */
-  readonly start: UNetParams;
+  /** Random weights of encoder and heads, from which every arm starts. */
+  readonly start: SegmenterParams;
 }
 
 const streams = { volumes: 0, start: 1, pretraining: 2, fineTuning: 3 } as const;

@@ -1,4 +1,3 @@
-import type { UNetParams } from "@concord/nn";
 import {
   adamw,
   compile,
@@ -24,7 +23,7 @@ import {
   randomCentre,
 } from "./crops.ts";
 import { diceCrossEntropy } from "./dice-loss.ts";
-import { type NetworkConfig, segment } from "./network.ts";
+import { type NetworkConfig, type SegmenterParams, segment } from "./network.ts";
 import type { PreparedVolume } from "./task.ts";
 import { stackCrops } from "./volume-batches.ts";
 import { warmupCosine } from "./warmup-cosine.ts";
@@ -44,8 +43,8 @@ interface PatchBatch {
 }
 
 export interface FineTuningRequest {
-  /** Encoder from pre-training, the rest random. */
-  readonly start: UNetParams;
+  /** Encoder from pre-training, heads random. */
+  readonly start: SegmenterParams;
   readonly labelled: readonly PreparedVolume[];
   readonly geometry: CropGeometry;
   readonly network: NetworkConfig;
@@ -113,11 +112,11 @@ function patchesAt(
   };
 }
 
-/** Trains encoder and decoder on patches of the few labelled volumes. */
+/** Trains encoder and heads on patches of the few labelled volumes. */
 export async function fineTune(
   context: UnitContext<unknown>,
   request: FineTuningRequest,
-): Promise<{ readonly params: UNetParams; readonly report: TrainLoopReport }> {
+): Promise<{ readonly params: SegmenterParams; readonly report: TrainLoopReport }> {
   const { start, network, config } = request;
   const labelled = request.labelled.map(withClasses);
   const optimiser = adamw({
@@ -128,11 +127,11 @@ export async function fineTune(
     }),
     weightDecay: config.weightDecay,
   });
-  type State = { params: UNetParams; optimiser: ReturnType<typeof optimiser.init<UNetParams>> };
+  type State = { params: SegmenterParams; optimiser: ReturnType<typeof optimiser.init<SegmenterParams>> };
   const trainer = createTrainer({
     state: { params: start, optimiser: optimiser.init(start) } as State,
     step: (state, batch: Traced<PatchBatch>) => {
-      const { value: loss, gradients } = valueAndGrad((params: Traced<UNetParams>) =>
+      const { value: loss, gradients } = valueAndGrad((params: Traced<SegmenterParams>) =>
         diceCrossEntropy(segment(params, batch.inputs, network), batch.labels),
       )(state.params);
       const next = optimiser.update(state.params, gradients, state.optimiser);
@@ -178,12 +177,15 @@ export function createSegmenter(
   overlap: number,
 ): {
   /** Classes of all voxels, [X, Y, Z] as one row. Sizes of windows must be those of crops. */
-  predict(params: UNetParams, volume: NDArray<"float32">): Promise<Int32Array>;
+  predict(params: SegmenterParams, volume: NDArray<"float32">): Promise<Int32Array>;
   close(): Promise<void>;
 } {
-  const run = compile((params: Traced<UNetParams>, x: Tensor) => softmax(segment(params, x, network), 1), {
-    name: "segmentation",
-  });
+  const run = compile(
+    (params: Traced<SegmenterParams>, x: Tensor) => softmax(segment(params, x, network), 1),
+    {
+      name: "segmentation",
+    },
+  );
   const size = cropSizeOf(geometry);
   const line = windowCentres(geometry.side, size, overlap);
   const centres = line.flatMap((x) => line.map((y) => [x, y] as const));

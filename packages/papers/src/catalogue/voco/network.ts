@@ -1,29 +1,34 @@
 import {
+  type ConvParams,
   type LinearParams,
   linear,
   linearInit,
   type UNetParams,
-  unet3d,
   unet3dInit,
   unet3dLevels,
 } from "@concord/nn";
 import {
+  add,
   concat,
+  conv3d,
   div,
   foldIn,
   globalAveragePool,
   type Key,
   type NDArray,
   ndarray,
+  normalArray,
   reshape,
+  resize,
   sub,
   type Tensor,
   type Traced,
   transpose,
+  zerosArray,
 } from "@concord/tensor";
 import { type VocoProjectorParams, vocoProjectorInit } from "./projector.ts";
 
-/** A convolutional encoder with the decoder that it gets for segmentation. */
+/** A convolutional encoder: the way down of a U-Net. */
 export interface NetworkConfig {
   /** Channels of each level, from full size down; every level halves the sides. */
   readonly widths: readonly number[];
@@ -48,13 +53,32 @@ export function featureWidth({ widths }: NetworkConfig): number {
   return widths.reduce((sum, width) => sum + width, 0);
 }
 
-/** Encoder, decoder and head, for so many classes. */
+/** An encoder with scores of the classes read off every level. */
+export interface SegmenterParams {
+  readonly encoder: EncoderParams;
+  /** 1 × 1 × 1 convolution of each level to the classes. */
+  readonly heads: readonly ConvParams[];
+}
+
+/** Random weights for so many classes, the background included. */
 export function segmenterInit(
   key: Key,
   { widths, convolutions }: NetworkConfig,
   classes: number,
-): UNetParams {
-  return unet3dInit(key, { channels: 1, widths, convolutions, outputs: classes });
+): SegmenterParams {
+  const { encoder } = unet3dInit(foldIn(key, 0), { channels: 1, widths, convolutions, outputs: classes });
+  // Levels add up: each has its share of the variance of a score.
+  const deviation = 1 / Math.sqrt(widths.length);
+  const heads = widths.map((inputs, i) => ({
+    weight: normalArray(
+      foldIn(foldIn(key, 1), i),
+      [classes, inputs, 1, 1, 1],
+      0,
+      deviation / Math.sqrt(inputs),
+    ),
+    bias: zerosArray([classes]),
+  }));
+  return { encoder, heads };
 }
 
 /** Mean and deviation of scans in [0, 1], roughly. */
@@ -70,9 +94,25 @@ function centred(x: Tensor): Tensor {
 
 const mode = ({ groups }: NetworkConfig) => ({ norm: "group", groups }) as const;
 
-/** Scores of the classes: [N, 1, S, S, D] to [N, C, S, S, D]. */
-export function segment(params: Traced<UNetParams>, x: Tensor, config: NetworkConfig): Tensor {
-  return unet3d(params, centred(x), mode(config)).y;
+/**
+ * Scores of the classes: those of each level, brought to full size by linear interpolation, added up.
+ *
+ *   z = Σ_l resize(W_l h_l + b_l)
+ *
+ * What the encoder knows reaches the scores without a decoder that would first have to be learned from few labels.
+ *
+ * @param x  [N, 1, S, S, D]
+ * @returns [N, C, S, S, D]
+ * @source Long et al. 2015 (fully convolutional networks), with all levels
+ */
+export function segment(params: Traced<SegmenterParams>, x: Tensor, config: NetworkConfig): Tensor {
+  const size = x.shape.slice(2);
+  const scores = unet3dLevels(params.encoder, centred(x), mode(config)).map((level, i) => {
+    const { weight, bias } = params.heads[i] as Traced<ConvParams>;
+    const own = conv3d(level, weight, bias ? { bias } : {});
+    return i === 0 ? own : resize(own, { size });
+  });
+  return scores.reduce(add);
 }
 
 /** Every level of the encoder averaged over its positions, one after another: [N, 1, S, S, D] to [N, F]. */

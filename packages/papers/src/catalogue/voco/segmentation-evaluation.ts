@@ -1,6 +1,6 @@
 import { segmentationOverlap } from "@concord/align";
-import type { UNetParams } from "@concord/nn";
 import type { createSegmenter } from "./fine-tuning.ts";
+import type { SegmenterParams } from "./network.ts";
 import type { PreparedVolume, Task } from "./task.ts";
 
 export interface SegmentedVolume {
@@ -16,7 +16,7 @@ export interface SegmentedVolume {
 /** Segments the test volumes that have labels. */
 export async function segmentVolumes(
   task: Task,
-  params: UNetParams,
+  params: SegmenterParams,
   segmenter: ReturnType<typeof createSegmenter>,
   signal: AbortSignal,
 ): Promise<SegmentedVolume[]> {

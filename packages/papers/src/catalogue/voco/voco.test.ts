@@ -87,18 +87,7 @@ async function lossAndGradients<T extends Trees>(
 }
 
 describe("golden cases", () => {
-  it("covers every case", () => {
-    expect(golden.cases.map(({ name }) => name)).toEqual([
-      "position_labels",
-      "prediction_loss_paper",
-      "prediction_loss_released",
-      "regularisation_loss",
-      "voco_total_paper",
-      "voco_total_released",
-      "projector_and_ema",
-      "warmup_cosine",
-    ]);
-  });
+  it("are all compared below", () => expect(golden.cases).toHaveLength(8));
 
   it("position_labels", () => {
     const data = goldenCase("position_labels");
