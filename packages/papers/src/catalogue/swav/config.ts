@@ -88,7 +88,7 @@ const smallAugmentation = {
 
 const smallCrops = {
   full: { count: 2, side: 1, minScale: 0.5, maxScale: 1 },
-  small: { count: 4, side: 0.5, minScale: 0.25, maxScale: 0.5 },
+  small: { count: 2, side: 2 / 3, minScale: 0.3, maxScale: 0.6 },
   twoCropMinScale: 0.5,
   augmentation: smallAugmentation,
 } as const;
@@ -104,7 +104,8 @@ export const defaultConfig: SwavConfig = {
       maxRadius: 0.4,
       minLevel: 0.4,
       maxLevel: 0.6,
-      spread: 0.33,
+      spread: 0.6,
+      dark: 0,
       training: 6000,
       probe: 1500,
       test: 2000,
@@ -123,7 +124,7 @@ export const defaultConfig: SwavConfig = {
     },
     hidden: 96,
     width: 32,
-    prototypes: 40,
+    prototypes: 60,
   },
   crops: smallCrops,
   training: {
@@ -153,7 +154,8 @@ export const smokeConfig: SwavConfig = {
       maxRadius: 0.4,
       minLevel: 0.4,
       maxLevel: 0.6,
-      spread: 0.33,
+      spread: 0.6,
+      dark: 0,
       training: 512,
       probe: 200,
       test: 200,

@@ -262,6 +262,7 @@ describe("multi-crop", () => {
       minLevel: 0.4,
       maxLevel: 0.6,
       spread: 0.33,
+      dark: 0.5,
     });
     const options = {
       pixels: world.pixels,
@@ -295,6 +296,7 @@ describe("Shapes-8", () => {
     minLevel: 0.4,
     maxLevel: 0.6,
     spread: 0.33,
+    dark: 0.5,
   };
 
   it("draws each picture from the key and its number alone", () => {

@@ -43,10 +43,10 @@ export const card: PaperCard = {
       columns: ["Epochs", "Batch", "Crops", "Top-1"],
       rows: [
         { label: "SwAV", values: [800, 4096, "2×224 + 6×96", 75.3] },
-        { label: "SwAV", values: [400, 4096, "2×224 + 6×96", 74.6] },
+        { label: "SwAV", values: [400, 4096, "2×224 + 6×96", 74.6], arm: "swav" },
         { label: "SwAV", values: [200, 4096, "2×224 + 6×96", 73.9] },
         { label: "SwAV", values: [100, 4096, "2×224 + 6×96", 72.1] },
-        { label: "SwAV", values: [400, 4096, "2×224", 70.1] },
+        { label: "SwAV", values: [400, 4096, "2×224", 70.1], arm: "two-crops" },
         { label: "SwAV, small batch with queue", values: [400, 256, "2×224 + 6×96", 74.3] },
         { label: "SwAV, small batch with queue", values: [200, 256, "2×224 + 6×96", 72.7] },
         { label: "DeepCluster-v2", values: [400, 4096, "2×160 + 4×96", 74.3] },
@@ -74,7 +74,7 @@ export const card: PaperCard = {
       rows: [
         { label: "Supervised", values: [76.5] },
         { label: "MoCo-v2, batch 256, 200 epochs", values: [67.5] },
-        { label: "SimCLR, batch 256, 200 epochs", values: [61.9] },
+        { label: "SimCLR, batch 256, 200 epochs", values: [61.9], arm: "simclr" },
       ],
     },
     {
@@ -85,8 +85,8 @@ export const card: PaperCard = {
       rows: [
         { label: "300", values: [72.8] },
         { label: "1,000", values: [73.6] },
-        { label: "3,000", values: [73.9] },
-        { label: "3,000, fixed at random", values: [73.1] },
+        { label: "3,000", values: [73.9], arm: "swav" },
+        { label: "3,000, fixed at random", values: [73.1], arm: "fixed-prototypes" },
         { label: "10,000", values: [74.1] },
         { label: "100,000", values: [73.8] },
       ],

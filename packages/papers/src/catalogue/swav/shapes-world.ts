@@ -37,6 +37,8 @@ export interface ShapesWorldOptions {
   readonly maxRadius: number;
   /** Side of the square in the middle that holds the centres, as a share of the picture's. */
   readonly spread: number;
+  /** Share of the shapes that are darker than what lies behind them, where both are possible. */
+  readonly dark: number;
   /** Brightness of the background in [0, 1], between these. */
   readonly minLevel: number;
   readonly maxLevel: number;
@@ -87,16 +89,15 @@ function draw(
   world: ShapesWorldOptions,
   target: Uint8Array,
 ): void {
-  const { size, saturation, clutter, noise, minRadius, maxRadius, minLevel, maxLevel, spread } = world;
+  const { size, saturation, clutter, noise, minRadius, maxRadius, minLevel, maxLevel, spread, dark } = world;
   const level = random.uniform(minLevel, maxLevel);
   // Uniform noise has this reach for its deviation.
   const reach = Math.sqrt(3) * noise;
   const ends = [-1, 1].map(() =>
     colourOf(random, within(level + random.uniform(-GRADIENT, GRADIENT)), saturation),
   ) as [Colour, Colour];
-  // Where both are possible, a shape is darker or brighter than what lies behind it by chance.
   const [darkest, brightest] = [level - GRADIENT - CONTRAST, level + GRADIENT + CONTRAST];
-  const isDark = darkest >= 0 && (brightest > 1 || random.chance(0.5));
+  const isDark = darkest >= 0 && (brightest > 1 || random.chance(dark));
   const ink = isDark
     ? random.uniform(Math.max(0, darkest - CONTRAST), darkest)
     : random.uniform(Math.min(1, brightest), Math.min(1, brightest + CONTRAST));
@@ -156,8 +157,9 @@ export function shapesWorld(key: Key, count: number, options: ShapesWorldOptions
     throw new RangeError("shapesWorld: saturation must lie in [0, 1], clutter and noise must be >= 0");
   if (!(minRadius > 0 && minRadius <= maxRadius && maxRadius <= 1))
     throw new RangeError(`shapesWorld: radii must be in (0, 1], got ${minRadius} to ${maxRadius}`);
-  if (!(spread >= 0 && spread <= 1))
-    throw new RangeError(`shapesWorld: spread must lie in [0, 1], got ${spread}`);
+  for (const [name, value] of Object.entries({ spread, dark: options.dark }))
+    if (!(value >= 0 && value <= 1))
+      throw new RangeError(`shapesWorld: ${name} must lie in [0, 1], got ${value}`);
   if (!(minLevel >= 0 && minLevel <= maxLevel && maxLevel <= 1))
     throw new RangeError(`shapesWorld: levels must be in [0, 1], got ${minLevel} to ${maxLevel}`);
   const length = 3 * size * size;
