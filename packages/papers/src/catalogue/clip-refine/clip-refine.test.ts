@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import {
   alignmentMetrics,
   classVectors,
@@ -27,7 +26,7 @@ import {
   valueAndGradWithAux,
 } from "@concord/tensor";
 import { describe, expect, it } from "vitest";
-import { z } from "zod";
+import { goldenCases } from "../../../test/golden.ts";
 import {
   featureDistillation,
   type HycdOptions,
@@ -40,60 +39,7 @@ import {
 import { clipRefineObjective } from "./objective.ts";
 import { drawReferences, linearDecay, rafa, referenceFromNoise, STANDARD_NORMAL_PRIOR } from "./rafa.ts";
 
-type Numbers = number | boolean | Numbers[];
-const numbers: z.ZodType<Numbers> = z.lazy(() => z.union([z.number(), z.boolean(), z.array(numbers)]));
-const golden = z
-  .object({
-    cases: z.array(
-      z.object({
-        name: z.string(),
-        inputs: z.record(z.string(), numbers),
-        expected: z.record(z.string(), numbers),
-        tolerance: z.number(),
-      }),
-    ),
-  })
-  .parse(JSON.parse(readFileSync(new URL("./golden.json", import.meta.url), "utf8")));
-
-/** Inputs of a golden case, and a comparison with its expected values. */
-function goldenCase(name: string) {
-  const found = golden.cases.find((entry) => entry.name === name);
-  if (!found) throw new Error(`golden.json has no case '${name}'`);
-  const { inputs, expected, tolerance } = found;
-  const compared = new Set<string>();
-  const value = (key: string): Numbers => {
-    const input = inputs[key];
-    if (input === undefined) throw new Error(`golden case '${name}' has no input '${key}'`);
-    return input;
-  };
-  return {
-    array: (key: string): NDArray => ndarray(value(key)),
-    tensor: (key: string): Tensor => tensor(value(key)),
-    number: (key: string): number => z.number().parse(value(key)),
-    list: (key: string): number[] => z.array(z.number()).parse(value(key)),
-    compare(key: string, actual: NDArray | readonly number[] | number): void {
-      const wanted = expected[key];
-      if (wanted === undefined) throw new Error(`golden case '${name}' expects no '${key}'`);
-      compared.add(key);
-      const want = [wanted].flat(3).map(Number);
-      const got =
-        typeof actual === "number"
-          ? [actual]
-          : Array.isArray(actual)
-            ? [...actual]
-            : toNumbers(actual as NDArray);
-      expect(got.length, key).toBe(want.length);
-      want.forEach((number, i) => {
-        const error = Math.abs((got[i] as number) - number);
-        expect(error, `${key}, entry ${i}: ${got[i]} instead of ${number}`).toBeLessThanOrEqual(
-          tolerance * Math.max(1, Math.abs(number)),
-        );
-      });
-    },
-    /** Fails when an expected value was left out of the comparison. */
-    expectAllCompared: () => expect(Object.keys(expected).filter((key) => !compared.has(key))).toEqual([]),
-  };
-}
+const { names, of: goldenCase } = goldenCases(import.meta.url);
 
 type Features = { readonly image: Tensor; readonly text: Tensor };
 
@@ -108,7 +54,7 @@ async function lossAndGradients(
 
 describe("golden cases", () => {
   it("covers every case", () => {
-    expect(golden.cases.map(({ name }) => name)).toEqual([
+    expect(names).toEqual([
       "rafa_shared_reference",
       "rafa_prior_and_unshared",
       "hycd_default",

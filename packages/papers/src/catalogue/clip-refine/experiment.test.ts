@@ -1,11 +1,12 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { crc32, deflateSync } from "node:zlib";
+import { encodePng } from "@concord/data";
 import { RandomStream, randomKey, toNumbers, treeEntries } from "@concord/tensor";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { problemsOf } from "../../harness/check-experiment.ts";
-import type { ArrayTree, UnitContext } from "../../harness/contract.ts";
+import type { Inputs } from "../../harness/inputs.ts";
+import { contextInMemory } from "../../harness/memory-context.ts";
 import { arms } from "./arms.ts";
 import { type ClipRefineConfig, defaultConfig, paperConfig } from "./config.ts";
 import { type DualEncoderParams, dualEncoder, separateModalities } from "./dual-encoder.ts";
@@ -28,27 +29,7 @@ const tiny: ClipRefineConfig = {
   pretraining: { ...defaultConfig.pretraining, epochs: 2, batchSize: 64 },
 };
 
-function contextOf(
-  seed: number,
-  inputs: Readonly<Record<string, string | boolean>> = {},
-): UnitContext<ClipRefineConfig> & { readonly notes: string[] } {
-  const notes: string[] = [];
-  return {
-    notes,
-    config: tiny,
-    seed,
-    key: randomKey(seed),
-    unit: `test/seed-${seed}`,
-    inputs,
-    signal: new AbortController().signal,
-    log() {},
-    note: (message) => void notes.push(message),
-    progress() {},
-    memo: <T extends ArrayTree>(_name: string, build: () => Promise<T>): Promise<T> => build(),
-    checkpoint: { load: async () => null, save: async () => {} },
-    artefact: (name) => name,
-  };
-}
+const contextOf = (seed: number, inputs?: Inputs) => contextInMemory(tiny, seed, inputs);
 
 function norms(features: {
   readonly shape: readonly number[];
@@ -166,27 +147,12 @@ describe("the two clouds of the start", () => {
 });
 
 /** A PNG of one colour. */
-function png(side: number, red: number, green: number, blue: number): Buffer {
-  const chunk = (type: string, content: Buffer): Buffer => {
-    const body = Buffer.concat([Buffer.from(type, "latin1"), content]);
-    const frame = Buffer.alloc(8);
-    frame.writeUInt32BE(content.length, 0);
-    frame.writeUInt32BE(crc32(body), 4);
-    return Buffer.concat([frame.subarray(0, 4), body, frame.subarray(4)]);
-  };
-  const header = Buffer.alloc(13);
-  header.writeUInt32BE(side, 0);
-  header.writeUInt32BE(side, 4);
-  header.set([8, 2, 0, 0, 0], 8);
-  const row = Buffer.concat([Buffer.from([0]), Buffer.alloc(3 * side, Buffer.from([red, green, blue]))]);
-  const rows = deflateSync(Buffer.concat(Array.from({ length: side }, () => row)));
-  const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
-  return Buffer.concat([
-    signature,
-    chunk("IHDR", header),
-    chunk("IDAT", rows),
-    chunk("IEND", Buffer.alloc(0)),
-  ]);
+function png(
+  side: number,
+  ...colour: readonly [red: number, green: number, blue: number]
+): Promise<Uint8Array> {
+  const data = new Uint8Array(3 * side * side).map((_, i) => colour[i % 3] as number);
+  return encodePng({ width: side, height: side, channels: 3, data });
 }
 
 describe("on own pairs", () => {
@@ -199,7 +165,7 @@ describe("on own pairs", () => {
     const rows = ["file,text,kind"];
     for (let i = 0; i < 48; i++) {
       const [red, green, blue] = [random.integer(256), random.integer(256), random.integer(256)];
-      await writeFile(join(folder, "images", `${i}.png`), png(20, red, green, blue));
+      await writeFile(join(folder, "images", `${i}.png`), await png(20, red, green, blue));
       rows.push(`${i}.png,shade ${i} of ${red > blue ? "fire" : "water"},${red > blue ? "warm" : "cold"}`);
       if (i % 3 === 0) rows.push(`${i}.png,"another caption, of ${i}",`);
     }

@@ -10,10 +10,9 @@ import {
 } from "@concord/data";
 import { foldIn } from "@concord/tensor";
 import type { PresetName, RunInput, UnitContext } from "../../harness/contract.ts";
+import { type Inputs, integerInput, strictInput, textInput } from "../../harness/inputs.ts";
 import type { ClipRefineConfig } from "./config.ts";
 import { type Classification, longestText, type Task } from "./task.ts";
-
-type Inputs = Readonly<Record<string, string | boolean>>;
 
 const MAX_EPOCHS = 10_000;
 const MAX_IMAGE_SIZE = 512;
@@ -79,28 +78,8 @@ export const inputs: readonly RunInput[] = [
     description: "Epochs of refinement (stage B). Default: 1, as in the paper.",
     requires: ["pairs"],
   },
-  {
-    name: "strict",
-    kind: "flag",
-    description: "Stop at the first row that cannot be used, instead of skipping and counting it.",
-    requires: ["pairs"],
-  },
+  strictInput("pairs"),
 ];
-
-function textInput(given: Inputs, name: string): string | undefined {
-  const value = given[name];
-  return typeof value === "string" ? value : undefined;
-}
-
-/** @throws Error unless the input is left out or an integer in [1, most] */
-function integerInput(given: Inputs, name: string, most: number): number | undefined {
-  const text = textInput(given, name);
-  if (text === undefined) return undefined;
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < 1 || value > most)
-    throw new Error(`--${name} must be an integer from 1 to ${most}, got ${JSON.stringify(text)}.`);
-  return value;
-}
 
 /** A run on the user's own pairs. */
 export interface OwnRun {
@@ -125,9 +104,9 @@ export interface OwnRun {
 export function ownRun(config: ClipRefineConfig, given: Inputs): OwnRun | null {
   const pairs = textInput(given, "pairs");
   if (pairs === undefined) return null;
-  const imageSize = integerInput(given, "image-size", MAX_IMAGE_SIZE) ?? config.data.own.imageSize;
-  const epochs = integerInput(given, "epochs", MAX_EPOCHS);
-  const refineEpochs = integerInput(given, "refine-epochs", MAX_EPOCHS) ?? config.refinement.epochs;
+  const imageSize = integerInput(given, "image-size", { most: MAX_IMAGE_SIZE }) ?? config.data.own.imageSize;
+  const epochs = integerInput(given, "epochs", { most: MAX_EPOCHS });
+  const refineEpochs = integerInput(given, "refine-epochs", { most: MAX_EPOCHS }) ?? config.refinement.epochs;
   const { image } = config.encoder;
   if (image.kind === "vision-transformer" && imageSize % image.patchSize !== 0)
     throw new Error(

@@ -7,8 +7,8 @@
  * Further arguments are seeds; default 100 101. Prints one line per setting, arm and seed. What was chosen and why
  * stands in README.md, under "Settings that are not the paper's".
  */
-import { randomKey } from "@concord/tensor";
-import type { ArrayTree, UnitContext } from "../../harness/contract.ts";
+import type { UnitContext } from "../../harness/contract.ts";
+import { contextInMemory, printArm } from "../../harness/memory-context.ts";
 import { type ClipRefineConfig, defaultConfig } from "./config.ts";
 import { experiment, type Prepared } from "./experiment.ts";
 
@@ -25,37 +25,8 @@ const SHOWN = [
   "uniformity",
 ];
 
-/** A unit of work that leaves nothing on disk. */
-function contextInMemory(config: ClipRefineConfig, seed: number): UnitContext<ClipRefineConfig> {
-  return {
-    config,
-    seed,
-    key: randomKey(seed),
-    unit: `tuning/seed-${seed}`,
-    inputs: {},
-    signal: new AbortController().signal,
-    log() {},
-    note(message) {
-      console.error(message);
-    },
-    progress() {},
-    memo: <T extends ArrayTree>(_name: string, build: () => Promise<T>): Promise<T> => build(),
-    checkpoint: { load: async () => null, save: async () => {} },
-    artefact() {
-      throw new Error("tuning leaves no files");
-    },
-  };
-}
-
-async function report(
-  setting: string,
-  arm: string,
-  prepared: Prepared,
-  context: UnitContext<ClipRefineConfig>,
-): Promise<void> {
-  const { metrics } = await experiment.runArm(arm, prepared, context);
-  const values = SHOWN.map((id) => `${id} ${(metrics[id] as number).toFixed(3)}`);
-  console.log([setting, `seed ${context.seed}`, arm, ...values].join("\t"));
+function report(setting: string, arm: string, prepared: Prepared, context: UnitContext<ClipRefineConfig>) {
+  return printArm(experiment, setting, arm, prepared, context, SHOWN);
 }
 
 type Pretraining = ClipRefineConfig["pretraining"];
