@@ -1,6 +1,5 @@
 import {
   type CaptionedImageSet,
-  describeProblem,
   loadCaptionedImages,
   openImageFiles,
   openPairs,
@@ -11,13 +10,12 @@ import {
 import { foldIn } from "@concord/tensor";
 import type { PresetName, RunInput, UnitContext } from "../../harness/contract.ts";
 import { type Inputs, integerInput, strictInput, textInput } from "../../harness/inputs.ts";
+import { noteSkippedRows } from "../../harness/skipped-rows.ts";
 import type { ClipRefineConfig } from "./config.ts";
 import { type Classification, longestText, type Task } from "./task.ts";
 
 const MAX_EPOCHS = 10_000;
 const MAX_IMAGE_SIZE = 512;
-/** Rejected rows that are shown one by one. */
-const SHOWN_PROBLEMS = 5;
 const SPLIT_STREAM = 5;
 
 export const inputs: readonly RunInput[] = [
@@ -178,12 +176,7 @@ export async function loadOwnTask(context: UnitContext<ClipRefineConfig>, run: O
     signal: context.signal,
     onProgress: ({ done, total }) => context.progress({ phase: "reading images", step: done, steps: total }),
   });
-  if (problems.count > 0) {
-    const reasons = Object.entries(problems.countByReason).map(([reason, count]) => `${count} × ${reason}`);
-    context.note(`${problems.count} rows were skipped: ${reasons.join("; ")}.`, "warning");
-    for (const problem of problems.records.slice(0, SHOWN_PROBLEMS))
-      context.note(describeProblem(problem), "warning");
-  }
+  noteSkippedRows(context, problems);
   const { training, heldOut } = splitImages(set, foldIn(context.key, SPLIT_STREAM), {
     training: 1 - own.heldOut,
     heldOut: own.heldOut,
