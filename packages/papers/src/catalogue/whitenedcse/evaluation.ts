@@ -6,7 +6,7 @@ import {
   similarityCorrelation,
 } from "@concord/align";
 import { type LinearParams, linear } from "@concord/nn";
-import { compile, type NDArray, type Tensor, type Traced, tanh } from "@concord/tensor";
+import { constant, evaluate, type NDArray, type Tensor, tanh } from "@concord/tensor";
 import type { ArmResult, Metric } from "../../harness/contract.ts";
 import { alignmentUniformity, stsSpearman } from "./diagnostics.ts";
 import type { Embedder } from "./embedder.ts";
@@ -161,21 +161,16 @@ export async function observeEncoder(
   return { score: task.development ? spearmanOf(features, set) : null, ...(await planeOf(features, set)) };
 }
 
-const headOutputs = compile(
-  (dense: Traced<LinearParams>, features: Tensor) => tanh(linear(dense, features)),
-  { name: "head" },
-);
+/** Group whitening of all rows together, channels in their order: what the dense layer of an arm meets. */
+async function whitenedInGroups(features: Rows, groups: number): Promise<Rows> {
+  const [order] = unshuffled(1, features.shape[1] as number) as [Tensor];
+  return (await evaluate(shuffledGroupWhitening(constant(features), order, { groups }))) as Rows;
+}
 
-/** Features as the dense layer of an arm meets them, by the statistics of all rows. */
-export type Whitener = (features: Rows) => Promise<Rows>;
-
-/** Group whitening of all rows together, channels in their order. */
-export function groupWhitener(groups: number): Whitener {
-  const whiten = compile(
-    (x: Tensor) => shuffledGroupWhitening(x, unshuffled(1, x.shape[1] as number)[0] as Tensor, { groups }),
-    { name: "group whitening" },
-  );
-  return async (features) => (await whiten(features)) as Rows;
+/** tanh of the dense layer. */
+async function headOutputs({ weight, bias }: LinearParams, features: Rows): Promise<Rows> {
+  const dense = { weight: constant(weight), ...(bias && { bias: constant(bias) }) };
+  return (await evaluate(tanh(linear(dense, constant(features))))) as Rows;
 }
 
 export interface EvaluationRequest {
@@ -187,7 +182,8 @@ export interface EvaluationRequest {
   readonly postHoc?: boolean;
   /** Of a trained arm; without it the start is evaluated. */
   readonly trained?: TrainingResult & {
-    readonly whitener: Whitener | null;
+    /** Of the arm's whitening; null without one. */
+    readonly groups: number | null;
     /** False for an arm that trains without the dense layer. */
     readonly hasHead: boolean;
   };
@@ -217,8 +213,8 @@ export async function evaluateArm(request: EvaluationRequest): Promise<ArmResult
   const raw = await embed(params, textsOf(test));
   const white = await whitened(raw);
   const features = postHoc ? white : raw;
-  const inside = trained?.whitener ? await trained.whitener(raw) : raw;
-  const head = trained?.hasHead ? ((await headOutputs(trained.params.dense, inside)) as Rows) : null;
+  const grouped = trained?.groups ? await whitenedInGroups(raw, trained.groups) : null;
+  const head = trained?.hasHead ? await headOutputs(trained.params.dense, grouped ?? raw) : null;
   const { alignment, uniformity } = await planeOf(features, test);
   const spectrum = covarianceSpectrum(features);
 
@@ -233,7 +229,7 @@ export async function evaluateArm(request: EvaluationRequest): Promise<ArmResult
     spectrumFigure({
       before: trained ? covarianceSpectrum(await embed(start, textsOf(test))) : covarianceSpectrum(raw),
       after: changed ? spectrum : null,
-      inside: trained?.whitener ? covarianceSpectrum(inside) : null,
+      inside: grouped && covarianceSpectrum(grouped),
     }),
     planeFigure(await way(), trained?.keptStep ?? null),
     subsetsFigure(test, (rows) => HUNDRED * spearmanOf(features, test, rows)),

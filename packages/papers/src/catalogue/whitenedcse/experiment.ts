@@ -12,7 +12,7 @@ import { armById, arms } from "./arms.ts";
 import { defaultConfig, paperConfig, smokeConfig, type WhitenedCseConfig } from "./config.ts";
 import { createEmbedder, type Embedder } from "./embedder.ts";
 import { encoderInit } from "./encoder.ts";
-import { evaluateArm, groupWhitener, metrics, observeEncoder } from "./evaluation.ts";
+import { evaluateArm, metrics, observeEncoder } from "./evaluation.ts";
 import { inputs, loadOwnTask, ownRun, validateOwnRun } from "./own-data.ts";
 import { generatedTask, type Task } from "./task.ts";
 import { type ModelParams, streams, trainArm, whiteningOptions } from "./training.ts";
@@ -260,7 +260,7 @@ export const experiment: Experiment<WhitenedCseConfig, Prepared> = {
       ...shared,
       trained: {
         ...result,
-        whitener: groups ? groupWhitener(groups) : null,
+        groups: groups ?? null,
         hasHead: recipe.loss !== "alignment",
       },
     });
