@@ -67,10 +67,10 @@ export interface PromptHashConfig {
 const smallOwn = { imageSize: 32, queries: 0.15, training: 0.6, vocabulary: 4096, context: 24 } as const;
 
 const smallHashing: HashingConfig = {
-  epochs: 20,
+  epochs: 10,
   batchSize: 64,
   auxiliaryBits: 128,
-  learningRates: { hash: 3e-3, fusion: 1e-3, encoder: 3e-4 },
+  learningRates: { hash: 9e-3, fusion: 3e-3, encoder: 1e-3 },
   interWeight: PAPER_DEFAULTS.interWeight,
   quantWeight: PAPER_DEFAULTS.quantWeight,
   reconWeight: PAPER_DEFAULTS.reconWeight,
@@ -78,8 +78,8 @@ const smallHashing: HashingConfig = {
   residualDropout: PAPER_DEFAULTS.residualDropout,
   fusion: {
     heads: PAPER_DEFAULTS.fusionHeads,
-    feedForward: 128,
-    states: 4,
+    feedForward: 64,
+    states: 2,
     dropout: PAPER_DEFAULTS.fusionDropout,
   },
   modalityDropout: 0.5,
@@ -88,7 +88,7 @@ const smallHashing: HashingConfig = {
 
 export const defaultConfig: PromptHashConfig = {
   data: {
-    generated: { pretraining: 4000, queries: 300, training: 1000, database: 1500 },
+    generated: { pretraining: 4000, queries: 300, training: 768, database: 1200 },
     own: smallOwn,
   },
   encoder: {
@@ -97,7 +97,7 @@ export const defaultConfig: PromptHashConfig = {
     text: { layers: 2, heads: 4 },
     tunedBlocks: 2,
   },
-  pretraining: { epochs: 8, batchSize: 128, learningRate: 2e-3, temperature: 0.07 },
+  pretraining: { epochs: 8, batchSize: 64, learningRate: 2e-3, temperature: 0.07 },
   hashing: smallHashing,
 };
 
