@@ -68,9 +68,9 @@ function relatedTo(asked: readonly number[], items: readonly Item[]): number[][]
 }
 
 /**
- * Abstracts alone, asked for by titles, whole and without their rarest words; and titles with abstracts, out of each of
- * which asked for a sentence was taken, asked for by that sentence, by what of it is no form of a word of the title,
- * and by the title of another paper of the same authors.
+ * Abstracts alone, asked for by titles, whole and without their rarest words; and titles with abstracts, of which those
+ * asked for lack a sentence, asked for by the title of another paper of the same authors, by that sentence, and by what
+ * of it is no form of a word of the title.
  */
 export function collections(items: readonly Item[], asked: readonly number[], words: Bm25): Collection[] {
   const titles = asked.map((i) => items[i]?.title as string);
@@ -105,6 +105,12 @@ export function collections(items: readonly Item[], asked: readonly number[], wo
       texts: papers,
       sets: [
         {
+          name: "title of another paper of the same authors",
+          queries: related.map(({ i }) => items[i]?.title as string),
+          wanted: related.map(({ wanted }) => wanted),
+          without: related.map(({ i }) => i),
+        },
+        {
           name: "sentence",
           queries: excerpts.map(({ excerpt }) => excerpt),
           wanted: own(excerpts.map(({ i }) => i)),
@@ -113,12 +119,6 @@ export function collections(items: readonly Item[], asked: readonly number[], wo
           name: "sentence without the words of the title",
           queries: otherWords.map(({ query }) => query),
           wanted: own(otherWords.map(({ i }) => i)),
-        },
-        {
-          name: "title of another paper of the same authors",
-          queries: related.map(({ i }) => items[i]?.title as string),
-          wanted: related.map(({ wanted }) => wanted),
-          without: related.map(({ i }) => i),
         },
       ],
     },

@@ -51,9 +51,11 @@ export class Bm25 {
         scores[doc] = (scores[doc] as number) + (rarity * count * 2.2) / (count + norm);
       });
     }
+    // Those below the last that is asked for are not worth sorting.
+    const least = scores.slice().sort()[scores.length - limit] ?? 0;
     const found: { doc: number; score: number }[] = [];
     scores.forEach((score, doc) => {
-      if (score > 0) found.push({ doc, score });
+      if (score > 0 && score >= least) found.push({ doc, score });
     });
     return found.sort((a, b) => b.score - a.score || a.doc - b.doc).slice(0, limit);
   }

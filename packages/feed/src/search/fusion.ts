@@ -3,8 +3,8 @@ export const FUSION_DEPTH = 200;
 /** k of reciprocal rank fusion. */
 const K = 60;
 /**
- * What nearness in meaning counts beside words: the best on average over the queries that `bench/search-quality.ts --tune`
- * asks, which are of papers other than those that it reports.
+ * What nearness in meaning counts beside words, chosen by titles, titles without their rarest words and sentences of
+ * papers other than those that `bench/search-quality.ts` reports. From 0.1 to 0.6 the figures differ by 0.004 at most.
  */
 export const MEANING_WEIGHT = 0.3;
 
