@@ -88,7 +88,7 @@ const smallAugmentation = {
 
 const smallCrops = {
   full: { count: 2, side: 1, minScale: 0.5, maxScale: 1 },
-  small: { count: 2, side: 2 / 3, minScale: 0.3, maxScale: 0.6 },
+  small: { count: 2, side: 2 / 3, minScale: 0.4, maxScale: 0.8 },
   twoCropMinScale: 0.5,
   augmentation: smallAugmentation,
 } as const;
@@ -106,8 +106,8 @@ export const defaultConfig: SwavConfig = {
       maxLevel: 0.6,
       spread: 0.6,
       dark: 0,
-      training: 6000,
-      probe: 1500,
+      training: 4000,
+      probe: 1000,
       test: 2000,
     },
     own: { imageSize: 28, probe: 2000, test: 2000 },
@@ -128,7 +128,7 @@ export const defaultConfig: SwavConfig = {
   },
   crops: smallCrops,
   training: {
-    epochs: 6,
+    epochs: 8,
     batchSize: 96,
     optimiser: { kind: "adam", learningRate: 2e-3, warmup: 0.05 },
     freezePrototypes: 0.1,
