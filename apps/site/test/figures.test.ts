@@ -82,7 +82,9 @@ describe("figures of a run", () => {
     const spectrum = block(text, "spectrum");
     expect(count(spectrum, /type="checkbox"/g)).toBe(9);
     expect(count(spectrum, /type="checkbox"[^>]* checked>/g)).toBe(3);
-    expect(spectrum).toMatch(/class="switch-8"[\s\S]*Momentum encoder/);
+    expect(/class="switch-8 switch-folded"[\s\S]*?<\/svg> ([^<]+)/.exec(spectrum)?.[1]).toBe(
+      "Momentum encoder",
+    );
     expect(spectrum).toContain("arm-8");
     const [shown = "", folded = ""] = block(text, "similarity").split("<details");
     expect(count(shown, /<svg class="chart matrix-plot/g)).toBe(3);

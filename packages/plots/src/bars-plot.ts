@@ -33,7 +33,7 @@ export interface BarsPlotData {
 
 /** More bars than these in one plot are too thin to be told apart. */
 export const MAX_GROUPED_BARS = 72;
-/** Names of categories: longer ones are broken into lines, shorter ones are no names any more. */
+/** Names of categories: longer ones are broken or shortened, and shorter ones are no names any more. */
 const WRAPPED_CHARACTERS = 8;
 const LEAST_CHARACTERS = 4;
 
@@ -48,7 +48,8 @@ function drawCategories(
 ): TreeNode {
   const longest = Math.max(...categories.map((name) => [...name].length));
   const inBand = Math.floor(band / CHARACTER);
-  const enough = Math.min(longest, WRAPPED_CHARACTERS);
+  const word = Math.max(...categories.flatMap((name) => name.split(" ").map((part) => [...part].length)));
+  const enough = Math.min(longest, WRAPPED_CHARACTERS, word);
   const step = inBand >= enough ? 1 : Math.ceil(((enough + 1) * CHARACTER) / band);
   const room = Math.max(LEAST_CHARACTERS, Math.floor((band * step) / CHARACTER) - 1);
   const y = Math.round(bottom) + 0.5;

@@ -23,8 +23,6 @@ export interface EndLabel {
     readonly stroke: Readonly<Record<string, string>>;
   };
   readonly className: string;
-  /** How much it counts that it stands well; default 1. */
-  readonly weight?: number;
 }
 
 /** Width that the labels take on the right of a plot. */
@@ -37,14 +35,14 @@ export function endLabelsWidth(texts: readonly string[]): number {
 }
 
 /**
- * Places for boxes of these heights, in their order, none over another, with the least weighted sum of squared distances
- * to where they would be best; from `low` to `high` as far as there is room.
+ * Places for boxes of these heights, in their order, none over another, with the least sum of squared distances to
+ * where they would be best; from `low` to `high` as far as there is room.
  *
- * @param wanted  middle, height and weight of every box, sorted by middle
+ * @param wanted  middle and height of every box, sorted by middle
  * @returns the middles
  */
 export function spreadBoxes(
-  wanted: readonly { readonly y: number; readonly height: number; readonly weight: number }[],
+  wanted: readonly { readonly y: number; readonly height: number }[],
   low: number,
   high: number,
 ): readonly number[] {
@@ -55,22 +53,22 @@ export function spreadBoxes(
     total += height;
   }
   // Isotonic regression by pooling neighbours that violate the order.
-  const pools: { sum: number; weight: number; count: number }[] = [];
-  for (const [index, { y, weight }] of wanted.entries()) {
-    pools.push({ sum: weight * (y - (offsets[index] as number)), weight, count: 1 });
+  const pools: { sum: number; count: number }[] = [];
+  for (const [index, { y }] of wanted.entries()) {
+    pools.push({ sum: y - (offsets[index] as number), count: 1 });
     for (;;) {
       const [before, last] = pools.slice(-2);
-      if (!before || !last || before.sum / before.weight <= last.sum / last.weight) break;
+      if (!before || !last || before.sum / before.count <= last.sum / last.count) break;
       pools.splice(-2, 2, {
         sum: before.sum + last.sum,
-        weight: before.weight + last.weight,
+
         count: before.count + last.count,
       });
     }
   }
   const most = Math.max(low, high - total);
-  const starts = pools.flatMap(({ sum, weight, count }) =>
-    Array<number>(count).fill(Math.min(Math.max(sum / weight, low), most)),
+  const starts = pools.flatMap(({ sum, count }) =>
+    Array<number>(count).fill(Math.min(Math.max(sum / count, low), most)),
   );
   return starts.map((start, index) => start + (offsets[index] as number));
 }
@@ -84,7 +82,6 @@ export function drawEndLabels(labels: readonly EndLabel[], area: PlotArea): read
       lines,
       y: label.y ?? area.top + index,
       height: lines.length * LINE + GAP,
-      weight: label.weight ?? 1,
     };
   });
   if (labels.every(({ y }) => y !== null)) boxes.sort((a, b) => a.y - b.y);

@@ -57,7 +57,7 @@ export function wrapped(text: string, characters: number, lines: number): readon
   let rest = text.trim();
   while ([...rest].length > characters && done.length < lines - 1) {
     const head = [...rest].slice(0, characters + 1).join("");
-    const cut = head.lastIndexOf(" ") > characters / 3 ? head.lastIndexOf(" ") : characters;
+    const cut = head.lastIndexOf(" ") > 0 ? head.lastIndexOf(" ") : characters;
     done.push([...rest].slice(0, cut).join("").trimEnd());
     rest = [...rest].slice(cut).join("").trimStart();
   }
@@ -104,6 +104,26 @@ export function logTicks([low, high]: readonly [number, number], count: number):
   return decades.length >= 2 ? decades : scaleLinear([low, high], [0, 1]).ticks(Math.min(count, 4));
 }
 
+/** The range of an axis: its own, or what is drawn along it, with some room at both ends. */
+function domainOf(spec: FigureAxisSpec, drawn: Iterable<number>, zero: boolean): readonly [number, number] {
+  if (spec.scale === "log") {
+    const [low, high] = extentOf([...drawn].filter((value) => value > 0)) ?? [1, 10];
+    const around = low < high ? 10 ** (0.04 * (Math.log10(high) - Math.log10(low))) : 2;
+    const [first, last] = spec.range ?? [low / around, high * around];
+    return [Math.max(first, LEAST), Math.min(Math.max(last, 2 * LEAST), MOST)];
+  }
+  if (spec.range) return spec.range;
+  const extent = extentOf(zero ? [...drawn, 0] : drawn) ?? [0, 1];
+  const [low, high] = paddedDomain(extent, 0.04);
+  // Bars stand on the axis.
+  return [zero && extent[0] === 0 ? 0 : low, zero && extent[1] === 0 && extent[0] < 0 ? 0 : high];
+}
+
+/** The axis with the range that spans all of this, for several plots on one scale. */
+export function spanning(spec: FigureAxisSpec, drawn: Iterable<number>, zero = false): FigureAxisSpec {
+  return { ...spec, range: domainOf(spec, drawn, zero) };
+}
+
 /**
  * Lays an axis over a stretch of pixels.
  *
@@ -119,23 +139,12 @@ export function placeAxis(
   zero = false,
 ): PlacedAxis {
   const { label } = spec;
+  const domain = domainOf(spec, drawn, zero);
   if (spec.scale === "log") {
-    const positive = [...drawn].filter((value) => value > 0);
-    const [low, high] = extentOf(positive) ?? [1, 10];
-    const around = low < high ? 10 ** (0.04 * (Math.log10(high) - Math.log10(low))) : 2;
-    const [first, last] = spec.range ?? [low / around, high * around];
-    const domain = [Math.max(first, LEAST), Math.min(Math.max(last, 2 * LEAST), MOST)] as const;
     const scale = scaleLog([...domain], [...pixels]);
     const values = logTicks(domain, count);
     return { label, scale, ticks: values.map((value) => ({ value, text: powerText(value, values) })) };
   }
-  const extent = extentOf(zero ? [...drawn, 0] : drawn) ?? [0, 1];
-  const [low, high] = paddedDomain(extent, 0.04);
-  // Bars stand on the axis.
-  const domain = spec.range ?? [
-    zero && extent[0] === 0 ? 0 : low,
-    zero && extent[1] === 0 && extent[0] < 0 ? 0 : high,
-  ];
   const scale = scaleLinear([...domain], [...pixels]);
   const format = scale.tickFormat(count);
   return { label, scale, ticks: scale.ticks(count).map((value) => ({ value, text: format(value) })) };

@@ -96,6 +96,33 @@ describe("linesPlot", () => {
     expect(markup(tree)).toContain("&lt;New&gt;");
   });
 
+  it("names what waits for a switch apart: until then the others stand where their curves end", () => {
+    const line = (place: number, y: number, folded: boolean) => ({
+      label: `line ${place}`,
+      style: styles[place]!,
+      className: "",
+      folded,
+      points: [
+        [0, 0],
+        [1, y],
+      ] as const,
+    });
+    const tree = linesPlot({
+      x: { label: "x" },
+      y: { label: "y" },
+      lines: [line(0, 1, false), line(1, 1, true), line(2, 1, true), line(3, 0.5, false)],
+      label: "",
+    });
+    const names = (of: string) => withClass(withClass(tree, of)[0]!, "end-text").map(textOf);
+    expect(names("labels-shown")).toEqual(["line 0", "line 3"]);
+    expect(names("labels-all").toSorted()).toEqual(["line 0", "line 1", "line 2", "line 3"]);
+    const leaders = withClass(withClass(tree, "labels-shown")[0]!, "leader");
+    for (const { attributes } of leaders) {
+      const [, from = 0, , , to = 0] = numbersOf(attributes.d);
+      expect(Math.abs(to - from)).toBeLessThan(1);
+    }
+  });
+
   it("leaves out of a logarithmic scale what it cannot show: the curve has a gap there", () => {
     const tree = plot(
       [

@@ -1,4 +1,4 @@
-import { CHARACTER, shortened, wrapped } from "./figure-axes.ts";
+import { CHARACTER, wrapped } from "./figure-axes.ts";
 import { element, type TreeNode } from "./tree.ts";
 
 export interface GalleryPlotData {
@@ -20,6 +20,7 @@ export interface GalleryPlotData {
 const SIDE = 60;
 const GAP = 3;
 const CAPTION = 13;
+const CAPTION_LINES = 2;
 const LABEL_CHARACTERS = 12;
 const LABEL_LINES = 4;
 
@@ -27,6 +28,10 @@ const LABEL_LINES = 4;
 export function enlargement([width, height]: readonly [number, number]): number {
   const factor = SIDE / Math.max(width, height);
   return factor >= 1 ? Math.floor(factor) : factor;
+}
+
+function captionLines(caption: string, characters: number): readonly string[] {
+  return caption === "" ? [] : wrapped(caption, characters, CAPTION_LINES);
 }
 
 /**
@@ -67,13 +72,15 @@ export function galleryPlot({ rows, cell, sheet, id, label }: GalleryPlotData): 
           element(
             "text",
             { class: "picture-caption", x: x + wide / 2, y: top + high + 11, "text-anchor": "middle" },
-            shortened(item.caption, room),
+            ...captionLines(item.caption, room).map((line, at) =>
+              element("tspan", { x: x + wide / 2, dy: at === 0 ? 0 : CAPTION - 1 }, line),
+            ),
           ),
         ),
       );
     }
-    const hasCaptions = items.some(({ caption }) => caption !== "");
-    top += Math.max(high, lines.length * CAPTION) + (hasCaptions ? CAPTION + 2 : 0) + GAP + 3;
+    const below = Math.max(0, ...items.map(({ caption }) => captionLines(caption, room).length));
+    top += Math.max(high, lines.length * CAPTION) + (below > 0 ? below * CAPTION + 2 : 0) + GAP + 3;
   }
   const height = Math.ceil(top);
   return element(

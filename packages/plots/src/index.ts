@@ -5,7 +5,7 @@ export * from "./curves.ts";
 export * from "./curves-view.ts";
 export * from "./embedding-map.ts";
 export * from "./estimate-plot.ts";
-export type { FigureAxisSpec } from "./figure-axes.ts";
+export { type FigureAxisSpec, spanning } from "./figure-axes.ts";
 export * from "./gallery-plot.ts";
 export * from "./histogram-plot.ts";
 export * from "./interval-plot.ts";

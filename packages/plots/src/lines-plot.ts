@@ -3,6 +3,7 @@ import { boundedCurve, type Point } from "./curves.ts";
 import { drawEndLabels, type EndLabel, endLabelsWidth } from "./end-labels.ts";
 import {
   clipped,
+  coordinate,
   drawBelow,
   drawLeft,
   type FigureAxisSpec,
@@ -21,6 +22,8 @@ export interface FigureLine {
   readonly style: ArmStyle | null;
   /** Further classes of everything that is drawn of it, e.g. for switches of the page. */
   readonly className: string;
+  /** Whether the page shows it on request only: then the other names have places of their own until it does. */
+  readonly folded?: boolean;
   readonly points: readonly Point[];
 }
 
@@ -34,8 +37,6 @@ export interface LinesPlotData {
 
 /** Plots of figures have one width, so that their type has one size. */
 export const FIGURE_PLOT = { width: 440, height: 285, top: 24, bottom: 40 } as const;
-
-const MAIN_WEIGHT = 8;
 
 /** Class and dashes of an arm's strokes. */
 export function armStroke(style: ArmStyle | null): Readonly<Record<string, string>> {
@@ -89,6 +90,7 @@ export function linesPlot({ x: xAxis, y: yAxis, lines, label }: LinesPlotData): 
 
   const drawings: TreeNode[] = [];
   const labels: EndLabel[] = [];
+  const shownLabels: EndLabel[] = [];
   const rank = ({ style }: FigureLine) => (style === null ? 0 : style.role === "method" ? 2 : 1);
   for (const entry of lines.toSorted((a, b) => rank(a) - rank(b))) {
     const stroke = armStroke(entry.style);
@@ -111,15 +113,16 @@ export function linesPlot({ x: xAxis, y: yAxis, lines, label }: LinesPlotData): 
       );
     }
     const end = found.flat().findLast(([px, py]) => onAxis(x, px) && onAxis(y, py));
-    labels.push({
+    const name: EndLabel = {
       text: entry.label,
       y: end ? y.scale(end[1]) : area.bottom,
       className: entry.className,
-      // Ablations may be hidden; the others stand where they would without them.
-      weight: entry.style?.role === "ablation" ? 1 : MAIN_WEIGHT,
-      swatch: (at, middle) => element("path", { ...stroke, d: `M${at} ${middle}h18` }),
+      swatch: (at, middle) =>
+        element("path", { ...stroke, d: `M${coordinate(at)} ${coordinate(middle)}h18` }),
       ...(end && { leader: { x: x.scale(end[0]), y: y.scale(end[1]), stroke } }),
-    });
+    };
+    labels.push(name);
+    if (!entry.folded) shownLabels.push(name);
   }
   return element(
     "svg",
@@ -134,6 +137,11 @@ export function linesPlot({ x: xAxis, y: yAxis, lines, label }: LinesPlotData): 
     drawLeft(y, area),
     drawBelow(x, area),
     clipped(area, drawings),
-    ...drawEndLabels(labels, area),
+    ...(shownLabels.length < labels.length
+      ? [
+          element("g", { class: "labels-shown" }, ...drawEndLabels(shownLabels, area)),
+          element("g", { class: "labels-all" }, ...drawEndLabels(labels, area)),
+        ]
+      : drawEndLabels(labels, area)),
   );
 }

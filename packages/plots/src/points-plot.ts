@@ -171,7 +171,9 @@ export function pointsPlot({ x: xAxis, y: yAxis, series, label }: PointsPlotData
       element(
         "g",
         {},
-        ...(joined ? [element("path", { ...armStroke(style), d: `M${at} ${middle}h18` })] : []),
+        ...(joined
+          ? [element("path", { ...armStroke(style), d: `M${coordinate(at)} ${coordinate(middle)}h18` })]
+          : []),
         element("path", { class: `point series-${style.colour}`, d: markAt(mark, at + 9, middle, 4) }),
       ),
   }));

@@ -9,6 +9,7 @@ import {
   markup,
   matrixPlot,
   pointsPlot,
+  spanning,
   swatch,
   type TreeNode,
 } from "@concord/plots";
@@ -47,8 +48,9 @@ function seriesNames(
   return [...new Set(figures.flatMap(({ series }) => series.map(({ label }) => label)))];
 }
 
-/** One plot for every name of series, with the arms over each other; a guide is in all of them. */
+/** One plot for every name of series, all on one scale, with the arms over each other; a guide is in all of them. */
 function linesDrawings({ first, arms }: Kind<"lines">): Drawing[] {
+  const waiting = new Set(mainArms(arms).others.map(({ place }) => place));
   const ofArms = arms.map(({ style, place, figure }) => ({
     style,
     place,
@@ -59,16 +61,31 @@ function linesDrawings({ first, arms }: Kind<"lines">): Drawing[] {
       figure.series.filter(({ guide }) => guide === true).map((series) => [series.label, series] as const),
     ),
   );
-  const { x, y } = first;
-  return seriesNames(ofArms).map((name) => {
+  const all = arms.flatMap(({ figure }) => figure.series.flatMap(({ points }) => points));
+  const x = spanning(
+    first.x,
+    all.map(([value]) => value),
+  );
+  const y = spanning(
+    first.y,
+    all.map(([, value]) => value),
+  );
+  const names = seriesNames(ofArms);
+  return names.map((name) => {
     const lines = ofArms.flatMap(({ style, place, series }) =>
       series
         .filter(({ label }) => label === name)
-        .map(({ points }) => ({ label: style.label, style, className: armClass(place), points })),
+        .map(({ points }) => ({
+          label: style.label,
+          style,
+          className: armClass(place),
+          folded: waiting.has(place) && place < SWITCHES,
+          points,
+        })),
     );
     const shown = lines.map(({ label }) => label).join(", ");
     return {
-      name,
+      name: names.length > 1 ? name : "",
       style: null,
       plot: linesPlot({
         x,
@@ -88,7 +105,7 @@ function pointsDrawings({ first, arms }: Kind<"points">): Drawing[] {
   const series = arms.flatMap(({ style, place, figure }) =>
     figure.series.map((one) => ({
       ...one,
-      label: one.label === "" ? style.label : `${style.label}, ${one.label}`,
+      label: one.label === "" || names.length === 1 ? style.label : `${style.label}, ${one.label}`,
       style,
       className: armClass(place),
       mark: names.length > 1 ? names.indexOf(one.label) : place,
@@ -124,10 +141,15 @@ const barsLabel = ({ title, y, categories }: Kind<"bars">["first"], of: string) 
 function groupedBars(block: Kind<"bars">): Drawing[] {
   const { categories, y } = block.first;
   const bars = barsOf(block);
-  return seriesNames(block.arms.map(({ figure }) => figure)).map((name) => {
+  const names = seriesNames(block.arms.map(({ figure }) => figure));
+  return names.map((name) => {
     const groups = bars.filter((one) => one.name === name);
     const label = barsLabel(block.first, groups.map((group) => group.label).join(", "));
-    return { name, style: null, plot: barsPlot({ categories, y, groups, label }) };
+    return {
+      name: names.length > 1 ? name : "",
+      style: null,
+      plot: barsPlot({ categories, y, groups, label }),
+    };
   });
 }
 
@@ -135,11 +157,12 @@ function groupedBars(block: Kind<"bars">): Drawing[] {
 function separateBars(block: Kind<"bars">): ArmDrawing[] {
   const { categories, y } = block.first;
   const bars = barsOf(block);
+  const single = new Set(bars.map(({ name }) => name)).size === 1;
   const all = bars.flatMap(({ values }) => values).filter((value) => y.scale !== "log" || value > 0);
   const [low, high] = extentOf(y.scale === "log" ? all : [0, ...all]) ?? [0, 1];
   const range = y.range ?? (low < high ? ([low, high] as const) : undefined);
   return bars.map((group) => ({
-    name: group.name === "" ? group.label : `${group.label}, ${group.name}`,
+    name: group.name === "" || single ? group.label : `${group.label}, ${group.name}`,
     style: group.style,
     plot: barsPlot({
       categories,
@@ -224,7 +247,7 @@ ${arms
   .filter(({ place }) => place < SWITCHES)
   .map(
     (arm) =>
-      html`<label><input type="checkbox" id="${anchor}-show-${arm.place}" class="switch-${arm.place}" autocomplete="off" ${hidden.has(arm) ? "" : raw("checked")}>${raw(markup(swatch(arm.style)))} ${arm.style.label}</label>`,
+      html`<label><input type="checkbox" id="${anchor}-show-${arm.place}" class="switch-${arm.place}${hidden.has(arm) ? " switch-folded" : ""}" autocomplete="off" ${hidden.has(arm) ? "" : raw("checked")}>${raw(markup(swatch(arm.style)))} ${arm.style.label}</label>`,
   )}</fieldset>`;
 }
 

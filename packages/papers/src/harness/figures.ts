@@ -27,7 +27,10 @@ export interface LinesFigure extends FigureFrame {
   readonly y: FigureAxis;
   /** At most 8 series of at most 2,000 points each. */
   readonly series: readonly {
-    /** Empty when the arm has one series only: then the arm's label stands for it. */
+    /**
+     * Empty when the arm has one series only: then the arm's label stands for it. Series of one label are laid over each
+     * other in a plot of their own, so label them alike in all arms.
+     */
     readonly label: string;
     readonly points: readonly (readonly [x: number, y: number])[];
     /** Same in all arms and drawn once, in grey, e.g. chance. */
