@@ -1,5 +1,5 @@
 import type { Figure, FigurePicture } from "../../harness/figures.ts";
-import { type CropGeometry, cropSizeOf } from "./crops.ts";
+import type { CropGeometry } from "./crops.ts";
 import type { EmbeddedVolume, PlacedCrop } from "./position-evaluation.ts";
 import { classDice, type SegmentedVolume } from "./segmentation-evaluation.ts";
 import type { Task } from "./task.ts";
@@ -12,10 +12,15 @@ const POINTS = 1000;
 
 type Shade = (x: number, y: number) => number;
 
+/** How many voxels of a plane of this side become one pixel. */
+function voxelsOfPixel(side: number): number {
+  return Math.max(1, Math.ceil(side / PICTURE));
+}
+
 /** A grey picture of the plane, enlarged by whole pixels; x runs to the right, y downwards. */
 function picture(side: number, shade: Shade): FigurePicture {
   const scale = Math.max(1, Math.floor(PICTURE / side));
-  const step = Math.max(1, Math.ceil(side / PICTURE));
+  const step = voxelsOfPixel(side);
   const cells = Math.floor(side / step);
   const size = cells * scale;
   const data = new Uint8Array(size * size);
@@ -36,12 +41,15 @@ function slice({ volume }: EmbeddedVolume["volume"]): Shade {
   return (x, y) => (at(x, y) - low) / (high - low || 1);
 }
 
-/** The frame of a crop in white over a slice. */
-function framed(shade: Shade, [cx, cy]: readonly [number, number], size: number): Shade {
+/** The frame of a crop in white over a slice, as thick as a pixel of its picture. */
+function framed(shade: Shade, [cx, cy]: readonly [number, number], { side, grid }: CropGeometry): Shade {
+  const size = side / grid;
+  const width = voxelsOfPixel(side);
   return (x, y) => {
     const [dx, dy] = [x - (cx - size / 2), y - (cy - size / 2)];
     const inside = dx >= 0 && dy >= 0 && dx < size && dy < size;
-    return inside && (dx === 0 || dy === 0 || dx === size - 1 || dy === size - 1) ? 1 : 0.8 * shade(x, y);
+    const edge = Math.min(dx, dy, size - 1 - dx, size - 1 - dy) < width;
+    return inside && edge ? 1 : 0.8 * shade(x, y);
   };
 }
 
@@ -109,7 +117,7 @@ function cropGallery(
       label: shown.volume.name,
       items: [
         {
-          picture: picture(side, framed(slice(shown.volume), centre, cropSizeOf(geometry))),
+          picture: picture(side, framed(slice(shown.volume), centre, geometry)),
           caption: "Slice with the crop",
         },
         {

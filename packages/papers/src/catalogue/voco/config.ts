@@ -60,7 +60,7 @@ export const defaultConfig: VocoConfig = {
     steps: 150,
     batchSize: PAPER_DEFAULTS.batchSize,
     randomCrops: PAPER_DEFAULTS.randomCrops,
-    learningRate: 3e-3,
+    learningRate: 6e-3,
     warmup: 0.05,
     weightDecay: PAPER_DEFAULTS.weightDecay,
   },
