@@ -106,14 +106,14 @@ export const smokeConfig: PromptHashConfig = {
   encoder: {
     width: 16,
     image: { kind: "convolutional", filters: [8, 12] },
-    text: { layers: 2, heads: 2 },
-    tunedBlocks: 2,
+    text: { layers: 1, heads: 2 },
+    tunedBlocks: 1,
   },
   pretraining: { epochs: 2, batchSize: 64, learningRate: 3e-3, temperature: 0.07 },
   hashing: {
     ...smallHashing,
     epochs: 2,
-    batchSize: 32,
+    batchSize: 48,
     auxiliaryBits: 96,
     fusion: { ...smallHashing.fusion, feedForward: 32, states: 2 },
   },

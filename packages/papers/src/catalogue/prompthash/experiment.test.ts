@@ -6,6 +6,7 @@ import { type NDArray, RandomStream, randomKey, toNumbers, treeEntries } from "@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { problemsOf } from "../../harness/check-experiment.ts";
 import type { ArmResult, ArrayTree, UnitContext } from "../../harness/contract.ts";
+import { contextInMemory } from "../../harness/memory-context.ts";
 import { armById, arms } from "./arms.ts";
 import { defaultConfig, type PromptHashConfig, paperConfig, smokeConfig } from "./config.ts";
 import { dualEncoder } from "./encoders.ts";
@@ -26,30 +27,6 @@ const tiny: PromptHashConfig = {
   pretraining: { ...smokeConfig.pretraining, epochs: 1, batchSize: 32 },
   hashing: { ...smokeConfig.hashing, epochs: 2, batchSize: 16, auxiliaryBits: 24 },
 };
-
-interface TestContext extends UnitContext<PromptHashConfig> {
-  readonly notes: string[];
-}
-
-function contextOf(seed: number, more: Partial<UnitContext<PromptHashConfig>> = {}): TestContext {
-  const notes: string[] = [];
-  return {
-    notes,
-    config: tiny,
-    seed,
-    key: randomKey(seed),
-    unit: `test/seed-${seed}`,
-    inputs: {},
-    signal: new AbortController().signal,
-    log() {},
-    note: (message) => void notes.push(message),
-    progress() {},
-    memo: <T extends ArrayTree>(_name: string, build: () => Promise<T>): Promise<T> => build(),
-    checkpoint: { load: async () => null, save: async () => {} },
-    artefact: (name) => name,
-    ...more,
-  };
-}
 
 describe("declarations", () => {
   it("are consistent", () => {
@@ -175,7 +152,7 @@ it("finds the end of texts, and starts prompts as the paper does", () => {
 });
 
 describe("on the generated world", () => {
-  const context = contextOf(7);
+  const context = contextInMemory(tiny, 7);
   let prepared: Prepared;
   const results = new Map<string, ArmResult>();
 
@@ -243,16 +220,17 @@ describe("on the generated world", () => {
       load: async (name) => saves.get(name) ?? null,
       save: async (name, step, state) => void saves.set(name, { step, state: structuredClone(state) }),
     };
-    const first = contextOf(7, {
+    const first: UnitContext<PromptHashConfig> = {
+      ...contextInMemory(tiny, 7),
       checkpoint,
       signal: killed.signal,
       progress: ({ phase, step }) => {
         if (phase === "hashing" && step === 3) killed.abort();
       },
-    });
+    };
     await expect(experiment.runArm("hashing", prepared, first)).rejects.toThrow();
     expect(saves.get("hashing")?.step).toBe(3);
-    const resumed = await experiment.runArm("hashing", prepared, contextOf(7, { checkpoint }));
+    const resumed = await experiment.runArm("hashing", prepared, { ...contextInMemory(tiny, 7), checkpoint });
     expect(resumed.metrics).toEqual(metricsOf("hashing"));
   });
 
@@ -345,7 +323,7 @@ describe("on own pictures", () => {
   });
 
   it("splits, trains, tells what it left out and measures everything", async () => {
-    const context = contextOf(3, { inputs: given({ "min-count": "5", epochs: "1" }) });
+    const context = contextInMemory(tiny, 3, given({ "min-count": "5", epochs: "1" }));
     const prepared = await experiment.prepare(context);
     const { items, queries, training } = prepared.task;
     expect(items.classes.toSorted()).toEqual(["bright", "cold", "dark", "warm"]);
@@ -369,13 +347,13 @@ describe("on own pictures", () => {
     await expect(check(given({ separator: "" }))).rejects.toThrow(/--separator must not be empty/);
     await expect(check(given({ "image-size": "100" }), "paper")).rejects.toThrow(/multiple of 16/);
     await expect(check(given({ images: join(folder, "nowhere") }))).rejects.toThrow(/no folder or archive/);
-    const wrong = contextOf(3, { inputs: given({ "labels-column": "colour" }) });
+    const wrong = contextInMemory(tiny, 3, given({ "labels-column": "colour" }));
     await expect(experiment.prepare(wrong)).rejects.toThrow(/no column "colour"; the others are "tags"/);
     expect(ownRun(defaultConfig, given())?.minCount).toBe(10);
   });
 
   it("stops at the first unusable row in strict mode", async () => {
-    const context = contextOf(3, { inputs: given({ strict: true }) });
+    const context = contextInMemory(tiny, 3, given({ strict: true }));
     await expect(experiment.prepare(context)).rejects.toThrow(/pairs\.csv:6[23]/);
   });
 });

@@ -1,6 +1,5 @@
 import {
   type CaptionedImageSet,
-  describeProblem,
   loadCaptionedImages,
   openImageFiles,
   openPairs,
@@ -9,11 +8,11 @@ import {
 } from "@concord/data";
 import { foldIn, type NDArray, permutation } from "@concord/tensor";
 import type { PresetName, RunInput, UnitContext } from "../../harness/contract.ts";
+import { type Inputs, integerInput, strictInput, textInput } from "../../harness/inputs.ts";
+import { noteSkippedRows } from "../../harness/skipped-rows.ts";
 import type { PromptHashConfig } from "./config.ts";
 import type { TaggedImages } from "./scenes.ts";
 import { longestText, promptSentence, type Task, taskOf } from "./task.ts";
-
-type Inputs = Readonly<Record<string, string | boolean>>;
 
 const MAX_EPOCHS = 10_000;
 const MAX_IMAGE_SIZE = 512;
@@ -21,8 +20,6 @@ const MAX_IMAGE_SIZE = 512;
 const MAX_LABELS = 2000;
 /** The buffers hold the codes of all training items. */
 const MAX_IMAGES = 200_000;
-/** Rejected rows that are shown one by one. */
-const SHOWN_PROBLEMS = 5;
 const SPLIT_STREAM = 20;
 
 export const inputs: readonly RunInput[] = [
@@ -89,28 +86,8 @@ export const inputs: readonly RunInput[] = [
     description: "Epochs of the hashing. Default: the preset's.",
     requires: ["pairs"],
   },
-  {
-    name: "strict",
-    kind: "flag",
-    description: "Stop at the first row that cannot be used, instead of skipping and counting it.",
-    requires: ["pairs"],
-  },
+  strictInput("pairs"),
 ];
-
-function textInput(given: Inputs, name: string): string | undefined {
-  const value = given[name];
-  return typeof value === "string" ? value : undefined;
-}
-
-/** @throws Error unless the input is left out or an integer in [1, most] */
-function integerInput(given: Inputs, name: string, most: number): number | undefined {
-  const text = textInput(given, name);
-  if (text === undefined) return undefined;
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < 1 || value > most)
-    throw new Error(`--${name} must be an integer from 1 to ${most}, got ${JSON.stringify(text)}.`);
-  return value;
-}
 
 /** A run on the user's own pictures. */
 export interface OwnRun {
@@ -135,7 +112,7 @@ export interface OwnRun {
 export function ownRun(config: PromptHashConfig, given: Inputs): OwnRun | null {
   const pairs = textInput(given, "pairs");
   if (pairs === undefined) return null;
-  const imageSize = integerInput(given, "image-size", MAX_IMAGE_SIZE) ?? config.data.own.imageSize;
+  const imageSize = integerInput(given, "image-size", { most: MAX_IMAGE_SIZE }) ?? config.data.own.imageSize;
   const { image } = config.encoder;
   if (image.kind === "vision-transformer" && imageSize % image.patchSize !== 0)
     throw new Error(
@@ -143,7 +120,7 @@ export function ownRun(config: PromptHashConfig, given: Inputs): OwnRun | null {
     );
   const separator = textInput(given, "separator") ?? "|";
   if (separator === "") throw new Error("--separator must not be empty.");
-  const epochs = integerInput(given, "epochs", MAX_EPOCHS) ?? config.hashing.epochs;
+  const epochs = integerInput(given, "epochs", { most: MAX_EPOCHS }) ?? config.hashing.epochs;
   return {
     pairs,
     images: textInput(given, "images"),
@@ -151,7 +128,7 @@ export function ownRun(config: PromptHashConfig, given: Inputs): OwnRun | null {
     captionColumn: textInput(given, "caption-column"),
     labelsColumn: textInput(given, "labels-column") ?? "labels",
     separator,
-    minCount: integerInput(given, "min-count", MAX_IMAGES) ?? 10,
+    minCount: integerInput(given, "min-count", { most: MAX_IMAGES }) ?? 10,
     imageSize,
     strict: given.strict === true,
     config: { ...config, hashing: { ...config.hashing, epochs } },
@@ -251,12 +228,7 @@ export async function loadOwnTask(context: UnitContext<PromptHashConfig>, run: O
     signal: context.signal,
     onProgress: ({ done, total }) => context.progress({ phase: "reading images", step: done, steps: total }),
   });
-  if (problems.count > 0) {
-    const reasons = Object.entries(problems.countByReason).map(([reason, count]) => `${count} × ${reason}`);
-    context.note(`${problems.count} rows were skipped: ${reasons.join("; ")}.`, "warning");
-    for (const problem of problems.records.slice(0, SHOWN_PROBLEMS))
-      context.note(describeProblem(problem), "warning");
-  }
+  noteSkippedRows(context, problems);
   const { classes, labels } = readLabels(labelTexts(set, run.labelsColumn), run);
   const width = classes.length;
   const order = Array.from(permutation(foldIn(context.key, SPLIT_STREAM), set.count));

@@ -7,9 +7,8 @@
  * Further arguments are seeds; default 100 101. Every arm gets every setting. Prints one line per setting, arm and seed.
  * What was chosen and why stands in README.md, under "Settings that are not the paper's".
  */
-import { randomKey } from "@concord/tensor";
-import type { ArrayTree, UnitContext } from "../../harness/contract.ts";
-import { defaultConfig, type HashingConfig, type PromptHashConfig } from "./config.ts";
+import { contextInMemory, printArm } from "../../harness/memory-context.ts";
+import { defaultConfig, type HashingConfig } from "./config.ts";
 import { experiment } from "./experiment.ts";
 
 const [stageName = "", ...wantedSeeds] = process.argv.slice(2);
@@ -24,28 +23,6 @@ const SHOWN = [
   "bit-correlation",
 ];
 const TUNED_ARMS = ["hashing", "alignment", "no-fusion", "prompthash"];
-
-/** A unit of work that leaves nothing on disk. */
-function contextInMemory(hashing: HashingConfig, seed: number): UnitContext<PromptHashConfig> {
-  return {
-    config: { ...defaultConfig, hashing },
-    seed,
-    key: randomKey(seed),
-    unit: `tuning/seed-${seed}`,
-    inputs: {},
-    signal: new AbortController().signal,
-    log() {},
-    note(message) {
-      console.error(message);
-    },
-    progress() {},
-    memo: <T extends ArrayTree>(_name: string, build: () => Promise<T>): Promise<T> => build(),
-    checkpoint: { load: async () => null, save: async () => {} },
-    artefact() {
-      throw new Error("tuning leaves no files");
-    },
-  };
-}
 
 type Change = Partial<HashingConfig>;
 
@@ -66,13 +43,10 @@ const stages: Readonly<Record<string, readonly Change[]>> = {
 const changes = stages[stageName];
 if (!changes) throw new Error(`usage: tune.ts ${Object.keys(stages).join(" | ")} [seed ...]`);
 for (const seed of seeds) {
-  const prepared = await experiment.prepare(contextInMemory(defaultConfig.hashing, seed));
+  const prepared = await experiment.prepare(contextInMemory(defaultConfig, seed));
   for (const change of changes) {
-    for (const arm of TUNED_ARMS) {
-      const context = contextInMemory({ ...defaultConfig.hashing, ...change }, seed);
-      const { metrics } = await experiment.runArm(arm, prepared, context);
-      const values = SHOWN.map((id) => `${id} ${(metrics[id] as number).toFixed(2)}`);
-      console.log([JSON.stringify(change), `seed ${seed}`, arm, ...values].join("\t"));
-    }
+    const config = { ...defaultConfig, hashing: { ...defaultConfig.hashing, ...change } };
+    for (const arm of TUNED_ARMS)
+      await printArm(experiment, JSON.stringify(change), arm, prepared, contextInMemory(config, seed), SHOWN);
   }
 }
