@@ -183,7 +183,7 @@ it("redraws one line on a terminal, in colour unless NO_COLOR is set", async () 
 it.each([
   [["run"], "Which paper?"],
   [["run", "clip-refyne"], "Did you mean clip-refine?"],
-  [["run", "swav"], "has no experiment yet"],
+  [["run", "gemini"], "has no experiment yet"],
   [["run", "toy", "--preset", "huge"], "Known: smoke, default, paper."],
   [["run", "toy", "--pairs", "/none.csv"], "--pairs: there is no file or folder"],
   [["run", "toy", "--images", "/"], "--images needs --pairs as well."],

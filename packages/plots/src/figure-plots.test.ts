@@ -347,7 +347,7 @@ describe("galleryPlot", () => {
     expect([
       enlargement([28, 28]),
       enlargement([20, 31]),
-      enlargement([60, 4]),
+      enlargement([64, 4]),
       enlargement([240, 120]),
     ]).toEqual([2, 1, 1, 0.25]);
     const tree = plot(28);

@@ -18,6 +18,8 @@ export interface GalleryPlotData {
 
 /** Pictures are enlarged by whole factors up to about this side, or made smaller to fit it. */
 const SIDE = 60;
+/** Pictures that are a little larger are shown as they are. */
+const LEAST_FACTOR = 0.6;
 const GAP = 3;
 const CAPTION = 13;
 const CAPTION_LINES = 2;
@@ -27,7 +29,7 @@ const LABEL_LINES = 4;
 /** By how much the pictures are enlarged: a whole number, so that every sample is a square of the same size. */
 export function enlargement([width, height]: readonly [number, number]): number {
   const factor = SIDE / Math.max(width, height);
-  return factor >= 1 ? Math.floor(factor) : factor;
+  return factor < LEAST_FACTOR ? factor : Math.max(1, Math.floor(factor));
 }
 
 function captionLines(caption: string, characters: number): readonly string[] {
