@@ -59,11 +59,7 @@ export function spreadBoxes(
     for (;;) {
       const [before, last] = pools.slice(-2);
       if (!before || !last || before.sum / before.count <= last.sum / last.count) break;
-      pools.splice(-2, 2, {
-        sum: before.sum + last.sum,
-
-        count: before.count + last.count,
-      });
+      pools.splice(-2, 2, { sum: before.sum + last.sum, count: before.count + last.count });
     }
   }
   const most = Math.max(low, high - total);

@@ -70,7 +70,9 @@ function linesDrawings({ first, arms }: Kind<"lines">): Drawing[] {
     first.y,
     all.map(([, value]) => value),
   );
-  const names = seriesNames(ofArms);
+  const found = seriesNames(ofArms);
+  // Guides alone are a plot too.
+  const names = found.length > 0 ? found : [""];
   return names.map((name) => {
     const lines = ofArms.flatMap(({ style, place, series }) =>
       series
