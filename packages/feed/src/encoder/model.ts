@@ -62,8 +62,8 @@ export function sentenceEncoderInit(
  *
  *   f = Σ_s (1 + ln c_s) e^{a_s} E_s / Σ_s (1 + ln c_s) e^{a_s},   c_s = occurrences of stem s in the text
  *
- * There are no positions and no layers between words: with the tens of thousands of papers that a store has, a
- * transformer on top learned the training papers by heart and found others no better.
+ * There are no positions and no layers between words: what a transformer on top learned, with the tens of thousands of
+ * papers that a store has, was the training papers by heart.
  *
  * @param ids   [B, T] stem ids
  * @param mask  [B, T] 1 for words, 0 for padding
