@@ -190,14 +190,15 @@ function tune(set: QuerySet, ways: Ways): void {
 function report(set: QuerySet, ways: Ways): void {
   const all = { ...ways, ranks: byRanks(ways), hybrid: hybrid(ways) };
   const places = Object.entries(all).map(([name, list]) => [name, placesOf(list, set)] as const);
-  const [[, bm25], [, stemmed]] = places as unknown as [(typeof places)[0], (typeof places)[0]];
+  const references = places.filter(([name]) => name === "bm25" || name === "stems" || name === "words");
   for (const [name, own] of places) {
     const { mrr10, recall10 } = qualityOf(own);
-    const less = (of: typeof gain, other: readonly number[]) =>
-      interval(own.map((place, q) => of(place) - of(other[q] as number)));
-    const within = (place: number) => Number(place <= 10);
+    const less = references.map(([reference, other]) => {
+      const differences = own.map((place, q) => gain(place) - gain(other[q] as number));
+      return `${reference} ${interval(differences)}`;
+    });
     console.log(
-      `  ${name.padEnd(8)} MRR@10 ${show(mrr10)} ${interval(own.map(gain))}  R@10 ${show(recall10)}  less bm25: MRR ${less(gain, bm25)}, R ${less(within, bm25)}  less stems: MRR ${less(gain, stemmed)}, R ${less(within, stemmed)}`,
+      `  ${name.padEnd(8)} MRR@10 ${show(mrr10)} ${interval(own.map(gain))}  R@10 ${show(recall10)}  MRR@10 less that of ${less.join(", ")}`,
     );
   }
 }
