@@ -158,7 +158,7 @@ const presets: Readonly<Record<PresetName, Preset<PromptHashConfig>>> = {
     config: paperConfig,
     seeds: 1,
     description:
-      "CLIP ViT-B/16 and its text transformer, 256-bit auxiliary codes, batch 128, 100 epochs; needs --pairs with labels (e.g. MIRFlickr-25K), weeks on 2 cores and about 64 GB of memory",
+      "CLIP ViT-B/16 and its text transformer, 256-bit auxiliary codes, batch 128, 100 epochs; needs --pairs with labels (e.g. MIRFlickr-25K) and a machine to match: 150 million weights",
   },
 };
 

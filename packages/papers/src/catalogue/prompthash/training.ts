@@ -302,6 +302,7 @@ function objective(
     recipe.alignment === "none"
       ? null
       : promptAffinityAlignment(
+          // Without a prompt the local part has weight 0, whatever stands in its place.
           { image: features.image, text: features.text, prompt: prompt ?? features.text },
           {
             globalWeight: config.alignmentWeight,
