@@ -1,4 +1,4 @@
-import { foldIn, type Key } from "@concord/tensor";
+import { foldIn } from "@concord/tensor";
 import type {
   ArmResult,
   Claim,
@@ -145,12 +145,17 @@ export interface Prepared extends OwnSets {
   readonly embedder: Embedder;
 }
 
-function generatedSets({ data }: SwavConfig, seedKey: Key): OwnSets {
-  const { generated } = data;
+function generatedSets({ config, key: seedKey, progress }: UnitContext<SwavConfig>): OwnSets {
+  const { generated } = config.data;
   if (!generated) throw new Error("This preset trains on your own images: give --images.");
   const key = foldIn(seedKey, streams.world);
-  const set = (stream: number, count: number): LabelledImages =>
-    shapesWorld(foldIn(key, stream), count, generated);
+  const steps = generated.training + generated.probe + generated.test;
+  let step = 0;
+  const set = (stream: number, count: number): LabelledImages => {
+    progress({ phase: "drawing pictures", step, steps });
+    step += count;
+    return shapesWorld(foldIn(key, stream), count, generated);
+  };
   return {
     training: set(0, generated.training),
     probe: set(1, generated.probe),
@@ -162,7 +167,7 @@ async function prepare(context: UnitContext<SwavConfig>): Promise<Prepared> {
   const own = ownRun(context.config, context.inputs);
   const sets = own
     ? await loadOwnSets(context, own, foldIn(context.key, streams.split))
-    : generatedSets(context.config, context.key);
+    : generatedSets(context);
   const config = own ? ownConfig(context.config, own, sets.training.count) : context.config;
   const network = swavNetwork(config.network);
   const { groups, statistics = paperStatistics } = cropsOf(config, sets.training.size, "multi");

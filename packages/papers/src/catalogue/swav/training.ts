@@ -110,7 +110,7 @@ function optimiserOf(config: TrainingConfig, stepsPerEpoch: number, frozen: numb
   );
 }
 
-/** What the queue is after a step, begun anew in every epoch, empty before its first. */
+/** What the queue is after a step: empty before its first epoch. */
 function nextQueue(
   before: Traced<QueueState>,
   after: { readonly queue: Tensor; readonly useQueue: Tensor },
