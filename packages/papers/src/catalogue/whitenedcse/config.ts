@@ -83,7 +83,7 @@ export const defaultConfig: WhitenedCseConfig = {
     epochs: PAPER_DEFAULTS.epochs,
     batchSize: 64,
     learningRate: 2e-3,
-    plainLearningRate: 4e-3,
+    plainLearningRate: 8e-3,
     weightDecay: PAPER_DEFAULTS.weightDecay,
     temperature: PAPER_DEFAULTS.temperature,
     groupSize: 4,

@@ -220,13 +220,13 @@ const presets: Readonly<Record<PresetName, Preset<WhitenedCseConfig>>> = {
   default: {
     config: defaultConfig,
     seeds: 3,
-    description: "3 seeds, 14 arms, about 5 minutes on 2 cores",
+    description: "3 seeds, 14 arms, about 4 minutes on 2 cores",
   },
   paper: {
     config: paperConfig,
     seeds: 1,
     description:
-      "BERT-base in size, batch 128, 3 copies, 1 epoch at 1e-5; needs --sentences (e.g. a million lines of Wikipedia) and --sts, weeks on 2 cores",
+      "BERT-base in size, batch 128, 3 copies, 1 epoch at 1e-5; needs --sentences (e.g. a million lines of Wikipedia) and --sts, about two weeks on 2 cores",
   },
 };
 

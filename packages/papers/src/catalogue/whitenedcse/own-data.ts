@@ -169,7 +169,7 @@ export async function loadOwnTask(context: UnitContext<unknown>, run: OwnRun): P
 /** How much of the test the vocabulary does not know, in words. */
 function unknownShare(tokenizer: TextTokenizer, { pairs }: StsSet): string {
   const unknown = tokenizer.tokenId("[UNK]");
-  const ids = pairs.flatMap(({ a }) => tokenizer.encode(a));
+  const ids = pairs.flatMap(({ a, b }) => [...tokenizer.encode(a), ...tokenizer.encode(b)]);
   const share = ids.filter((id) => id === unknown).length / Math.max(1, ids.length);
   return `${(100 * share).toFixed(1)} % of the words in the pairs are unknown.`;
 }
