@@ -266,7 +266,7 @@ describe("on own sentences", () => {
   });
 
   it("trains for as long as asked, tells what it skipped, and measures each part of the pairs", async () => {
-    const context = contextOf(3, { inputs: given({ steps: "3" }) });
+    const context = contextOf(3, { inputs: given({ steps: "3", "learning-rate": "1e-3" }) });
     const prepared = await experiment.prepare(context);
     expect(context.notes.join("\n")).toMatch(/lines\.txt:61: there is no sentence/);
     expect(context.notes.join("\n")).toMatch(/pairs\.csv:42: one of the two sentences is missing/);
@@ -286,6 +286,9 @@ describe("on own sentences", () => {
     await expect(check(given())).resolves.toBeUndefined();
     await expect(check({}, "paper")).rejects.toThrow("trains on your own sentences");
     await expect(check(given({ steps: "many" }))).rejects.toThrow("--steps must be an integer from 1");
+    await expect(check(given({ "learning-rate": "0" }))).rejects.toThrow(
+      "--learning-rate must be a number above 0",
+    );
     await expect(check(given({ sts: join(folder, "none.csv") }))).rejects.toThrow("none.csv cannot be read");
     await expect(check({ sentences: join(folder, "lines.txt") })).rejects.toThrow("--sentences needs --sts");
     const strict = contextOf(3, { inputs: given({ strict: true }) });

@@ -8,6 +8,7 @@ import type { StsSet, Task } from "./task.ts";
 type Inputs = Readonly<Record<string, string | boolean>>;
 
 const MAX_STEPS = 1_000_000;
+const MAX_RATE = 1;
 /** Words seen once in a corpus have no neighbours to speak of. */
 const LEAST_COUNT = 2;
 
@@ -51,6 +52,14 @@ export const inputs: readonly RunInput[] = [
     requires: ["sentences"],
   },
   {
+    name: "learning-rate",
+    kind: "text",
+    placeholder: "RATE",
+    description:
+      "Learning rate of all arms. Default: those found on the generated sentences, one for either kind of arm.",
+    requires: ["sentences"],
+  },
+  {
     name: "strict",
     kind: "flag",
     description: "Stop at the first row that cannot be used, instead of skipping and counting it.",
@@ -77,7 +86,7 @@ function textInput(given: Inputs, name: string): string | undefined {
 /**
  * What the inputs ask for, or null when they name no sentences.
  *
- * @throws Error when the number of steps is malformed, or sentences come without scored pairs
+ * @throws Error when the number of steps or the learning rate is malformed, or sentences come without scored pairs
  */
 export function ownRun(config: WhitenedCseConfig, given: Inputs): OwnRun | null {
   const sentences = textInput(given, "sentences");
@@ -87,7 +96,16 @@ export function ownRun(config: WhitenedCseConfig, given: Inputs): OwnRun | null 
   const steps = textInput(given, "steps");
   if (steps !== undefined && (!/^\d+$/.test(steps) || Number(steps) < 1 || Number(steps) > MAX_STEPS))
     throw new Error(`--steps must be an integer from 1 to ${MAX_STEPS}, got ${JSON.stringify(steps)}.`);
-  const training = steps === undefined ? config.training : { ...config.training, steps: Number(steps) };
+  const rate = textInput(given, "learning-rate");
+  if (rate !== undefined && !(Number(rate) > 0 && Number(rate) <= MAX_RATE))
+    throw new Error(
+      `--learning-rate must be a number above 0, at most ${MAX_RATE}, got ${JSON.stringify(rate)}.`,
+    );
+  const training = {
+    ...config.training,
+    ...(steps !== undefined && { steps: Number(steps) }),
+    ...(rate !== undefined && { learningRate: Number(rate), plainLearningRate: Number(rate) }),
+  };
   return {
     sentences,
     column: textInput(given, "sentence-column"),

@@ -3,7 +3,7 @@
  *
  *   node --conditions=source tune.ts '{"training":{"learningRate":1e-3}}' simcse-3,whitenedcse 100,101
  *
- * Arguments: changes of the default configuration as JSON, arms, seeds. Prints one line per arm and seed. What was
+ * Arguments: changes of the default configuration as JSON, arms, seeds, inputs of the run as JSON. Prints one line per arm and seed. What was
  * chosen and why stands in README.md, under "Settings that are not the paper's".
  */
 import { randomKey } from "@concord/tensor";
@@ -14,13 +14,17 @@ import { experiment } from "./experiment.ts";
 const SHOWN = ["sts", "sts-whitened", "sts-head", "alignment", "uniformity", "mean-cosine", "effective-rank"];
 
 /** A unit of work that leaves nothing on disk. */
-function contextInMemory(config: WhitenedCseConfig, seed: number): UnitContext<WhitenedCseConfig> {
+function contextInMemory(
+  config: WhitenedCseConfig,
+  seed: number,
+  inputs: Readonly<Record<string, string | boolean>>,
+): UnitContext<WhitenedCseConfig> {
   return {
     config,
     seed,
     key: randomKey(seed),
     unit: `tuning/seed-${seed}`,
-    inputs: {},
+    inputs,
     signal: new AbortController().signal,
     log() {},
     note(message) {
@@ -46,11 +50,15 @@ function merged<T>(base: T, changes: unknown): T {
   return { ...base, ...Object.fromEntries(entries) };
 }
 
-const [changes = "{}", wantedArms = "pre-trained,simcse-2,simcse-3,whitenedcse", wantedSeeds = "100,101"] =
-  process.argv.slice(2);
+const [
+  changes = "{}",
+  wantedArms = "pre-trained,simcse-2,simcse-3,whitenedcse",
+  wantedSeeds = "100,101",
+  givenInputs = "{}",
+] = process.argv.slice(2);
 const config = merged(defaultConfig, JSON.parse(changes));
 for (const seed of wantedSeeds.split(",").map(Number)) {
-  const context = contextInMemory(config, seed);
+  const context = contextInMemory(config, seed, JSON.parse(givenInputs));
   const prepared = await experiment.prepare(context);
   for (const arm of wantedArms.split(",")) {
     const begin = performance.now();
