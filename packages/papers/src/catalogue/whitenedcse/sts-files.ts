@@ -6,7 +6,7 @@ import type { ScoredPair } from "./world.ts";
 
 /** Largest STS-B file that is read: the published one has 1 MB. */
 const MAX_STSB_BYTES = 64 * 2 ** 20;
-const MAX_PAIRS = 1_000_000;
+const MAX_PAIRS = 200_000;
 const MAX_SENTENCES = 10_000_000;
 /** Longest sentence that is kept whole; tokenizers cut them long before. */
 const MAX_CHARACTERS = 10_000;
@@ -184,7 +184,7 @@ async function tablePairs(path: string, options: ReadOptions): Promise<PartedPai
     | { readonly a: string; readonly b: string; readonly gold: string; readonly part?: string }
     | undefined;
   for await (const row of readTable(path)) {
-    if (pairs.length > MAX_PAIRS) throw new Error(`${path} holds more than ${MAX_PAIRS} pairs.`);
+    if (pairs.length > MAX_PAIRS) break;
     if (row.line % 4096 === 0) options.signal?.throwIfAborted();
     if ("reason" in row) {
       options.onProblem({ file: path, ...row });
@@ -266,6 +266,7 @@ export async function readStsSet(path: string, options: ReadOptions): Promise<St
     throw new Error(
       `${path}: scored pairs come from .csv, .tsv, .jsonl, .parquet or a folder in SentEval's layout.`,
     );
+  if (pairs.length > MAX_PAIRS) throw new Error(`${path} holds more than ${MAX_PAIRS} pairs.`);
   if (pairs.length < LEAST_PAIRS || pairs.every(({ gold }) => gold === pairs[0]?.gold))
     throw new Error(
       `${basename(path)} has ${pairs.length} pairs that can be used; at least ${LEAST_PAIRS} with different scores are needed.`,

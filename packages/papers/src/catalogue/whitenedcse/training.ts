@@ -22,7 +22,7 @@ import {
   valueAndGrad,
 } from "@concord/tensor";
 import type { ArrayTree, UnitContext } from "../../harness/contract.ts";
-import { type StepTrainer, type TrainLoopReport, trainLoop } from "../../harness/train-loop.ts";
+import { type StepTrainer, trainLoop } from "../../harness/train-loop.ts";
 import type { TrainedRecipe, WhiteningRecipe } from "./arms.ts";
 import type { TrainingConfig } from "./config.ts";
 import { type EncoderConfig, type EncoderParams, encode } from "./encoder.ts";
@@ -68,7 +68,6 @@ export interface TrainingResult {
   readonly keptStep: number;
   /** The start and every look. */
   readonly trace: readonly TracePoint[];
-  readonly report: TrainLoopReport;
 }
 
 /** Options of the whitening that a recipe asks for. */
@@ -244,7 +243,7 @@ export async function trainArm(
       done = Number((saved.trainer.optimiser as { readonly step: NDArray }).step.data[0]);
     },
   };
-  const report = await trainLoop(context, {
+  await trainLoop(context, {
     name: "training",
     steps,
     trainer: loop,
@@ -252,5 +251,5 @@ export async function trainArm(
     samplesPerStep: batchSize,
   });
   await trainer.close();
-  return { params: kept, keptStep: keptLook(trace.slice(1)).step, trace, report };
+  return { params: kept, keptStep: keptLook(trace.slice(1)).step, trace };
 }
