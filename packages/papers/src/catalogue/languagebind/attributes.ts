@@ -36,11 +36,11 @@ export const ATTRIBUTES = {
     ["ringing", "chiming"],
     ["wailing", "warbling"],
   ],
-  motion: [
-    ["leftwards", "westward"],
-    ["rightwards", "eastward"],
-    ["upwards", "climbing"],
-    ["downwards", "sinking"],
+  change: [
+    ["approaching", "looming"],
+    ["receding", "leaving"],
+    ["brightening", "kindling"],
+    ["fading", "dimming"],
   ],
 } as const satisfies Readonly<Record<string, readonly (readonly [string, string])[]>>;
 
@@ -65,7 +65,7 @@ export type WorldSensor = (typeof WORLD_SENSORS)[number];
 /** What each sensor can show. */
 export const VISIBLE: Readonly<Record<WorldSensor, readonly Attribute[]>> = {
   rgb: ["shape", "colour", "distance"],
-  video: ["motion", "shape", "colour"],
+  video: ["change", "shape", "colour"],
   depth: ["shape", "distance"],
   infrared: ["heat", "shape"],
   audio: ["sound", "distance"],

@@ -143,8 +143,8 @@ export const claims: readonly Claim[] = [
   {
     id: "time-needs-attention",
     statement:
-      "Attention along time tells the direction of motion at least 15 points better than averaged frames.",
-    metric: "video-motion",
+      "Attention along time tells the direction of a change at least 15 points better than averaged frames.",
+    metric: "video-change",
     arm: "languagebind",
     against: "no-temporal",
     change: "absolute",

@@ -78,7 +78,7 @@ function captionOf(key: Key, attributes: EventAttributes): string {
  * Events of the generated world, seen by some of its sensors. An event is a function of its key: what a sensor shows
  * depends neither on which other sensors are asked for nor on the number of events.
  *
- * Heat shows in infrared only, sound in audio only, motion in video only; the colour picture shows shape, colour and
+ * Heat shows in infrared only, sound in audio only, change in video only; the colour picture shows shape, colour and
  * apparent size. That part of the truth is what binding to images cannot learn.
  *
  * @throws RangeError when the count is no integer >= 1 or the tie leaves [0, 1]

@@ -138,8 +138,8 @@ describe("the generated world", () => {
     expect(() => eventSet(randomKey(4), 1, ["rgb"], { tie: 2 })).toThrow(/\[0, 1\], got 2/);
   });
 
-  it("hides heat, sound and motion from the colour picture: it does not change with them", () => {
-    // Heat, sound and motion are drawn after shape, colour and distance; among many events some agree in the latter.
+  it("hides heat, sound and change from the colour picture: it does not change with them", () => {
+    // Heat, sound and change are drawn after shape, colour and distance; among many events some agree in the latter.
     const { attributes, count } = eventSet(randomKey(9), 4000, []);
     const share = (a: Int32Array, b: Int32Array, classes: number): number =>
       a.reduce((hits, value, i) => hits + Number(value % classes === b[i]), 0) / count;

@@ -177,7 +177,7 @@ const presets: Readonly<Record<PresetName, Preset<LanguageBindConfig>>> = {
   default: {
     config: defaultConfig,
     seeds: 3,
-    description: "3 seeds, 10 arms, about 5 minutes on 2 cores",
+    description: "3 seeds, 10 arms, about 6 minutes on 2 quiet cores",
   },
   paper: {
     config: paperConfig,

@@ -61,7 +61,7 @@ function accuracy(sensor: WorldSensor, name: Attribute): Metric {
 export const metrics: readonly Metric[] = [
   accuracy("audio", "sound"),
   accuracy("infrared", "heat"),
-  accuracy("video", "motion"),
+  accuracy("video", "change"),
   recall(
     `text-r${RECALL_AT}`,
     "Sensors to text",
@@ -95,7 +95,7 @@ export const metrics: readonly Metric[] = [
   ),
   ...WORLD_SENSORS.flatMap((sensor) =>
     VISIBLE[sensor]
-      .filter((name) => !["audio-sound", "infrared-heat", "video-motion"].includes(accuracyId(sensor, name)))
+      .filter((name) => !["audio-sound", "infrared-heat", "video-change"].includes(accuracyId(sensor, name)))
       .map((name) => accuracy(sensor, name)),
   ),
   ...WORLD_SENSORS.map((sensor) =>

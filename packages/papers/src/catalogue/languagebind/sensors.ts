@@ -21,14 +21,8 @@ export interface EventScene {
 /** Radius of a thing and its distance in metres, by the attribute `distance`. */
 const RADIUS = [8.5, 6.5, 4.5] as const;
 const METRES = [2, 4, 6.5] as const;
-/** Pixels from one frame of a video to the next. */
-const STRIDE = 3.5;
-const DIRECTIONS = [
-  [-1, 0],
-  [1, 0],
-  [0, -1],
-  [0, 1],
-] as const;
+/** How far size or light go up and down in a video, by the attribute `change`, as shares of the middle. */
+const SWING = 0.45;
 const NIGHT_SHARE = 0.3;
 const NIGHT_FACTOR = 0.25;
 
@@ -57,14 +51,14 @@ export function drawScene(key: Key, attributes: EventAttributes): EventScene {
 
 const clampUnit = (x: number): number => Math.min(1, Math.max(0, x));
 
-/** How much of each pixel the thing covers, moved by some pixels: [S · S] in [0, 1]. */
-function silhouette({ attributes, centre, radius, angle }: EventScene, dx = 0, dy = 0): Float32Array {
+/** How much of each pixel the thing covers: [S · S] in [0, 1]. */
+function silhouette({ attributes, centre, radius, angle }: EventScene): Float32Array {
   const distance = shapeDistances[attributes.shape];
   if (!distance) throw new RangeError(`silhouette: no shape ${attributes.shape}`);
   const cover = new Float32Array(PIXELS);
   const [cosine, sine] = [Math.cos(angle) / radius, Math.sin(angle) / radius];
   const reach = outlineReach * radius + 1;
-  const [cx, cy] = [centre[0] + dx, centre[1] + dy];
+  const [cx, cy] = centre;
   for (let y = Math.max(0, Math.floor(cy - reach)); y < Math.min(SIDE, cy + reach); y++)
     for (let x = Math.max(0, Math.floor(cx - reach)); x < Math.min(SIDE, cx + reach); x++) {
       const [u, v] = [x + 0.5 - cx, y + 0.5 - cy];
@@ -91,14 +85,10 @@ function noiseOf(key: Key, length: number): Float32Array {
 const NOISE = 1;
 
 /** Colour picture: a thing on a plain background, at night four times darker. [3, S, S], standardised as for CLIP */
-export function rgbPicture(
-  key: Key,
-  scene: EventScene,
-  shift: readonly [number, number] = [0, 0],
-): NDArray<"float32"> {
+export function rgbPicture(key: Key, scene: EventScene, lamp = 1): NDArray<"float32"> {
   const random = new RandomStream(key);
-  const cover = silhouette(scene, ...shift);
-  const light = (scene.night ? NIGHT_FACTOR : 1) * random.uniform(0.85, 1.1);
+  const cover = silhouette(scene);
+  const light = lamp * (scene.night ? NIGHT_FACTOR : 1) * random.uniform(0.85, 1.1);
   const ground = random.uniform(0.3, 0.6);
   const slope = random.uniform(-0.2, 0.2);
   const colour = COLOURS[scene.attributes.colour] as readonly [number, number, number];
@@ -114,13 +104,16 @@ export function rgbPicture(
   return clipStandardised(planes, SIDE, SIDE);
 }
 
-/** Frames of a clip: the thing moves one way. [T, 3, S, S] */
+/** Frames of a clip: the thing comes nearer or goes away, or the light rises or falls. [T, 3, S, S] */
 export function videoClip(key: Key, scene: EventScene, frames: number): NDArray<"float32"> {
-  const [dx, dy] = DIRECTIONS[scene.attributes.motion] as readonly [number, number];
+  const { change } = scene.attributes;
   const data = new Float32Array(frames * 3 * PIXELS);
   for (let t = 0; t < frames; t++) {
-    const way = STRIDE * (t - (frames - 1) / 2);
-    data.set(rgbPicture(foldIn(key, t), scene, [dx * way, dy * way]).data, t * 3 * PIXELS);
+    const progress = frames > 1 ? (2 * t) / (frames - 1) - 1 : 0;
+    const factor = 1 + SWING * (change % 2 === 0 ? progress : -progress);
+    const isMove = change < 2;
+    const seen = isMove ? { ...scene, radius: scene.radius * factor } : scene;
+    data.set(rgbPicture(foldIn(key, t), seen, isMove ? 1 : factor).data, t * 3 * PIXELS);
   }
   return { dtype: "float32", shape: [frames, 3, SIDE, SIDE], data };
 }

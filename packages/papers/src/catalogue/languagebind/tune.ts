@@ -21,7 +21,7 @@ const SHOWN = [
   "rgb-text-r5",
   "audio-sound",
   "infrared-heat",
-  "video-motion",
+  "video-change",
   "depth-shape",
   "depth-distance",
   "infrared-shape",
