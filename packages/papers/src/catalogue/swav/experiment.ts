@@ -223,13 +223,13 @@ const presets: Readonly<Record<PresetName, Preset<SwavConfig>>> = {
   default: {
     config: defaultConfig,
     seeds: 3,
-    description: "3 seeds, 8 arms, about 5 minutes on 2 cores",
+    description: "3 seeds, 8 arms, about 4 minutes on 2 cores",
   },
   paper: {
     config: paperConfig,
     seeds: 1,
     description:
-      "ResNet-50, 2 × 224 + 6 × 96 pixels, batch 256 with a queue, 200 epochs; needs --images (e.g. ImageNet), months on 2 cores and about 100 GB of memory",
+      "ResNet-50, 2 × 224 + 6 × 96 pixels, batch 256 with a queue, 200 epochs; needs --images (e.g. ImageNet), months on 2 cores and about 80 GB of memory",
   },
 };
 

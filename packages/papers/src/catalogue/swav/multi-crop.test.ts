@@ -316,7 +316,12 @@ describe("Shapes-8", () => {
   });
 
   it("shows a shape that stands out from what lies behind it in every picture", () => {
-    const { pixels, count } = shapesWorld(randomKey(4), 200, { ...options, clutter: 0, noise: 0 });
+    const { pixels, count } = shapesWorld(randomKey(4), 200, {
+      ...options,
+      saturation: 0,
+      clutter: 0,
+      noise: 0,
+    });
     const plane = 24 * 24;
     for (let i = 0; i < count; i++) {
       const brightness = Array.from(
