@@ -39,6 +39,51 @@ const LEAST_CHARACTERS = 4;
 
 /** Below the bars: one or two lines of names. */
 const BOTTOM = 36;
+/** Names that do not fit below their bars are slanted, unless they are numbers: of those, every few are enough. */
+const SLANT_DEGREES = 40;
+const SLANTED_CHARACTERS = 18;
+/** A slanted line of type takes that much of the axis. */
+const LEAST_SLANTED_BAND = 11;
+
+/** Of how many categories one is named, when names stand upright. */
+function namedEvery(categories: readonly string[], band: number): number {
+  const longest = Math.max(...categories.map((name) => [...name].length));
+  const word = Math.max(...categories.flatMap((name) => name.split(" ").map((part) => [...part].length)));
+  const enough = Math.min(longest, WRAPPED_CHARACTERS, word);
+  return Math.floor(band / CHARACTER) >= enough ? 1 : Math.ceil(((enough + 1) * CHARACTER) / band);
+}
+
+/** How far slanted names reach below the axis; 0 where names stand upright. */
+function slantedDepth(categories: readonly string[], band: number): number {
+  const words = categories.some((name) => /\p{L}/u.test(name));
+  if (!words || band < LEAST_SLANTED_BAND || namedEvery(categories, band) === 1) return 0;
+  const longest = Math.max(...categories.map((name) => [...shortened(name, SLANTED_CHARACTERS)].length));
+  return Math.ceil(longest * CHARACTER * Math.sin((SLANT_DEGREES * Math.PI) / 180)) + 16;
+}
+
+/** Names below their categories, slanted. */
+function drawSlanted(
+  categories: readonly string[],
+  band: number,
+  { left, right, bottom }: PlotArea,
+): TreeNode {
+  const y = Math.round(bottom) + 0.5;
+  return element(
+    "g",
+    { class: "axis axis-x" },
+    ...categories.map((name, index) =>
+      element(
+        "text",
+        {
+          transform: `translate(${coordinate(left + (index + 0.5) * band + 3)} ${y + 11}) rotate(-${SLANT_DEGREES})`,
+          "text-anchor": "end",
+        },
+        shortened(name, SLANTED_CHARACTERS),
+      ),
+    ),
+    element("line", { class: "base", x1: left, x2: right, y1: y, y2: y }),
+  );
+}
 
 /** Names below their categories, in up to two lines; where there is no room for all, every few of them. */
 function drawCategories(
@@ -46,11 +91,7 @@ function drawCategories(
   band: number,
   { left, right, bottom }: PlotArea,
 ): TreeNode {
-  const longest = Math.max(...categories.map((name) => [...name].length));
-  const inBand = Math.floor(band / CHARACTER);
-  const word = Math.max(...categories.flatMap((name) => name.split(" ").map((part) => [...part].length)));
-  const enough = Math.min(longest, WRAPPED_CHARACTERS, word);
-  const step = inBand >= enough ? 1 : Math.ceil(((enough + 1) * CHARACTER) / band);
+  const step = namedEvery(categories, band);
   const room = Math.max(LEAST_CHARACTERS, Math.floor((band * step) / CHARACTER) - 1);
   const y = Math.round(bottom) + 0.5;
   return element(
@@ -74,8 +115,8 @@ function drawCategories(
 
 /** Upright bars, those of a category beside each other in the order of the arms. */
 export function barsPlot({ categories, y: yAxis, groups, label }: BarsPlotData): TreeNode {
-  const { width, height, top } = FIGURE_PLOT;
-  const base = height - BOTTOM;
+  const { width, top } = FIGURE_PLOT;
+  const base = FIGURE_PLOT.height - BOTTOM;
   const y = placeAxis(
     yAxis,
     groups.flatMap(({ values }) => values),
@@ -91,6 +132,8 @@ export function barsPlot({ categories, y: yAxis, groups, label }: BarsPlotData):
     bottom: base,
   };
   const band = (area.right - area.left) / categories.length;
+  const depth = slantedDepth(categories, band);
+  const height = base + Math.max(BOTTOM, depth);
   const inner = band * (groups.length > 1 ? 0.8 : 0.84);
   const bar = inner / groups.length;
   const [low, high] = y.scale.domain() as [number, number];
@@ -132,7 +175,7 @@ export function barsPlot({ categories, y: yAxis, groups, label }: BarsPlotData):
     ...(low < 0 && high > 0
       ? [element("line", { class: "base", x1: area.left, x2: area.right, y1: foot, y2: foot })]
       : []),
-    drawCategories(categories, band, area),
+    depth > 0 ? drawSlanted(categories, band, area) : drawCategories(categories, band, area),
     ...(named ? drawEndLabels(labels, area) : []),
   );
 }

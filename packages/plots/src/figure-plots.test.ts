@@ -261,6 +261,28 @@ describe("barsPlot", () => {
     expect(xs[1]! - xs[0]!).toBeGreaterThan(longest * 5.5);
   });
 
+  it("slants names that do not fit below their bars, and makes room for them; every few numbers are enough", () => {
+    const names = [
+      "colour of pictures",
+      "change in video",
+      "distance",
+      "heat",
+      "sound",
+      "shape of depth",
+      "voice",
+    ];
+    const values = names.map((_, i) => i);
+    const tree = plot([...names, ...names], [...values, ...values], [...values, ...values]);
+    const shown = named(withClass(tree, "axis-x")[0]!, "text");
+    expect(shown.map(textOf)).toEqual([...names, ...names]);
+    expect(Number(tree.attributes.height)).toBeGreaterThan(FIGURE_PLOT.height + 20);
+    const numbers = plot(
+      Array.from({ length: 40 }, (_, i) => String(1000 + i)),
+      Array.from({ length: 40 }, (_, i) => i),
+    );
+    expect(Number(numbers.attributes.height)).toBe(FIGURE_PLOT.height);
+  });
+
   it("survives values that are all zero", () => {
     expect(markup(plot(["a"], [0]))).not.toMatch(broken);
   });
