@@ -1,10 +1,14 @@
 import { readFileSync } from "node:fs";
-import { type NDArray, ndarray, type Tensor, tensor, toNumbers } from "@concord/tensor";
+import { type NDArray, ndarray, type Tensor, tensor, toNumbers, transpose } from "@concord/tensor";
 import { expect } from "vitest";
 import { z } from "zod";
 
 export type Numbers = number | boolean | Numbers[];
 const numbers: z.ZodType<Numbers> = z.lazy(() => z.union([z.number(), z.boolean(), z.array(numbers)]));
+type Results = number | boolean | Results[] | { readonly [name: string]: Results };
+const results: z.ZodType<Results> = z.lazy(() =>
+  z.union([z.number(), z.boolean(), z.array(results), z.record(z.string(), results)]),
+);
 const file = z.object({
   cases: z.array(
     z.object({
@@ -21,6 +25,12 @@ export type Actual = NDArray | ArrayLike<number> | number;
 
 function isArray(value: Actual): value is NDArray {
   return typeof value === "object" && "dtype" in value && "shape" in value;
+}
+
+/** All numbers of a result, in the order of the file. */
+function leaves(value: Results): number[] {
+  if (Array.isArray(value)) return value.flatMap(leaves);
+  return typeof value === "object" ? Object.values(value).flatMap(leaves) : [Number(value)];
 }
 
 /**
@@ -47,13 +57,15 @@ export function goldenCases(callerUrl: string) {
         value,
         array: (key: string): NDArray => ndarray(value(key)),
         tensor: (key: string): Tensor => tensor(value(key)),
+        /** A matrix as PyTorch keeps it, [outputs, inputs], in the layout of the engine. */
+        transposed: (key: string): Tensor => transpose(tensor(value(key))),
         number: (key: string): number => z.number().parse(value(key)),
         list: (key: string): number[] => z.array(z.number()).parse(value(key)),
         /** Every entry within tolerance · max(1, |expected|). */
         compare(key: string, actual: Actual): void {
           if (!(key in expected)) throw new Error(`golden case '${name}' expects no '${key}'`);
           compared.add(key);
-          const want = [numbers.parse(expected[key])].flat(6).map(Number);
+          const want = leaves(results.parse(expected[key]));
           const got =
             typeof actual === "number" ? [actual] : isArray(actual) ? toNumbers(actual) : Array.from(actual);
           expect(got.length, key).toBe(want.length);
@@ -63,6 +75,11 @@ export function goldenCases(callerUrl: string) {
               tolerance * Math.max(1, Math.abs(number)),
             );
           });
+        },
+        /** Something that the file keeps among the expected values though it is an input. */
+        given(key: string): Tensor {
+          compared.add(key);
+          return tensor(numbers.parse(expected[key]));
         },
         /** Fails when an expected value was left out of the comparison. */
         expectAllCompared(): void {

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import {
   asTensor,
   compile,
@@ -6,16 +5,13 @@ import {
   matmul,
   mul,
   type NDArray,
-  ndarray,
   sum,
   type Tensor,
   tensor,
-  toNumbers,
-  transpose,
   valueAndGradWithAux,
 } from "@concord/tensor";
 import { describe, expect, it } from "vitest";
-import { z } from "zod";
+import { goldenCases } from "../../../test/golden.ts";
 import { audioChunkFusion, chunkStartRanges } from "./audio-chunks.ts";
 import { depthTransform } from "./depth-transform.ts";
 import { jointEmbedding } from "./joint-embedding.ts";
@@ -27,74 +23,7 @@ import { retrievalMetrics } from "./retrieval-metrics.ts";
 import { temporalAttentionStep } from "./temporal-attention.ts";
 import { zeroShotClassifier } from "./zero-shot-classifier.ts";
 
-type Values = number | boolean | Values[] | { [name: string]: Values };
-const values: z.ZodType<Values> = z.lazy(() =>
-  z.union([z.number(), z.boolean(), z.array(values), z.record(z.string(), values)]),
-);
-const golden = z
-  .object({
-    cases: z.array(
-      z.object({
-        name: z.string(),
-        inputs: z.record(z.string(), values),
-        expected: z.record(z.string(), values),
-        tolerance: z.number(),
-      }),
-    ),
-  })
-  .parse(JSON.parse(readFileSync(new URL("./golden.json", import.meta.url), "utf8")));
-
-function leaves(value: Values): number[] {
-  if (Array.isArray(value)) return value.flatMap(leaves);
-  return typeof value === "object" ? Object.values(value).flatMap(leaves) : [Number(value)];
-}
-
-/** Inputs of a golden case, and a comparison with its expected values. */
-function goldenCase(name: string) {
-  const found = golden.cases.find((entry) => entry.name === name);
-  if (!found) throw new Error(`golden.json has no case '${name}'`);
-  const { inputs, expected, tolerance } = found;
-  const compared = new Set<string>();
-  const value = (key: string): Values => {
-    const input = inputs[key];
-    if (input === undefined) throw new Error(`golden case '${name}' has no input '${key}'`);
-    return input;
-  };
-  return {
-    array: (key: string): NDArray<"float32"> => ndarray(value(key) as never),
-    tensor: (key: string): Tensor => tensor(value(key) as never),
-    /** A matrix as PyTorch keeps it, [outputs, inputs], in the layout of the engine. */
-    transposed: (key: string): Tensor => transpose(tensor(value(key) as never)),
-    number: (key: string): number => z.number().parse(value(key)),
-    list: (key: string): number[] => z.array(z.number()).parse(value(key)),
-    compare(key: string, actual: NDArray | readonly number[] | number): void {
-      const wanted = expected[key];
-      if (wanted === undefined) throw new Error(`golden case '${name}' expects no '${key}'`);
-      compared.add(key);
-      const want = leaves(wanted);
-      const got =
-        typeof actual === "number"
-          ? [actual]
-          : Array.isArray(actual)
-            ? [...actual]
-            : toNumbers(actual as NDArray);
-      expect(got.length, key).toBe(want.length);
-      want.forEach((number, i) => {
-        const error = Math.abs((got[i] as number) - number);
-        expect(error, `${key}, entry ${i}: ${got[i]} instead of ${number}`).toBeLessThanOrEqual(
-          tolerance * Math.max(1, Math.abs(number)),
-        );
-      });
-    },
-    /** Something that the file keeps among the expected values though it is an input. */
-    given(key: string): Tensor {
-      compared.add(key);
-      return tensor(expected[key] as never);
-    },
-    /** Fails when an expected value was left out of the comparison. */
-    expectAllCompared: () => expect(Object.keys(expected).filter((key) => !compared.has(key))).toEqual([]),
-  };
-}
+const { names, of: goldenCase } = goldenCases(import.meta.url);
 
 /** Gradients of Σ upstream · f(inputs), and f's own value. */
 async function withGradients<T>(inputs: T, f: (inputs: T) => Tensor, upstream: Tensor) {
@@ -118,7 +47,7 @@ function rowsOfTransposed(array: NDArray): number[] {
 
 describe("golden cases", () => {
   it("covers every case", () => {
-    expect(golden.cases.map(({ name }) => name)).toEqual([
+    expect(names).toEqual([
       "language_contrastive",
       "lora_linear",
       "patch_dropout",

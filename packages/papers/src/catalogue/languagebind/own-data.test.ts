@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { crc32, deflateSync } from "node:zlib";
 import { randomKey } from "@concord/tensor";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { ArrayTree, UnitContext } from "../../harness/contract.ts";
+import type { Inputs } from "../../harness/inputs.ts";
+import { contextInMemory } from "../../harness/memory-context.ts";
 import { type LanguageBindConfig, paperConfig, smokeConfig } from "./config.ts";
 import { experiment } from "./experiment.ts";
 import { epochsFor, ownRun } from "./own-data.ts";
@@ -17,26 +18,7 @@ const config: LanguageBindConfig = {
   text: { kind: "bag-of-words", width: 16, hidden: [16], wordDeviation: 1 },
 };
 
-type Inputs = Readonly<Record<string, string | boolean>>;
-
-function contextOf(inputs: Inputs): UnitContext<LanguageBindConfig> & { readonly notes: string[] } {
-  const notes: string[] = [];
-  return {
-    notes,
-    config,
-    seed: 3,
-    key: randomKey(3),
-    unit: "test",
-    inputs,
-    signal: new AbortController().signal,
-    log() {},
-    note: (message) => void notes.push(message),
-    progress() {},
-    memo: <T extends ArrayTree>(_name: string, build: () => Promise<T>): Promise<T> => build(),
-    checkpoint: { load: async () => null, save: async () => {} },
-    artefact: (name) => name,
-  };
-}
+const contextOf = (inputs: Inputs) => contextInMemory(config, 3, inputs);
 
 /** A PNG of one value: RGB bytes, or one 16-bit grey sample. */
 function png(side: number, pixel: readonly number[]): Buffer {

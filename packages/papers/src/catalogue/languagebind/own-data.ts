@@ -1,10 +1,9 @@
 import { stat } from "node:fs/promises";
 import { isTable, openImageFiles } from "@concord/data";
 import type { PresetName, RunInput } from "../../harness/contract.ts";
+import { type Inputs, integerInput, strictInput, textInput } from "../../harness/inputs.ts";
 import type { LanguageBindConfig } from "./config.ts";
 import { SENSORS, type Sensor } from "./defaults.ts";
-
-type Inputs = Readonly<Record<string, string | boolean>>;
 
 const MAX_EPOCHS = 10_000;
 const MAX_IMAGE_SIZE = 512;
@@ -78,28 +77,8 @@ export const inputs: readonly RunInput[] = [
     description: "Epochs of stage B, for every sensor. Default: about as many steps as on generated events.",
     requires: ["pairs"],
   },
-  {
-    name: "strict",
-    kind: "flag",
-    description: "Stop at the first row that cannot be used, instead of skipping and counting it.",
-    requires: ["pairs"],
-  },
+  strictInput("pairs"),
 ];
-
-function textInput(given: Inputs, name: string): string | undefined {
-  const value = given[name];
-  return typeof value === "string" ? value : undefined;
-}
-
-/** @throws Error unless the input is left out or an integer in [1, most] */
-function integerInput(given: Inputs, name: string, most: number): number | undefined {
-  const text = textInput(given, name);
-  if (text === undefined) return undefined;
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < 1 || value > most)
-    throw new Error(`--${name} must be an integer from 1 to ${most}, got ${JSON.stringify(text)}.`);
-  return value;
-}
 
 /** A file of captioned samples and where its paths start. */
 export interface SampleFiles {
@@ -129,7 +108,7 @@ export function ownRun(config: LanguageBindConfig, given: Inputs): OwnRun | null
   if (table === undefined) return null;
   const { patchSize, inputSize } = config.encoder;
   const side =
-    integerInput(given, "image-size", MAX_IMAGE_SIZE) ??
+    integerInput(given, "image-size", { most: MAX_IMAGE_SIZE }) ??
     (config.data.generated ? SMALL_IMAGE_SIZE : inputSize[0]);
   if (side % patchSize !== 0)
     throw new Error(`--image-size must be a multiple of ${patchSize} for this encoder, got ${side}.`);
@@ -144,8 +123,8 @@ export function ownRun(config: LanguageBindConfig, given: Inputs): OwnRun | null
     sensors: Object.fromEntries(sensors),
     labelColumn: textInput(given, "label-column"),
     strict: given.strict === true,
-    epochs: integerInput(given, "epochs", MAX_EPOCHS),
-    bindEpochs: integerInput(given, "bind-epochs", MAX_EPOCHS),
+    epochs: integerInput(given, "epochs", { most: MAX_EPOCHS }),
+    bindEpochs: integerInput(given, "bind-epochs", { most: MAX_EPOCHS }),
     config: { ...config, encoder: { ...config.encoder, inputSize: [side, side] } },
   };
 }

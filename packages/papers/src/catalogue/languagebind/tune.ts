@@ -7,8 +7,8 @@
  * Further arguments are seeds; default 100. Prints one line per setting, arm and seed. What was chosen and why stands in
  * README.md, under "Settings that are not the paper's".
  */
-import { randomKey } from "@concord/tensor";
-import type { ArrayTree, UnitContext } from "../../harness/contract.ts";
+import type { UnitContext } from "../../harness/contract.ts";
+import { contextInMemory, printArm } from "../../harness/memory-context.ts";
 import { defaultConfig, type LanguageBindConfig } from "./config.ts";
 import { SENSORS, type Sensor } from "./defaults.ts";
 import { experiment } from "./experiment.ts";
@@ -33,41 +33,13 @@ const SHOWN = [
   "video-text-r5",
 ];
 
-/** A unit of work that leaves nothing on disk. */
-function contextInMemory(config: LanguageBindConfig, seed: number): UnitContext<LanguageBindConfig> {
-  return {
-    config,
-    seed,
-    key: randomKey(seed),
-    unit: `tuning/seed-${seed}`,
-    inputs: {},
-    signal: new AbortController().signal,
-    log() {},
-    note(message) {
-      console.error(message);
-    },
-    progress() {},
-    memo: <T extends ArrayTree>(_name: string, build: () => Promise<T>): Promise<T> => build(),
-    checkpoint: { load: async () => null, save: async () => {} },
-    artefact() {
-      throw new Error("tuning leaves no files");
-    },
-  };
-}
-
-async function report(
+function report(
   setting: string,
   arm: string,
   prepared: Awaited<ReturnType<typeof experiment.prepare>>,
   context: UnitContext<LanguageBindConfig>,
-): Promise<void> {
-  const begin = performance.now();
-  const { metrics } = await experiment.runArm(arm, prepared, context);
-  const values = SHOWN.filter((id) => metrics[id] !== undefined).map(
-    (id) => `${id} ${(metrics[id] as number).toFixed(1)}`,
-  );
-  const seconds = ((performance.now() - begin) / 1000).toFixed(0);
-  console.log([setting, `seed ${context.seed}`, arm, ...values, `${seconds} s`].join("\t"));
+) {
+  return printArm(experiment, setting, arm, prepared, context, SHOWN);
 }
 
 const starts: readonly Partial<LanguageBindConfig["pretraining"]>[] = [

@@ -4,8 +4,10 @@ import { join } from "node:path";
 import { randomKey, toNumbers, treeEntries, valueAndGrad, zeros } from "@concord/tensor";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { problemsOf } from "../../harness/check-experiment.ts";
-import type { ArrayTree, Experiment, UnitContext } from "../../harness/contract.ts";
+import type { Experiment } from "../../harness/contract.ts";
 import { createRun, executeRun, RunStore, readRunFigures } from "../../harness/index.ts";
+import type { Inputs } from "../../harness/inputs.ts";
+import { contextInMemory } from "../../harness/memory-context.ts";
 import { arms } from "./arms.ts";
 import { cropsOf, paperConfig, type SwavConfig, smokeConfig } from "./config.ts";
 import { experiment, type Prepared } from "./experiment.ts";
@@ -22,27 +24,7 @@ const tiny: SwavConfig = {
   training: { ...smokeConfig.training, epochs: 3 },
 };
 
-function contextOf(
-  seed: number,
-  inputs: Readonly<Record<string, string | boolean>> = {},
-): UnitContext<SwavConfig> & { readonly notes: string[] } {
-  const notes: string[] = [];
-  return {
-    notes,
-    config: tiny,
-    seed,
-    key: randomKey(seed),
-    unit: `test/seed-${seed}`,
-    inputs,
-    signal: new AbortController().signal,
-    log() {},
-    note: (message) => void notes.push(message),
-    progress() {},
-    memo: <T extends ArrayTree>(_name: string, build: () => Promise<T>): Promise<T> => build(),
-    checkpoint: { load: async () => null, save: async () => {} },
-    artefact: (name) => name,
-  };
-}
+const contextOf = (seed: number, inputs?: Inputs) => contextInMemory(tiny, seed, inputs);
 
 /** The experiment with the tiny configuration as its smoke preset. */
 function tinyExperiment(change: Partial<Experiment<SwavConfig, Prepared>> = {}): Experiment {

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { crc32, deflateSync, gzipSync } from "node:zlib";
 import { foldIn, randomKey } from "@concord/tensor";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { ArrayTree, UnitContext } from "../../harness/contract.ts";
+import type { Inputs } from "../../harness/inputs.ts";
+import { contextInMemory } from "../../harness/memory-context.ts";
 import { defaultConfig, type SwavConfig, smokeConfig } from "./config.ts";
 import { experiment } from "./experiment.ts";
 import { loadOwnSets, ownConfig, ownRun } from "./own-data.ts";
@@ -16,26 +17,7 @@ const tiny: SwavConfig = {
   training: { ...smokeConfig.training, batchSize: 8 },
 };
 
-type Inputs = Readonly<Record<string, string | boolean>>;
-
-function contextOf(inputs: Inputs): UnitContext<SwavConfig> & { readonly notes: string[] } {
-  const notes: string[] = [];
-  return {
-    notes,
-    config: tiny,
-    seed: 1,
-    key: randomKey(1),
-    unit: "test/seed-1",
-    inputs,
-    signal: new AbortController().signal,
-    log() {},
-    note: (message) => void notes.push(message),
-    progress() {},
-    memo: <T extends ArrayTree>(_name: string, build: () => Promise<T>): Promise<T> => build(),
-    checkpoint: { load: async () => null, save: async () => {} },
-    artefact: (name) => name,
-  };
-}
+const contextOf = (inputs: Inputs) => contextInMemory(tiny, 1, inputs);
 
 async function setsOf(inputs: Inputs) {
   const context = contextOf(inputs);

@@ -1,7 +1,6 @@
 import { readdir, stat } from "node:fs/promises";
 import {
   type CaptionedImageSet,
-  describeProblem,
   type ImageArrays,
   imageFolderPairs,
   loadCaptionedImages,
@@ -11,19 +10,17 @@ import {
 } from "@concord/data";
 import { type Key, permutation } from "@concord/tensor";
 import type { PresetName, RunInput, UnitContext } from "../../harness/contract.ts";
+import { type Inputs, integerInput, textInput } from "../../harness/inputs.ts";
+import { noteSkippedRows } from "../../harness/skipped-rows.ts";
 import type { SwavConfig } from "./config.ts";
 import { resizeCrop } from "./random-resized-crop.ts";
 import type { LabelledImages } from "./shapes-world.ts";
-
-type Inputs = Readonly<Record<string, string | boolean>>;
 
 const MAX_EPOCHS = 10_000;
 const MIN_IMAGE_SIZE = 8;
 const MAX_IMAGE_SIZE = 512;
 /** Largest share of the images that is held out where there is no file of test images. */
 const HELD_OUT = 0.2;
-/** Rejected files that are shown one by one. */
-const SHOWN_PROBLEMS = 5;
 /** Images that are copied between two turns of the event loop. */
 const TURN = 500;
 
@@ -76,21 +73,6 @@ export const inputs: readonly RunInput[] = [
   },
 ];
 
-function textInput(given: Inputs, name: string): string | undefined {
-  const value = given[name];
-  return typeof value === "string" ? value : undefined;
-}
-
-/** @throws Error unless the input is left out or an integer in [least, most] */
-function integerInput(given: Inputs, name: string, least: number, most: number): number | undefined {
-  const text = textInput(given, name);
-  if (text === undefined) return undefined;
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < least || value > most)
-    throw new Error(`--${name} must be an integer from ${least} to ${most}, got ${JSON.stringify(text)}.`);
-  return value;
-}
-
 /** A run on the user's own images. */
 export interface OwnRun {
   readonly images: string;
@@ -114,8 +96,10 @@ export function ownRun(config: SwavConfig, given: Inputs): OwnRun | null {
     labels: textInput(given, "labels"),
     testImages: textInput(given, "test-images"),
     testLabels: textInput(given, "test-labels"),
-    imageSize: integerInput(given, "image-size", MIN_IMAGE_SIZE, MAX_IMAGE_SIZE) ?? config.data.own.imageSize,
-    epochs: integerInput(given, "epochs", 1, MAX_EPOCHS),
+    imageSize:
+      integerInput(given, "image-size", { least: MIN_IMAGE_SIZE, most: MAX_IMAGE_SIZE }) ??
+      config.data.own.imageSize,
+    epochs: integerInput(given, "epochs", { most: MAX_EPOCHS }),
   };
 }
 
@@ -231,11 +215,7 @@ async function loadFolder(
     signal: context.signal,
     onProgress: ({ done, total }) => context.progress({ phase: "reading images", step: done, steps: total }),
   });
-  if (problems.count > 0) {
-    context.note(`${problems.count} files of ${path} were skipped.`, "warning");
-    for (const problem of problems.records.slice(0, SHOWN_PROBLEMS))
-      context.note(describeProblem(problem), "warning");
-  }
+  noteSkippedRows(context, problems, `files of ${path}`);
   const column = flat ? undefined : set.labels.class;
   const names = classes ?? column?.values ?? [];
   const numbers = new Map(names.map((name, i) => [name, i]));

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { swappedPrediction } from "@concord/align";
 import {
   compile,
@@ -12,7 +11,7 @@ import {
   valueAndGradWithAux,
 } from "@concord/tensor";
 import { describe, expect, it } from "vitest";
-import { z } from "zod";
+import { goldenCases, type Numbers } from "../../../test/golden.ts";
 import { larcSgdStep } from "./larc.ts";
 import { lrSchedule } from "./lr-schedule.ts";
 import { asInput, matrix, plainCodes, plainLoss, random, sums } from "./plain-loops.ts";
@@ -21,54 +20,7 @@ import { swappedPredictionLossWithQueue } from "./queue.ts";
 import { sinkhornKnopp } from "./sinkhorn-knopp.ts";
 import { swappedPredictionLoss } from "./swapped-prediction.ts";
 
-type Numbers = number | Numbers[];
-const numbers: z.ZodType<Numbers> = z.lazy(() => z.union([z.number(), z.array(numbers)]));
-const golden = z
-  .object({
-    cases: z.array(
-      z.object({
-        name: z.string(),
-        inputs: z.record(z.string(), numbers),
-        expected: z.record(z.string(), numbers),
-        tolerance: z.number(),
-      }),
-    ),
-  })
-  .parse(JSON.parse(readFileSync(new URL("./golden.json", import.meta.url), "utf8")));
-
-/** Inputs of a golden case, and a comparison with its expected values. */
-function goldenCase(name: string) {
-  const found = golden.cases.find((entry) => entry.name === name);
-  if (!found) throw new Error(`golden.json has no case '${name}'`);
-  const { inputs, expected, tolerance } = found;
-  const compared = new Set<string>();
-  const value = (key: string): Numbers => {
-    const input = inputs[key];
-    if (input === undefined) throw new Error(`golden case '${name}' has no input '${key}'`);
-    return input;
-  };
-  return {
-    list: (key: string): Numbers[] => z.array(numbers).parse(value(key)),
-    tensor: (key: string): Tensor => tensor(value(key)),
-    number: (key: string): number => z.number().parse(value(key)),
-    compare(key: string, actual: ArrayLike<number> | number): void {
-      const wanted = expected[key];
-      if (wanted === undefined) throw new Error(`golden case '${name}' expects no '${key}'`);
-      compared.add(key);
-      const want = [wanted].flat(4).map(Number);
-      const got = typeof actual === "number" ? [actual] : Array.from(actual);
-      expect(got.length, key).toBe(want.length);
-      want.forEach((number, i) => {
-        const error = Math.abs((got[i] as number) - number);
-        expect(error, `${key}, entry ${i}: ${got[i]} instead of ${number}`).toBeLessThanOrEqual(
-          tolerance * Math.max(1, Math.abs(number)),
-        );
-      });
-    },
-    /** Fails when an expected value was left out of the comparison. */
-    expectAllCompared: () => expect(Object.keys(expected).filter((key) => !compared.has(key))).toEqual([]),
-  };
-}
+const { names, of: goldenCase } = goldenCases(import.meta.url);
 
 /** The settings of a golden case of the loss, as they stand in the file. */
 function lossOptions(data: ReturnType<typeof goldenCase>) {
@@ -86,7 +38,7 @@ type LossInputs = { readonly projections: Tensor; readonly prototypes: Tensor };
 
 describe("golden cases", () => {
   it("covers every case", () => {
-    expect(golden.cases.map(({ name }) => name)).toEqual([
+    expect(names).toEqual([
       "sinkhorn_default",
       "sinkhorn_many_iters",
       "swapped_loss_two_views",
@@ -176,8 +128,8 @@ describe("golden cases", () => {
       momentum: data.number("momentum"),
       eps: data.number("eps"),
     };
-    const gradients = [data.list("grads_step1"), data.list("grads_step2")];
-    let params = data.list("params").map((value) => tensor(value));
+    const gradients = ["grads_step1", "grads_step2"].map((step) => [data.value(step)].flat() as Numbers[]);
+    let params = ([data.value("params")].flat() as Numbers[]).map((value) => tensor(value));
     let buffers = params.map((param) => mul(param, 0));
     for (const [i, list] of gradients.entries()) {
       const next = params.map((param, p) =>

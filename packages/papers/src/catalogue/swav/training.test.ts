@@ -1,6 +1,6 @@
 import { type NDArray, randomKey, toNumbers } from "@concord/tensor";
 import { expect, it } from "vitest";
-import type { ArrayTree, UnitContext } from "../../harness/contract.ts";
+import { contextInMemory } from "../../harness/memory-context.ts";
 import { armById, type Training } from "./arms.ts";
 import { cropsOf, type SwavConfig, smokeConfig, type TrainingConfig } from "./config.ts";
 import { swavNetwork } from "./network.ts";
@@ -13,20 +13,7 @@ const images = shapesWorld(randomKey(1), 96, generated);
 const network = swavNetwork(smokeConfig.network);
 const start = network.init(randomKey(2));
 
-const context: UnitContext<unknown> = {
-  config: null,
-  seed: 1,
-  key: randomKey(3),
-  unit: "test/training",
-  inputs: {},
-  signal: new AbortController().signal,
-  log() {},
-  note() {},
-  progress() {},
-  memo: <T extends ArrayTree>(_name: string, build: () => Promise<T>): Promise<T> => build(),
-  checkpoint: { load: async () => null, save: async () => {} },
-  artefact: (name) => name,
-};
+const context = contextInMemory(null, 3);
 
 /** Twelve steps of 24 images, four an epoch. */
 function train(

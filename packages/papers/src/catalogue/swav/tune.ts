@@ -7,8 +7,8 @@
  * seeds; default 100 101. Prints a line for each arm and seed. What was chosen and why stands in README.md, under
  * "Settings that are not the paper's".
  */
-import { randomKey } from "@concord/tensor";
-import type { ArrayTree, UnitContext } from "../../harness/contract.ts";
+import type { UnitContext } from "../../harness/contract.ts";
+import { contextInMemory } from "../../harness/memory-context.ts";
 import { defaultConfig, type SwavConfig } from "./config.ts";
 import { experiment } from "./experiment.ts";
 
@@ -28,35 +28,22 @@ function merged(base: unknown, over: unknown): unknown {
 let waits = 0;
 const losses: [step: number, loss: number][] = [];
 
-/** A unit of work that leaves nothing on disk. */
-function contextInMemory(config: SwavConfig, seed: number): UnitContext<SwavConfig> {
+/** A unit of work that leaves nothing on disk, watched. */
+function watchedContext(config: SwavConfig, seed: number): UnitContext<SwavConfig> {
   return {
-    config,
-    seed,
-    key: randomKey(seed),
-    unit: `tuning/seed-${seed}`,
-    inputs: {},
-    signal: new AbortController().signal,
+    ...contextInMemory(config, seed),
     log(_phase, step, { loss }) {
       if (loss !== undefined) losses.push([step, Number(loss)]);
     },
-    note(message) {
-      console.error(message);
-    },
     progress({ dataSeconds = 0, computeSeconds = 0 }) {
       waits = dataSeconds / Math.max(1e-9, dataSeconds + computeSeconds);
-    },
-    memo: <T extends ArrayTree>(_name: string, build: () => Promise<T>): Promise<T> => build(),
-    checkpoint: { load: async () => null, save: async () => {} },
-    artefact() {
-      throw new Error("tuning leaves no files");
     },
   };
 }
 
 const config = merged(defaultConfig, JSON.parse(change)) as SwavConfig;
 for (const seed of seeds) {
-  const context = contextInMemory(config, seed);
+  const context = watchedContext(config, seed);
   const prepared = await experiment.prepare(context);
   for (const arm of wantedArms.split(",")) {
     const begun = performance.now();

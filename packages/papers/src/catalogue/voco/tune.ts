@@ -7,44 +7,19 @@
  * Further arguments are seeds; default 100 101. Prints one line per setting, arm and seed. What was chosen and why stands
  * in README.md, under "Settings that are not the paper's".
  */
-import { randomKey } from "@concord/tensor";
-import type { ArrayTree, UnitContext } from "../../harness/contract.ts";
+import { contextInMemory, printArm } from "../../harness/memory-context.ts";
 import { defaultConfig, type VocoConfig } from "./config.ts";
 import { experiment } from "./experiment.ts";
 
 const [stageName = "", ...wantedSeeds] = process.argv.slice(2);
 const seeds = wantedSeeds.length > 0 ? wantedSeeds.map(Number) : [100, 101];
 
-/** A unit of work that leaves nothing on disk. */
-function contextInMemory(config: VocoConfig, seed: number): UnitContext<VocoConfig> {
-  return {
-    config,
-    seed,
-    key: randomKey(seed),
-    unit: `tuning/seed-${seed}`,
-    inputs: {},
-    signal: new AbortController().signal,
-    log() {},
-    note(message) {
-      console.error(message);
-    },
-    progress() {},
-    memo: <T extends ArrayTree>(_name: string, build: () => Promise<T>): Promise<T> => build(),
-    checkpoint: { load: async () => null, save: async () => {} },
-    artefact() {
-      throw new Error("tuning leaves no files");
-    },
-  };
-}
-
 async function report(setting: string, arms: readonly string[], config: VocoConfig): Promise<void> {
   for (const seed of seeds) {
     const context = contextInMemory(config, seed);
     const prepared = await experiment.prepare(context);
     for (const arm of arms) {
-      const { metrics } = await experiment.runArm(arm, prepared, context);
-      const values = Object.entries(metrics).map(([id, value]) => `${id} ${value.toFixed(3)}`);
-      console.log([setting, `seed ${seed}`, arm, ...values].join("\t"));
+      await printArm(experiment, setting, arm, prepared, context);
     }
   }
 }

@@ -1,11 +1,10 @@
 import { stat } from "node:fs/promises";
 import { type TextTokenizer, trainWordTokenizer } from "@concord/data";
 import type { PresetName, RunInput, UnitContext } from "../../harness/contract.ts";
+import { type Inputs, textInput } from "../../harness/inputs.ts";
 import type { WhitenedCseConfig } from "./config.ts";
 import { describeProblems, problemCounter, readSentences, readStsSet } from "./sts-files.ts";
 import type { StsSet, Task } from "./task.ts";
-
-type Inputs = Readonly<Record<string, string | boolean>>;
 
 const MAX_STEPS = 1_000_000;
 const MAX_RATE = 1;
@@ -76,11 +75,6 @@ export interface OwnRun {
   readonly strict: boolean;
   /** The preset's configuration with the user's changes. */
   readonly config: WhitenedCseConfig;
-}
-
-function textInput(given: Inputs, name: string): string | undefined {
-  const value = given[name];
-  return typeof value === "string" ? value : undefined;
 }
 
 /**

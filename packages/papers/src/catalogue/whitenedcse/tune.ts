@@ -6,38 +6,11 @@
  * Arguments: changes of the default configuration as JSON, arms, seeds, inputs of the run as JSON. Prints one line per arm and seed. What was
  * chosen and why stands in README.md, under "Settings that are not the paper's".
  */
-import { randomKey } from "@concord/tensor";
-import type { ArrayTree, UnitContext } from "../../harness/contract.ts";
-import { defaultConfig, type WhitenedCseConfig } from "./config.ts";
+import { contextInMemory, printArm } from "../../harness/memory-context.ts";
+import { defaultConfig } from "./config.ts";
 import { experiment } from "./experiment.ts";
 
 const SHOWN = ["sts", "sts-whitened", "sts-head", "alignment", "uniformity", "mean-cosine", "effective-rank"];
-
-/** A unit of work that leaves nothing on disk. */
-function contextInMemory(
-  config: WhitenedCseConfig,
-  seed: number,
-  inputs: Readonly<Record<string, string | boolean>>,
-): UnitContext<WhitenedCseConfig> {
-  return {
-    config,
-    seed,
-    key: randomKey(seed),
-    unit: `tuning/seed-${seed}`,
-    inputs,
-    signal: new AbortController().signal,
-    log() {},
-    note(message) {
-      console.error(message);
-    },
-    progress() {},
-    memo: <T extends ArrayTree>(_name: string, build: () => Promise<T>): Promise<T> => build(),
-    checkpoint: { load: async () => null, save: async () => {} },
-    artefact() {
-      throw new Error("tuning leaves no files");
-    },
-  };
-}
 
 /** The configuration with some values replaced, however deep. */
 function merged<T>(base: T, changes: unknown): T {
@@ -61,10 +34,6 @@ for (const seed of wantedSeeds.split(",").map(Number)) {
   const context = contextInMemory(config, seed, JSON.parse(givenInputs));
   const prepared = await experiment.prepare(context);
   for (const arm of wantedArms.split(",")) {
-    const begin = performance.now();
-    const { metrics } = await experiment.runArm(arm, prepared, context);
-    const values = [...SHOWN, "kept-step"].map((id) => `${id} ${metrics[id]?.toFixed(3) ?? "-"}`);
-    const seconds = ((performance.now() - begin) / 1000).toFixed(1);
-    console.log([changes, `seed ${seed}`, arm, ...values, `${seconds} s`].join("\t"));
+    await printArm(experiment, changes, arm, prepared, context, [...SHOWN, "kept-step"]);
   }
 }
