@@ -118,19 +118,19 @@ function cropGallery(
       items: [
         {
           picture: picture(side, framed(slice(shown.volume), centre, geometry)),
-          caption: "Slice with the crop",
+          caption: "Crop",
         },
         {
           picture: cells(within.labels, geometry),
-          caption: `True overlap, most with ${placeName(within.labels, grid)}`,
+          caption: `Overlap ${placeName(within.labels, grid)}`,
         },
         {
           picture: cells(within.logits, geometry),
-          caption: `Similarity, same patient: ${placeName(within.logits, grid)}`,
+          caption: `Same scan ${placeName(within.logits, grid)}`,
         },
         {
           picture: cells(across.logits, geometry),
-          caption: `Similarity, other patient: ${placeName(across.logits, grid)}`,
+          caption: `Other scan ${placeName(across.logits, grid)}`,
         },
       ],
     };
@@ -140,7 +140,7 @@ function cropGallery(
     kind: "gallery",
     title: "Random crops on the grid",
     caption:
-      "Each row is a test patient and one random crop. White cells are those of full overlap, or of full similarity to the base crop there; numbers are row and column of the highest one.",
+      "Each row is a test patient and one random crop. White cells are those of full overlap with the base crop there, or of full similarity to it, in the same scan and in that of another patient; numbers are row and column of the highest one.",
     rows,
   };
 }

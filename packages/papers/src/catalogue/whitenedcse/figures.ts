@@ -37,7 +37,7 @@ export function spectrumFigure(spectra: {
     y: { label: "share of the variance", scale: "log" },
     series: [
       { label: "before training", points: shares(before), guide: true },
-      ...(after ? [{ label: inside ? "after" : "", points: shares(after) }] : []),
+      ...(after ? [{ label: "after", points: shares(after) }] : []),
       ...(inside ? [{ label: "whitened", points: shares(inside) }] : []),
     ],
   };
