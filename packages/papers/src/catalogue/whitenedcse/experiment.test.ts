@@ -138,7 +138,7 @@ describe("on the generated sentences", () => {
       return spectrum?.kind === "lines" ? spectrum.series.map(({ label }) => label) : [];
     };
     expect(labels("pre-trained")).toEqual(["before training"]);
-    expect(labels("simcse-3")).toEqual(["before training", ""]);
+    expect(labels("simcse-3")).toEqual(["before training", "after"]);
     expect(labels("whitenedcse")).toEqual(["before training", "after", "whitened"]);
     const plane = figure("whitenedcse", "alignment-uniformity");
     if (plane?.kind !== "points") throw new Error("there is no plane");
