@@ -16,8 +16,8 @@ import { foldText, stemOf } from "../stem.ts";
 
 const MAX_QUERY = 200;
 const MAX_HITS = 200;
-/** Candidates that are ranked for one query: some 20 ms of work. */
-const MAX_RANKED = 40_000;
+/** Candidates that are ranked for one query: the newest. They bound its time; smaller stores are ranked whole. */
+const MAX_RANKED = 25_000;
 /** With fewer papers that have all the words, papers with any of them follow. */
 const FEW_HITS = 20;
 /** In queries of so many words hardly anything has all of them by more than chance: score alone decides. */
@@ -29,7 +29,7 @@ const FREQUENT_LEAST = 50;
 const MAX_WORDS = 32;
 const MAX_AUTHORS = 50;
 /** Authors that are compared with a name. */
-const AUTHOR_CANDIDATES = 1000;
+const AUTHOR_CANDIDATES = 500;
 /** Title, authors, abstract. */
 const WEIGHTS = sql.raw("4.0, 2.0, 1.0");
 
