@@ -98,7 +98,7 @@ export const smokeConfig: WhitenedCseConfig = {
     own: { ...smallOwn, sentences: 2000 },
   },
   encoder: { ...defaultConfig.encoder, width: 32 },
-  training: { ...defaultConfig.training, steps: 30, validateEvery: 10, batchSize: 48 },
+  training: { ...defaultConfig.training, steps: 16, validateEvery: 8, batchSize: 48 },
 };
 
 /** BERT-base in size, trained as the paper says. BERT's weights are not at hand: it starts from random ones. */
