@@ -10,7 +10,7 @@ import {
   ticksWidth,
   wrapped,
 } from "./figure-axes.ts";
-import { FIGURE_PLOT } from "./lines-plot.ts";
+import { FIGURE_PLOT, figureDrawing } from "./figure-frame.ts";
 import type { ArmStyle } from "./series.ts";
 import { element, type TreeNode } from "./tree.ts";
 
@@ -160,16 +160,8 @@ export function barsPlot({ categories, y: yAxis, groups, label }: BarsPlotData):
         height: 10,
       }),
   }));
-  return element(
-    "svg",
-    {
-      class: "chart bars-plot",
-      viewBox: `0 0 ${width} ${height}`,
-      width,
-      height,
-      role: "img",
-      "aria-label": label,
-    },
+  return figureDrawing(
+    { kind: "bars-plot", label, height },
     drawLeft(y, area),
     ...drawings,
     ...(low < 0 && high > 0

@@ -1,17 +1,8 @@
 import { line } from "d3-shape";
 import { boundedCurve, type Point } from "./curves.ts";
-import { drawEndLabels, type EndLabel, endLabelsWidth } from "./end-labels.ts";
-import {
-  clipped,
-  coordinate,
-  drawBelow,
-  drawLeft,
-  type FigureAxisSpec,
-  onAxis,
-  type PlotArea,
-  placeAxis,
-  ticksWidth,
-} from "./figure-axes.ts";
+import { drawEndLabels, type EndLabel } from "./end-labels.ts";
+import { clipped, coordinate, drawBelow, drawLeft, type FigureAxisSpec, onAxis } from "./figure-axes.ts";
+import { figureDrawing, placeAxes } from "./figure-frame.ts";
 import type { ArmStyle } from "./series.ts";
 import { element, type TreeNode } from "./tree.ts";
 
@@ -35,9 +26,6 @@ export interface LinesPlotData {
   readonly label: string;
 }
 
-/** Plots of figures have one width, so that their type has one size. */
-export const FIGURE_PLOT = { width: 440, height: 285, top: 24, bottom: 40 } as const;
-
 /** Class and dashes of an arm's strokes. */
 export function armStroke(style: ArmStyle | null): Readonly<Record<string, string>> {
   if (!style) return { class: "guide-line" };
@@ -60,26 +48,10 @@ function pieces(points: readonly Point[], isDrawn: (point: Point) => boolean): r
  * first, below everything.
  */
 export function linesPlot({ x: xAxis, y: yAxis, lines, label }: LinesPlotData): TreeNode {
-  const { width, height, top, bottom } = FIGURE_PLOT;
-  const base = height - bottom;
-  const all = lines.flatMap(({ points }) => points);
-  const y = placeAxis(
-    yAxis,
-    all.map(([, value]) => value),
-    [base, top],
-    6,
-  );
-  const area: PlotArea = {
-    left: ticksWidth(y.ticks),
-    right: width - endLabelsWidth(lines.map((entry) => entry.label)),
-    top,
-    bottom: base,
-  };
-  const x = placeAxis(
-    xAxis,
-    all.map(([value]) => value),
-    [area.left, area.right],
-    6,
+  const { x, y, area } = placeAxes(
+    { x: xAxis, y: yAxis },
+    lines.flatMap(({ points }) => points),
+    lines.map((entry) => entry.label),
   );
   const isLog = { x: xAxis.scale === "log", y: yAxis.scale === "log" };
   const isDrawn = ([px, py]: Point) => (!isLog.x || px > 0) && (!isLog.y || py > 0);
@@ -124,16 +96,8 @@ export function linesPlot({ x: xAxis, y: yAxis, lines, label }: LinesPlotData): 
     labels.push(name);
     if (!entry.folded) shownLabels.push(name);
   }
-  return element(
-    "svg",
-    {
-      class: "chart lines-plot",
-      viewBox: `0 0 ${width} ${height}`,
-      width,
-      height,
-      role: "img",
-      "aria-label": label,
-    },
+  return figureDrawing(
+    { kind: "lines-plot", label },
     drawLeft(y, area),
     drawBelow(x, area),
     clipped(area, drawings),

@@ -1,5 +1,5 @@
 import type { Point } from "./curves.ts";
-import { drawEndLabels, endLabelsWidth } from "./end-labels.ts";
+import { drawEndLabels } from "./end-labels.ts";
 import {
   CHARACTER,
   coordinate,
@@ -8,10 +8,9 @@ import {
   type FigureAxisSpec,
   onAxis,
   type PlotArea,
-  placeAxis,
-  ticksWidth,
 } from "./figure-axes.ts";
-import { armStroke, FIGURE_PLOT } from "./lines-plot.ts";
+import { figureDrawing, placeAxes } from "./figure-frame.ts";
+import { armStroke } from "./lines-plot.ts";
 import type { ArmStyle } from "./series.ts";
 import { element, type TreeNode } from "./tree.ts";
 
@@ -104,26 +103,11 @@ function placeNames(
 
 /** Points over each other on common axes, ways joined in their order; what each mark stands for is on the right. */
 export function pointsPlot({ x: xAxis, y: yAxis, series, label }: PointsPlotData): TreeNode {
-  const { width, height, top, bottom } = FIGURE_PLOT;
-  const base = height - bottom;
   const all = series.flatMap(({ points }) => points);
-  const y = placeAxis(
-    yAxis,
-    all.map(([, value]) => value),
-    [base, top],
-    6,
-  );
-  const area: PlotArea = {
-    left: ticksWidth(y.ticks),
-    right: width - endLabelsWidth(series.map((entry) => entry.label)),
-    top,
-    bottom: base,
-  };
-  const x = placeAxis(
-    xAxis,
-    all.map(([value]) => value),
-    [area.left, area.right],
-    6,
+  const { x, y, area } = placeAxes(
+    { x: xAxis, y: yAxis },
+    all,
+    series.map((entry) => entry.label),
   );
   const r = all.length > MANY ? 2 : 4;
   const names: { x: number; y: number; text: string; className: string }[] = [];
@@ -177,16 +161,8 @@ export function pointsPlot({ x: xAxis, y: yAxis, series, label }: PointsPlotData
         element("path", { class: `point series-${style.colour}`, d: markAt(mark, at + 9, middle, 4) }),
       ),
   }));
-  return element(
-    "svg",
-    {
-      class: "chart points-plot",
-      viewBox: `0 0 ${width} ${height}`,
-      width,
-      height,
-      role: "img",
-      "aria-label": label,
-    },
+  return figureDrawing(
+    { kind: "points-plot", label },
     drawLeft(y, area),
     drawBelow(x, area, true),
     ...drawings,

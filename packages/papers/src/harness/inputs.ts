@@ -36,3 +36,19 @@ export function integerInput(
     throw new Error(`--${name} must be an integer from ${least} to ${most}, got ${JSON.stringify(text)}.`);
   return value;
 }
+
+/**
+ * Epochs on own samples: what the user wants, else as many as make the steps that the preset does on generated ones,
+ * else the preset's.
+ */
+export function epochsFor(
+  wanted: number | undefined,
+  preset: { readonly epochs: number; readonly batchSize: number },
+  generated: number | undefined,
+  samples: number,
+): number {
+  if (wanted !== undefined) return wanted;
+  if (generated === undefined) return preset.epochs;
+  const stepsPerEpoch = (count: number): number => Math.max(1, Math.floor(count / preset.batchSize));
+  return Math.ceil((preset.epochs * stepsPerEpoch(generated)) / stepsPerEpoch(samples));
+}

@@ -29,6 +29,22 @@ export function contextInMemory<Config>(
 }
 
 /**
+ * A configuration with some values replaced, however deep; lists are replaced whole.
+ *
+ * @throws Error when a value is named that the configuration does not have
+ */
+export function changedConfig<T>(config: T, changes: unknown): T {
+  const isRecord = (value: unknown): value is Record<string, unknown> =>
+    typeof value === "object" && value !== null && !Array.isArray(value);
+  if (!isRecord(config) || !isRecord(changes)) return changes as T;
+  const entries = Object.entries(changes).map(([name, value]) => {
+    if (!(name in config)) throw new Error(`the configuration has no '${name}'`);
+    return [name, changedConfig(config[name], value)];
+  });
+  return { ...config, ...Object.fromEntries(entries) };
+}
+
+/**
  * Runs one arm and prints its metrics as a line of tab-separated values: setting, seed, arm, metrics, seconds.
  *
  * @param shown  ids of the metrics in the order of the line; default all

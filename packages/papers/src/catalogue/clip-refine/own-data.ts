@@ -1,93 +1,54 @@
-import {
-  type CaptionedImageSet,
-  loadCaptionedImages,
-  openImageFiles,
-  openPairs,
-  selectImages,
-  splitImages,
-  trainBpeTokenizer,
-} from "@concord/data";
+import { type CaptionedImageSet, selectImages, splitImages, trainBpeTokenizer } from "@concord/data";
 import { foldIn } from "@concord/tensor";
-import type { PresetName, RunInput, UnitContext } from "../../harness/contract.ts";
-import { type Inputs, integerInput, strictInput, textInput } from "../../harness/inputs.ts";
-import { noteSkippedRows } from "../../harness/skipped-rows.ts";
+import {
+  type CaptionedFiles,
+  captionedFiles,
+  captionedInputs,
+  checkCaptionedFiles,
+  readCaptionedImages,
+} from "../../harness/captioned-images.ts";
+import type { PresetName, UnitContext } from "../../harness/contract.ts";
+import { epochsFor, type Inputs, integerInput, textInput } from "../../harness/inputs.ts";
 import type { ClipRefineConfig } from "./config.ts";
 import { type Classification, longestText, type Task } from "./task.ts";
 
 const MAX_EPOCHS = 10_000;
-const MAX_IMAGE_SIZE = 512;
 const SPLIT_STREAM = 5;
 
-export const inputs: readonly RunInput[] = [
-  {
-    name: "pairs",
-    kind: "path",
-    placeholder: "FILE.csv",
-    description:
-      "Captioned images: .csv, .tsv or .jsonl with the columns image and caption, COCO captions or Karpathy splits as .json, or a folder of class folders.",
-  },
-  {
-    name: "images",
-    kind: "path",
-    placeholder: "DIR|FILE.tar",
-    description: "Folder or .tar that the image paths start from. Default: the folder of --pairs.",
-    requires: ["pairs"],
-  },
-  {
-    name: "image-column",
-    kind: "text",
-    placeholder: "NAME",
-    description: "Column of image paths. Default: image.",
-    requires: ["pairs"],
-  },
-  {
-    name: "caption-column",
-    kind: "text",
-    placeholder: "NAME",
-    description: "Column of captions. Default: caption.",
-    requires: ["pairs"],
-  },
-  {
-    name: "label-column",
-    kind: "text",
-    placeholder: "NAME",
-    description:
-      "Column with the class of an image, for zero-shot accuracy with the prompt 'a photo of {class}'.",
-    requires: ["pairs"],
-  },
-  {
-    name: "image-size",
-    kind: "text",
-    placeholder: "PIXELS",
-    description: "Side that images are scaled to.",
-    requires: ["pairs"],
-  },
-  {
-    name: "epochs",
-    kind: "text",
-    placeholder: "N",
-    description: "Epochs of pre-training (stage A). Default: about as many steps as on the generated world.",
-    requires: ["pairs"],
-  },
-  {
-    name: "refine-epochs",
-    kind: "text",
-    placeholder: "N",
-    description: "Epochs of refinement (stage B). Default: 1, as in the paper.",
-    requires: ["pairs"],
-  },
-  strictInput("pairs"),
-];
+export const inputs = captionedInputs(
+  "Captioned images: .csv, .tsv or .jsonl with the columns image and caption, COCO captions or Karpathy splits as .json, or a folder of class folders.",
+  [
+    {
+      name: "label-column",
+      kind: "text",
+      placeholder: "NAME",
+      description:
+        "Column with the class of an image, for zero-shot accuracy with the prompt 'a photo of {class}'.",
+      requires: ["pairs"],
+    },
+  ],
+  [
+    {
+      name: "epochs",
+      kind: "text",
+      placeholder: "N",
+      description:
+        "Epochs of pre-training (stage A). Default: about as many steps as on the generated world.",
+      requires: ["pairs"],
+    },
+    {
+      name: "refine-epochs",
+      kind: "text",
+      placeholder: "N",
+      description: "Epochs of refinement (stage B). Default: 1, as in the paper.",
+      requires: ["pairs"],
+    },
+  ],
+);
 
 /** A run on the user's own pairs. */
-export interface OwnRun {
-  readonly pairs: string;
-  readonly images: string | undefined;
-  readonly imageColumn: string | undefined;
-  readonly captionColumn: string | undefined;
+export interface OwnRun extends CaptionedFiles {
   readonly labelColumn: string | undefined;
-  readonly imageSize: number;
-  readonly strict: boolean;
   /** Epochs of pre-training that the user wants. */
   readonly epochs: number | undefined;
   /** The preset's configuration with the user's changes. */
@@ -100,24 +61,17 @@ export interface OwnRun {
  * @throws Error when a number is malformed or out of its range
  */
 export function ownRun(config: ClipRefineConfig, given: Inputs): OwnRun | null {
-  const pairs = textInput(given, "pairs");
-  if (pairs === undefined) return null;
-  const imageSize = integerInput(given, "image-size", { most: MAX_IMAGE_SIZE }) ?? config.data.own.imageSize;
+  const { image } = config.encoder;
+  const files = captionedFiles(given, {
+    size: config.data.own.imageSize,
+    patchSize: image.kind === "vision-transformer" ? image.patchSize : undefined,
+  });
+  if (files === null) return null;
   const epochs = integerInput(given, "epochs", { most: MAX_EPOCHS });
   const refineEpochs = integerInput(given, "refine-epochs", { most: MAX_EPOCHS }) ?? config.refinement.epochs;
-  const { image } = config.encoder;
-  if (image.kind === "vision-transformer" && imageSize % image.patchSize !== 0)
-    throw new Error(
-      `--image-size must be a multiple of ${image.patchSize} for this encoder, got ${imageSize}.`,
-    );
   return {
-    pairs,
-    images: textInput(given, "images"),
-    imageColumn: textInput(given, "image-column"),
-    captionColumn: textInput(given, "caption-column"),
+    ...files,
     labelColumn: textInput(given, "label-column"),
-    imageSize,
-    strict: given.strict === true,
     epochs,
     config: { ...config, refinement: { ...config.refinement, epochs: refineEpochs } },
   };
@@ -128,19 +82,7 @@ export function ownRun(config: ClipRefineConfig, given: Inputs): OwnRun | null {
  * the generated world, else the preset's.
  */
 export function pretrainingEpochs({ epochs, config }: OwnRun, images: number): number {
-  if (epochs !== undefined) return epochs;
-  const { data, pretraining } = config;
-  if (!data.generated) return pretraining.epochs;
-  const stepsPerEpoch = (count: number): number => Math.max(1, Math.floor(count / pretraining.batchSize));
-  const steps = pretraining.epochs * stepsPerEpoch(data.generated.pretraining);
-  return Math.ceil(steps / stepsPerEpoch(images));
-}
-
-function open(run: OwnRun) {
-  return openPairs(run.pairs, {
-    ...(run.imageColumn !== undefined && { image: run.imageColumn }),
-    ...(run.captionColumn !== undefined && { caption: run.captionColumn }),
-  });
+  return epochsFor(epochs, config.pretraining, config.data.generated?.pretraining, images);
 }
 
 /**
@@ -160,23 +102,13 @@ export async function validateOwnRun(
       `The preset '${preset}' trains on your own pairs, e.g. COCO captions: --pairs annotations/captions_train2017.json --images train2017`,
     );
   }
-  const opened = await open(run);
-  await openImageFiles(run.images ?? opened.images);
+  await checkCaptionedFiles(run);
 }
 
 /** Loads, splits and tokenises the user's pairs; tells how many rows were rejected and why. */
 export async function loadOwnTask(context: UnitContext<ClipRefineConfig>, run: OwnRun): Promise<Task> {
   const { own } = run.config.data;
-  const opened = await open(run);
-  const { set, problems } = await loadCaptionedImages({
-    pairs: opened.pairs,
-    images: run.images ?? opened.images,
-    size: run.imageSize,
-    strict: run.strict,
-    signal: context.signal,
-    onProgress: ({ done, total }) => context.progress({ phase: "reading images", step: done, steps: total }),
-  });
-  noteSkippedRows(context, problems);
+  const set = await readCaptionedImages(context, run);
   const { training, heldOut } = splitImages(set, foldIn(context.key, SPLIT_STREAM), {
     training: 1 - own.heldOut,
     heldOut: own.heldOut,

@@ -1,5 +1,6 @@
 import { foldIn, type NDArray, treeEntries } from "@concord/tensor";
 import type { ArrayTree, Experiment, Preset, PresetName, UnitContext } from "../../harness/contract.ts";
+import { epochsFor } from "../../harness/inputs.ts";
 import { armById, arms, type BindingRecipe } from "./arms.ts";
 import { claims } from "./claims.ts";
 import { defaultConfig, type LanguageBindConfig, paperConfig, smokeConfig } from "./config.ts";
@@ -13,7 +14,7 @@ import {
   withLoraAdapters,
   withTemporalAttention,
 } from "./modality-encoder.ts";
-import { epochsFor, inputs, type OwnRun, ownRun, validateOwnRun } from "./own-data.ts";
+import { inputs, type OwnRun, ownRun, validateOwnRun } from "./own-data.ts";
 import { loadOwnTask } from "./own-task.ts";
 import { positionResize } from "./position-resize.ts";
 import { generatedTask, type Task, type TrainingSamples, tiedTask } from "./task.ts";

@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { crc32, deflateSync } from "node:zlib";
 import { randomKey } from "@concord/tensor";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Inputs } from "../../harness/inputs.ts";
+import { epochsFor, type Inputs } from "../../harness/inputs.ts";
 import { contextInMemory } from "../../harness/memory-context.ts";
 import { type LanguageBindConfig, paperConfig, smokeConfig } from "./config.ts";
 import { experiment } from "./experiment.ts";
-import { epochsFor, ownRun } from "./own-data.ts";
+import { ownRun } from "./own-data.ts";
 import { splitRows } from "./own-samples.ts";
 
 const config: LanguageBindConfig = {

@@ -130,22 +130,6 @@ export function ownRun(config: LanguageBindConfig, given: Inputs): OwnRun | null
 }
 
 /**
- * Epochs on own samples: what the user wants, else as many as make the steps that the preset does on generated ones,
- * else the preset's.
- */
-export function epochsFor(
-  wanted: number | undefined,
-  preset: { readonly epochs: number; readonly batchSize: number },
-  generated: number | undefined,
-  samples: number,
-): number {
-  if (wanted !== undefined) return wanted;
-  if (generated === undefined) return preset.epochs;
-  const stepsPerEpoch = (count: number): number => Math.max(1, Math.floor(count / preset.batchSize));
-  return Math.ceil((preset.epochs * stepsPerEpoch(generated)) / stepsPerEpoch(samples));
-}
-
-/**
  * Checks the inputs of a run before anything is computed.
  *
  * @throws Error when a number is malformed, files are missing or of no known format, or the preset needs own data and

@@ -1,105 +1,66 @@
-import {
-  type CaptionedImageSet,
-  loadCaptionedImages,
-  openImageFiles,
-  openPairs,
-  selectImages,
-  trainBpeTokenizer,
-} from "@concord/data";
+import { type CaptionedImageSet, selectImages, trainBpeTokenizer } from "@concord/data";
 import { foldIn, type NDArray, permutation } from "@concord/tensor";
-import type { PresetName, RunInput, UnitContext } from "../../harness/contract.ts";
-import { type Inputs, integerInput, strictInput, textInput } from "../../harness/inputs.ts";
-import { noteSkippedRows } from "../../harness/skipped-rows.ts";
+import {
+  type CaptionedFiles,
+  captionedFiles,
+  captionedInputs,
+  checkCaptionedFiles,
+  readCaptionedImages,
+} from "../../harness/captioned-images.ts";
+import type { PresetName, UnitContext } from "../../harness/contract.ts";
+import { type Inputs, integerInput, textInput } from "../../harness/inputs.ts";
 import type { PromptHashConfig } from "./config.ts";
 import type { TaggedImages } from "./scenes.ts";
 import { longestText, promptSentence, type Task, taskOf } from "./task.ts";
 
 const MAX_EPOCHS = 10_000;
-const MAX_IMAGE_SIZE = 512;
 /** The similarity of a batch is a product over all labels. */
 const MAX_LABELS = 2000;
 /** The buffers hold the codes of all training items. */
 const MAX_IMAGES = 200_000;
 const SPLIT_STREAM = 20;
 
-export const inputs: readonly RunInput[] = [
-  {
-    name: "pairs",
-    kind: "path",
-    placeholder: "FILE.csv",
-    description:
-      "Tagged pictures: .csv, .tsv, .jsonl or .parquet with the columns image, caption and labels.",
-  },
-  {
-    name: "images",
-    kind: "path",
-    placeholder: "DIR|FILE.tar",
-    description: "Folder or .tar that the image paths start from. Default: the folder of --pairs.",
-    requires: ["pairs"],
-  },
-  {
-    name: "image-column",
-    kind: "text",
-    placeholder: "NAME",
-    description: "Column of image paths. Default: image.",
-    requires: ["pairs"],
-  },
-  {
-    name: "caption-column",
-    kind: "text",
-    placeholder: "NAME",
-    description: "Column of captions. Default: caption.",
-    requires: ["pairs"],
-  },
-  {
-    name: "labels-column",
-    kind: "text",
-    placeholder: "NAME",
-    description: "Column of labels. Default: labels.",
-    requires: ["pairs"],
-  },
-  {
-    name: "separator",
-    kind: "text",
-    placeholder: "TEXT",
-    description: "What parts the labels of a picture. Default: |.",
-    requires: ["pairs"],
-  },
-  {
-    name: "min-count",
-    kind: "text",
-    placeholder: "N",
-    description: "Labels of fewer pictures are left out. Default: 10.",
-    requires: ["pairs"],
-  },
-  {
-    name: "image-size",
-    kind: "text",
-    placeholder: "PIXELS",
-    description: "Side that images are scaled to.",
-    requires: ["pairs"],
-  },
-  {
-    name: "epochs",
-    kind: "text",
-    placeholder: "N",
-    description: "Epochs of the hashing. Default: the preset's.",
-    requires: ["pairs"],
-  },
-  strictInput("pairs"),
-];
+export const inputs = captionedInputs(
+  "Tagged pictures: .csv, .tsv, .jsonl or .parquet with the columns image, caption and labels.",
+  [
+    {
+      name: "labels-column",
+      kind: "text",
+      placeholder: "NAME",
+      description: "Column of labels. Default: labels.",
+      requires: ["pairs"],
+    },
+    {
+      name: "separator",
+      kind: "text",
+      placeholder: "TEXT",
+      description: "What parts the labels of a picture. Default: |.",
+      requires: ["pairs"],
+    },
+    {
+      name: "min-count",
+      kind: "text",
+      placeholder: "N",
+      description: "Labels of fewer pictures are left out. Default: 10.",
+      requires: ["pairs"],
+    },
+  ],
+  [
+    {
+      name: "epochs",
+      kind: "text",
+      placeholder: "N",
+      description: "Epochs of the hashing. Default: the preset's.",
+      requires: ["pairs"],
+    },
+  ],
+);
 
 /** A run on the user's own pictures. */
-export interface OwnRun {
-  readonly pairs: string;
-  readonly images: string | undefined;
-  readonly imageColumn: string | undefined;
-  readonly captionColumn: string | undefined;
+export interface OwnRun extends CaptionedFiles {
   readonly labelsColumn: string;
   readonly separator: string;
   readonly minCount: number;
-  readonly imageSize: number;
-  readonly strict: boolean;
   /** The preset's configuration with the user's changes. */
   readonly config: PromptHashConfig;
 }
@@ -110,36 +71,22 @@ export interface OwnRun {
  * @throws Error when a number is malformed or out of its range
  */
 export function ownRun(config: PromptHashConfig, given: Inputs): OwnRun | null {
-  const pairs = textInput(given, "pairs");
-  if (pairs === undefined) return null;
-  const imageSize = integerInput(given, "image-size", { most: MAX_IMAGE_SIZE }) ?? config.data.own.imageSize;
   const { image } = config.encoder;
-  if (image.kind === "vision-transformer" && imageSize % image.patchSize !== 0)
-    throw new Error(
-      `--image-size must be a multiple of ${image.patchSize} for this encoder, got ${imageSize}.`,
-    );
+  const files = captionedFiles(given, {
+    size: config.data.own.imageSize,
+    patchSize: image.kind === "vision-transformer" ? image.patchSize : undefined,
+  });
+  if (files === null) return null;
   const separator = textInput(given, "separator") ?? "|";
   if (separator === "") throw new Error("--separator must not be empty.");
   const epochs = integerInput(given, "epochs", { most: MAX_EPOCHS }) ?? config.hashing.epochs;
   return {
-    pairs,
-    images: textInput(given, "images"),
-    imageColumn: textInput(given, "image-column"),
-    captionColumn: textInput(given, "caption-column"),
+    ...files,
     labelsColumn: textInput(given, "labels-column") ?? "labels",
     separator,
     minCount: integerInput(given, "min-count", { most: MAX_IMAGES }) ?? 10,
-    imageSize,
-    strict: given.strict === true,
     config: { ...config, hashing: { ...config.hashing, epochs } },
   };
-}
-
-function open(run: OwnRun) {
-  return openPairs(run.pairs, {
-    ...(run.imageColumn !== undefined && { image: run.imageColumn }),
-    ...(run.captionColumn !== undefined && { caption: run.captionColumn }),
-  });
 }
 
 /**
@@ -159,8 +106,7 @@ export async function validateOwnRun(
       `The preset '${preset}' trains on your own tagged pictures, e.g. MIRFlickr-25K: --pairs mirflickr.csv --images mirflickr, with the columns image, caption and labels`,
     );
   }
-  const opened = await open(run);
-  await openImageFiles(run.images ?? opened.images);
+  await checkCaptionedFiles(run);
 }
 
 /**
@@ -219,16 +165,7 @@ function labelTexts(set: CaptionedImageSet, column: string): (string | undefined
 /** Loads and splits the user's pictures; tells how many rows were rejected and why, and what has no label. */
 export async function loadOwnTask(context: UnitContext<PromptHashConfig>, run: OwnRun): Promise<Task> {
   const { own } = run.config.data;
-  const opened = await open(run);
-  const { set, problems } = await loadCaptionedImages({
-    pairs: opened.pairs,
-    images: run.images ?? opened.images,
-    size: run.imageSize,
-    strict: run.strict,
-    signal: context.signal,
-    onProgress: ({ done, total }) => context.progress({ phase: "reading images", step: done, steps: total }),
-  });
-  noteSkippedRows(context, problems);
+  const set = await readCaptionedImages(context, run);
   const { classes, labels } = readLabels(labelTexts(set, run.labelsColumn), run);
   const width = classes.length;
   const order = Array.from(permutation(foldIn(context.key, SPLIT_STREAM), set.count));

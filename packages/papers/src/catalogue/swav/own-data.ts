@@ -10,7 +10,7 @@ import {
 } from "@concord/data";
 import { type Key, permutation } from "@concord/tensor";
 import type { PresetName, RunInput, UnitContext } from "../../harness/contract.ts";
-import { type Inputs, integerInput, textInput } from "../../harness/inputs.ts";
+import { epochsFor, type Inputs, integerInput, textInput } from "../../harness/inputs.ts";
 import { noteSkippedRows } from "../../harness/skipped-rows.ts";
 import type { SwavConfig } from "./config.ts";
 import { resizeCrop } from "./random-resized-crop.ts";
@@ -108,13 +108,8 @@ export function ownRun(config: SwavConfig, given: Inputs): OwnRun | null {
  * the generated world, else the preset's.
  */
 export function ownConfig(config: SwavConfig, run: OwnRun, images: number): SwavConfig {
-  const { generated } = config.data;
-  const { epochs, batchSize } = config.training;
-  const stepsPerEpoch = (count: number): number => Math.max(1, Math.floor(count / batchSize));
-  const usual = generated
-    ? Math.ceil((epochs * stepsPerEpoch(generated.training)) / stepsPerEpoch(images))
-    : epochs;
-  return { ...config, training: { ...config.training, epochs: run.epochs ?? usual } };
+  const epochs = epochsFor(run.epochs, config.training, config.data.generated?.training, images);
+  return { ...config, training: { ...config.training, epochs } };
 }
 
 /**

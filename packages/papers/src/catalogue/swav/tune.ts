@@ -8,21 +8,12 @@
  * "Settings that are not the paper's".
  */
 import type { UnitContext } from "../../harness/contract.ts";
-import { contextInMemory } from "../../harness/memory-context.ts";
+import { changedConfig, contextInMemory } from "../../harness/memory-context.ts";
 import { defaultConfig, type SwavConfig } from "./config.ts";
 import { experiment } from "./experiment.ts";
 
 const [change = "{}", wantedArms = "random,simclr,swav", ...wantedSeeds] = process.argv.slice(2);
 const seeds = wantedSeeds.length > 0 ? wantedSeeds.map(Number) : [100, 101];
-
-/** Records merged, the second one's values first. */
-function merged(base: unknown, over: unknown): unknown {
-  const isRecord = (x: unknown): x is Record<string, unknown> =>
-    typeof x === "object" && x !== null && !Array.isArray(x);
-  if (!isRecord(base) || !isRecord(over)) return over === undefined ? base : over;
-  const names = new Set([...Object.keys(base), ...Object.keys(over)]);
-  return Object.fromEntries(Array.from(names, (name) => [name, merged(base[name], over[name])]));
-}
 
 /** Share of the time that waited for crops, and the curve, of the arm under way. */
 let waits = 0;
@@ -41,7 +32,7 @@ function watchedContext(config: SwavConfig, seed: number): UnitContext<SwavConfi
   };
 }
 
-const config = merged(defaultConfig, JSON.parse(change)) as SwavConfig;
+const config = changedConfig(defaultConfig, JSON.parse(change));
 for (const seed of seeds) {
   const context = watchedContext(config, seed);
   const prepared = await experiment.prepare(context);

@@ -6,22 +6,11 @@
  * Arguments: changes of the default configuration as JSON, arms, seeds, inputs of the run as JSON. Prints one line per arm and seed. What was
  * chosen and why stands in README.md, under "Settings that are not the paper's".
  */
-import { contextInMemory, printArm } from "../../harness/memory-context.ts";
+import { changedConfig, contextInMemory, printArm } from "../../harness/memory-context.ts";
 import { defaultConfig } from "./config.ts";
 import { experiment } from "./experiment.ts";
 
 const SHOWN = ["sts", "sts-whitened", "sts-head", "alignment", "uniformity", "mean-cosine", "effective-rank"];
-
-/** The configuration with some values replaced, however deep. */
-function merged<T>(base: T, changes: unknown): T {
-  if (typeof changes !== "object" || changes === null || typeof base !== "object" || base === null)
-    return changes as T;
-  const entries = Object.entries(changes).map(([name, value]) => {
-    if (!(name in base)) throw new Error(`the configuration has no '${name}'`);
-    return [name, merged((base as Record<string, unknown>)[name], value)];
-  });
-  return { ...base, ...Object.fromEntries(entries) };
-}
 
 const [
   changes = "{}",
@@ -29,7 +18,7 @@ const [
   wantedSeeds = "100,101",
   givenInputs = "{}",
 ] = process.argv.slice(2);
-const config = merged(defaultConfig, JSON.parse(changes));
+const config = changedConfig(defaultConfig, JSON.parse(changes));
 for (const seed of wantedSeeds.split(",").map(Number)) {
   const context = contextInMemory(config, seed, JSON.parse(givenInputs));
   const prepared = await experiment.prepare(context);
