@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { cosineSimilarity } from "@concord/align";
 import {
   asTensor,
@@ -22,6 +21,7 @@ import {
 } from "@concord/tensor";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
+import { goldenCases } from "../../../test/golden.ts";
 import { vocoLoss } from "./objective.ts";
 import { baseCentres, positionLabels } from "./position-labels.ts";
 import { predictionLossOfLogits, vocoLogits, vocoPredictionLoss } from "./prediction-loss.ts";
@@ -30,40 +30,18 @@ import { vocoRegularisationLoss } from "./regularisation-loss.ts";
 import { ema } from "./teacher.ts";
 import { warmupCosine } from "./warmup-cosine.ts";
 
-type Nested = number | Nested[];
-const nested: z.ZodType<Nested> = z.lazy(() => z.union([z.number(), z.array(nested)]));
-const fields = z.record(z.string(), z.union([nested, z.string()]));
-const golden = z
-  .object({
-    cases: z.array(z.object({ name: z.string(), inputs: fields, expected: fields, tolerance: z.number() })),
-  })
-  .parse(JSON.parse(readFileSync(new URL("./golden.json", import.meta.url), "utf8")));
+const { names, of } = goldenCases(import.meta.url);
 
 /** Inputs of a golden case, and a comparison with all its expected values. */
 function goldenCase(name: string) {
-  const found = golden.cases.find((entry) => entry.name === name);
-  if (!found) throw new Error(`golden.json has no case '${name}'`);
-  const { inputs, expected, tolerance } = found;
-  const value = (key: string): Nested => nested.parse(inputs[key]);
+  const found = of(name);
   return {
-    array: (key: string): NDArray => ndarray(value(key)),
-    tensor: (key: string): Tensor => tensor(value(key)),
-    number: (key: string): number => z.number().parse(value(key)),
-    form: z.enum(["paper", "released"]).catch("paper").parse(inputs.form),
+    ...found,
+    form: z.enum(["paper", "released"]).catch("paper").parse(found.inputs.form),
     /** Every expected value must be given, and agree. */
     compare(actual: Readonly<Record<string, NDArray>>): void {
-      expect(Object.keys(actual).sort()).toEqual(Object.keys(expected).sort());
-      for (const [key, array] of Object.entries(actual)) {
-        const want = [expected[key]].flat(3).map(Number);
-        const got = toNumbers(array);
-        expect(got.length, key).toBe(want.length);
-        want.forEach((number, i) => {
-          const error = Math.abs((got[i] as number) - number);
-          expect(error, `${key}, entry ${i}: ${got[i]} instead of ${number}`).toBeLessThanOrEqual(
-            tolerance * Math.max(1, Math.abs(number)),
-          );
-        });
-      }
+      for (const [key, array] of Object.entries(actual)) found.compare(key, array);
+      found.expectAllCompared();
     },
   };
 }
@@ -87,7 +65,7 @@ async function lossAndGradients<T extends Trees>(
 }
 
 describe("golden cases", () => {
-  it("are all compared below", () => expect(golden.cases).toHaveLength(8));
+  it("are all compared below", () => expect(names).toHaveLength(8));
 
   it("position_labels", () => {
     const data = goldenCase("position_labels");
