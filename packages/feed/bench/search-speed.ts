@@ -186,7 +186,8 @@ try {
     delay.disable();
     const medians = rounds.map((times) => quantile(times, 0.5));
     const p95 = rounds.map((times) => quantile(times, 0.95));
-    const each = Object.entries(parts).map(([name, times]) => `${name} ${quantile(times, 0.5).toFixed(1)}`);
+    const asked = Object.entries(parts).filter(([, times]) => times.length > 0);
+    const each = asked.map(([name, times]) => `${name} ${quantile(times, 0.5).toFixed(1)}`);
     log(
       `${mode.padEnd(8)} p50 ${Math.min(...medians).toFixed(1)} (least of ${ROUNDS}; all ${medians.map((ms) => ms.toFixed(0)).join(" ")}), p95 ${Math.min(...p95).toFixed(1)} (all ${p95.map((ms) => ms.toFixed(0)).join(" ")}) ms; parts at the median: ${each.join(", ")}; caller's thread busy for at most ${(delay.max / 1e6).toFixed(0)} ms, 99 % ${(delay.percentile(99) / 1e6).toFixed(0)} ms`,
     );

@@ -279,20 +279,23 @@ describe("when things break", () => {
     return made;
   };
 
-  it("a thread that dies over a request is replaced, and the request answered by words", async () => {
-    const service = open();
-    expect((await service.state()).encoder).not.toBeNull();
-    const answers = Promise.all([
-      service.search({ query: "abs1x abs2x" }),
-      service.search({ query: "abs3x abs4x" }),
-      service.search({ query: "abs5x abs6x" }),
-    ]);
-    service.killThread();
-    for (const { hits } of await answers) expect(hits.length).toBeGreaterThan(0);
-    expect(notes.some((line) => line.includes("the search thread ended"))).toBe(true);
-    expect((await service.state()).encoder).not.toBeNull();
-    expect((await service.search({ query: "abs1x" })).mode).toBe("hybrid");
-  });
+  it.each(["words", "meaning"] as const)(
+    "a thread of %s that dies over a request is replaced, and the request answered",
+    async (by) => {
+      const service = open();
+      expect((await service.state()).encoder).not.toBeNull();
+      const answers = Promise.all([
+        service.search({ query: "abs1x abs2x" }),
+        service.search({ query: "abs3x abs4x" }),
+        service.search({ query: "abs5x abs6x" }),
+      ]);
+      service.killThread(by);
+      for (const { hits } of await answers) expect(hits.length).toBeGreaterThan(0);
+      expect(notes.some((line) => line.includes(`the thread that searches by ${by} ended`))).toBe(true);
+      expect((await service.state()).encoder).not.toBeNull();
+      expect((await service.search({ query: "abs1x" })).mode).toBe("hybrid");
+    },
+  );
 
   it("refuses more than may wait, and does not wait for ever", async () => {
     const service = open({ mostWaiting: 2, deadlineMs: 10_000 });

@@ -24,3 +24,14 @@ export function markWords(text: string, words: readonly string[]): MarkedText[] 
   if (from < text.length) parts.push({ text: text.slice(from), hit: false });
   return parts;
 }
+
+/** Words that every text has: marking them hides what was found. */
+const UNMARKED = new Set(
+  "a an and are as at be by for from how in is it of on or that the this to via what with".split(" "),
+);
+
+/** The words of a query to mark; where it has no others, those that every text has. */
+export function markedWords(words: readonly string[]): readonly string[] {
+  const telling = words.filter((word) => !UNMARKED.has(word));
+  return telling.length === 0 ? words : telling;
+}

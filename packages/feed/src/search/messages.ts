@@ -1,7 +1,7 @@
 import type { AuthorMatch, PaperFilter } from "../store/ports.ts";
-import type { SearchMode, SearchState } from "./types.ts";
+import type { ScoredId } from "./fusion.ts";
 
-/** What the thread is told when it starts. */
+/** What the threads are told when they start. */
 export interface SearchSetup {
   readonly storePath: string;
   /** Folder with one subfolder a version of Concord's own encoder. */
@@ -12,43 +12,64 @@ export interface SearchSetup {
   readonly threads: number;
 }
 
-export type SearchTask =
-  | {
-      readonly kind: "search";
-      readonly query: string;
-      readonly mode: SearchMode;
-      readonly filter: PaperFilter;
-      readonly authors: number;
-    }
-  | { readonly kind: "similar"; readonly id: string; readonly limit: number; readonly filter: PaperFilter }
-  | {
-      readonly kind: "recommend";
-      readonly like: readonly string[];
-      readonly unlike: readonly string[];
-      readonly filter: PaperFilter;
-      readonly limit: number;
-    }
-  | { readonly kind: "state" };
+/** What a thread can be asked, by name: what it is told, and what it answers. */
+export type Calls = Readonly<Record<string, { readonly ask: object; readonly reply: unknown }>>;
 
-/** All that was ranked: pages are cut from it. */
-export interface RankedList {
-  readonly hits: readonly { readonly id: string; readonly byWords: boolean; readonly byMeaning: boolean }[];
-  readonly words: readonly string[];
-  readonly authors: readonly AuthorMatch[];
-  readonly mode: SearchMode;
-  /** Milliseconds of the parts: looking at the encoder's query, words, vectors. */
-  readonly parts: Readonly<Record<"encode" | "words" | "meaning" | "authors", number>>;
+interface Taste {
+  readonly like: readonly string[];
+  readonly unlike: readonly string[];
+  readonly filter: PaperFilter;
 }
 
-export type SearchReply =
-  | { readonly kind: "ranked"; readonly list: RankedList }
-  | { readonly kind: "ids"; readonly ids: readonly string[] }
-  | { readonly kind: "state"; readonly state: SearchState };
+/** The thread that ranks by words. */
+export type WordCalls = {
+  readonly search: {
+    readonly ask: {
+      readonly query: string;
+      readonly filter: PaperFilter;
+      /** False: only authors are looked for. */
+      readonly rank: boolean;
+      readonly authors: number;
+    };
+    readonly reply: {
+      readonly hits: readonly ScoredId[];
+      readonly authors: readonly AuthorMatch[];
+      /** Milliseconds. */
+      readonly parts: { readonly words: number; readonly authors: number };
+    };
+  };
+  /** Papers that share the words which tell liked papers from the rest. */
+  readonly alike: { readonly ask: Taste & { readonly limit: number }; readonly reply: readonly string[] };
+  readonly state: {
+    readonly ask: object;
+    readonly reply: { readonly papers: number; readonly vectors: string | null };
+  };
+};
+
+/** The thread that ranks by meaning. Null: it has no encoder in use, or no vector of these papers. */
+export type MeaningCalls = {
+  readonly search: {
+    readonly ask: { readonly query: string; readonly filter: PaperFilter };
+    readonly reply: {
+      readonly hits: readonly ScoredId[];
+      readonly parts: { readonly encode: number; readonly meaning: number };
+    } | null;
+  };
+  readonly similar: {
+    readonly ask: { readonly id: string; readonly filter: PaperFilter; readonly limit: number };
+    readonly reply: readonly string[] | null;
+  };
+  readonly recommend: { readonly ask: Taste; readonly reply: readonly string[] | null };
+  readonly state: {
+    readonly ask: object;
+    readonly reply: { readonly encoder: string; readonly encoded: number } | null;
+  };
+};
 
 export type FromThread =
   /** The store is open: tasks may come. */
   | { readonly type: "ready" }
-  | { readonly type: "reply"; readonly id: number; readonly reply: SearchReply }
+  | { readonly type: "reply"; readonly id: number; readonly reply: unknown }
   | {
       readonly type: "failure";
       readonly id: number;
@@ -56,9 +77,12 @@ export type FromThread =
       readonly code: string | null;
       readonly message: string;
     }
-  | { readonly type: "note"; readonly level: "info" | "warn"; readonly text: string };
+  | { readonly type: "note"; readonly level: "info" | "warn"; readonly text: string }
+  /** The version of the vectors that the store has in use, when it changes. */
+  | { readonly type: "vectors"; readonly version: string };
 
 export interface ToThread {
   readonly id: number;
-  readonly task: SearchTask;
+  readonly kind: string;
+  readonly ask: object;
 }

@@ -1,11 +1,14 @@
 import { createHash } from "node:crypto";
 import { basename, resolve } from "node:path";
-import { type StoredPaper, StoreError } from "../store/ports.ts";
+import { type AuthorMatch, type PaperFilter, type StoredPaper, StoreError } from "../store/ports.ts";
 import type { SqliteStore } from "../store/sqlite/store.ts";
-import { markWords } from "./marking.ts";
-import type { RankedList, SearchReply, SearchTask } from "./messages.ts";
-import { SearchLine } from "./search-line.ts";
-import type { Search, SearchRequest } from "./types.ts";
+import { queryWords } from "../store/sqlite/text.ts";
+import { FUSION_DEPTH, type FusedHit, fuseRanks, fuseScores } from "./fusion.ts";
+import { markedWords, markWords } from "./marking.ts";
+import type { MeaningCalls, SearchSetup, WordCalls } from "./messages.ts";
+import { SearchLine, type SearchLineOptions } from "./search-line.ts";
+import type { Search, SearchMode, SearchRequest } from "./types.ts";
+import { MAX_WORDS_QUERY } from "./word-ranking.ts";
 
 export const MAX_QUERY = 250;
 const AUTHORS_SHOWN = 3;
@@ -35,10 +38,10 @@ export interface OpenSearchOptions {
 
 /** A search with what its owner may look at. */
 export interface OpenedSearch extends Search {
-  /** Times of the parts of the last search, in ms. */
-  lastParts(): RankedList["parts"] | null;
-  /** Ends the thread as a crash would: for tests of what happens then. */
-  killThread(): void;
+  /** Times of the parts of the last search, in ms; words and authors go on beside encoding and meaning. */
+  lastParts(): Parts | null;
+  /** Ends a thread as a crash would: for tests of what happens then. */
+  killThread(by: "words" | "meaning"): void;
 }
 
 /** Version under which the vectors of an encoder that the owner points at are stored. */
@@ -50,50 +53,102 @@ export function outsideVersion(folder: string): string {
   return `outside-${name}-${createHash("sha256").update(path).digest("hex").slice(0, 8)}`;
 }
 
+type Parts = Readonly<Partial<Record<"encode" | "words" | "meaning" | "authors", number>>>;
+
+/** All that was ranked: pages are cut from it. */
+interface RankedList {
+  readonly hits: readonly FusedHit[];
+  readonly authors: readonly AuthorMatch[];
+  readonly mode: SearchMode;
+}
+
 interface Kept {
   readonly list: RankedList;
   readonly until: number;
 }
 
 /**
- * Search by words, by meaning and by both, with similar papers and recommendations. Ranking, encoding and vectors are in
- * a thread of their own; the caller's thread reads the rows of a page and marks words in them.
+ * Search by words, by meaning and by both, with similar papers and recommendations. Words are ranked in one thread,
+ * meaning in another, which starts when the store has vectors; the caller's thread fuses the two lists, reads the rows of
+ * a page and marks words in them.
  *
  * Both ways are fused over a fixed depth (200 + 200), and pages are cut from that list, which is kept for
- * ten minutes: a later page never repeats the first. Where the thread dies, the search goes on in another by words until
- * its vectors are there.
+ * ten minutes: a later page never repeats the first. Where the thread of meaning dies or is not ready, the search goes on
+ * by words until its vectors are there.
  *
  * @throws StoreError `busy` from each call when too many wait or it took longer than `deadlineMs`
  */
 export function openSearch(options: OpenSearchOptions): OpenedSearch {
   const { store, modelsFolder, encoder, threads = 1, deadlineMs = 5000, mostWaiting = 64 } = options;
-  const line = new SearchLine(
-    {
-      storePath: store.path,
-      modelsFolder: resolve(modelsFolder),
-      encoder: encoder === undefined ? null : { folder: resolve(encoder), version: outsideVersion(encoder) },
-      threads,
-    },
-    { mostWaiting, deadlineMs, note: (level, text) => options.log?.(level, text) },
-  );
-  const kept = new Map<string, Kept>();
-  let parts: RankedList["parts"] | null = null;
-
-  const ask = async <Kind extends SearchReply["kind"]>(task: SearchTask, kind: Kind) => {
-    const reply = await line.ask(task);
-    if (reply.kind !== kind) throw new Error(`search: expected ${kind}, got ${reply.kind}`);
-    return reply as SearchReply & { kind: Kind };
+  const note: SearchLineOptions["note"] = (level, text) => options.log?.(level, text);
+  const setup: SearchSetup = {
+    storePath: store.path,
+    modelsFolder: resolve(modelsFolder),
+    encoder: encoder === undefined ? null : { folder: resolve(encoder), version: outsideVersion(encoder) },
+    threads,
   };
+  let closed = false;
+  let meaning: SearchLine<MeaningCalls> | null = null;
+  const startMeaning = () => {
+    if (closed) return;
+    meaning ??= new SearchLine(setup, {
+      module: "./meaning-thread",
+      by: "meaning",
+      mostWaiting,
+      deadlineMs,
+      note,
+    });
+  };
+  const words = new SearchLine<WordCalls>(setup, {
+    module: "./word-thread",
+    by: "words",
+    mostWaiting,
+    deadlineMs,
+    note,
+    onVectors: startMeaning,
+  });
+  const kept = new Map<string, Kept>();
+  let parts: Parts | null = null;
 
-  async function ranked(
-    task: SearchTask & { kind: "search" },
-    key: string,
-    fresh: boolean,
-  ): Promise<RankedList> {
+  /** Null where nothing can be said by meaning: no vectors yet, or the thread is gone or too slow. */
+  async function byMeaning<K extends keyof MeaningCalls>(
+    kind: K,
+    ask: MeaningCalls[K]["ask"],
+  ): Promise<MeaningCalls[K]["reply"]> {
+    try {
+      return (await meaning?.ask(kind, ask)) ?? null;
+    } catch (error) {
+      if (error instanceof StoreError && error.code !== "busy") throw error;
+      if (!(error instanceof StoreError)) note("warn", `no search by meaning: ${(error as Error).message}`);
+      return null;
+    }
+  }
+
+  async function rank(query: string, mode: SearchMode, filter: PaperFilter): Promise<RankedList> {
+    const ask = { query, filter, authors: AUTHORS_SHOWN };
+    if (mode === "meaning") {
+      const [near, { authors }] = await Promise.all([
+        byMeaning("search", { query, filter }),
+        words.ask("search", { ...ask, rank: false }),
+      ]);
+      if (near !== null) {
+        parts = near.parts;
+        return { hits: fuseScores([], near.hits), authors, mode };
+      }
+    }
+    const [found, near] = await Promise.all([
+      words.ask("search", { ...ask, rank: true }),
+      mode === "hybrid" ? byMeaning("search", { query, filter }) : null,
+    ]);
+    parts = { ...found.parts, ...near?.parts };
+    const hits = fuseScores(found.hits, near?.hits ?? []);
+    return { hits, authors: found.authors, mode: near === null ? "words" : mode };
+  }
+
+  async function ranked(key: string, fresh: boolean, work: () => Promise<RankedList>): Promise<RankedList> {
     const known = kept.get(key);
     if (!fresh && known && known.until > Date.now()) return known.list;
-    const { list } = await ask(task, "ranked");
-    parts = list.parts;
+    const list = await work();
     kept.delete(key);
     kept.set(key, { list, until: Date.now() + KEPT_MS });
     for (const oldest of kept.keys()) {
@@ -116,8 +171,8 @@ export function openSearch(options: OpenSearchOptions): OpenedSearch {
       checkLimit(limit);
       const key = keyOf(request);
       const offset = offsetOf(request.cursor, key);
-      const task = { kind: "search", query: query.trim(), mode, filter, authors: AUTHORS_SHOWN } as const;
-      const list = await ranked(task, key, offset === 0);
+      const list = await ranked(key, offset === 0, () => rank(query.trim(), mode, filter));
+      const wanted = markedWords(queryWords(query.trim().slice(0, MAX_WORDS_QUERY)));
       const page = list.hits.slice(offset, offset + limit);
       const papers = await inOrder(page.map(({ id }) => id));
       const hits = new Map(page.map((hit) => [hit.id, hit]));
@@ -125,8 +180,8 @@ export function openSearch(options: OpenSearchOptions): OpenedSearch {
       return {
         hits: papers.map((paper) => ({
           paper,
-          title: markWords(paper.title, list.words),
-          abstract: markWords(paper.abstract, list.words),
+          title: markWords(paper.title, wanted),
+          abstract: markWords(paper.abstract, wanted),
           byWords: hits.get(paper.id)?.byWords ?? false,
           byMeaning: hits.get(paper.id)?.byMeaning ?? false,
         })),
@@ -139,21 +194,37 @@ export function openSearch(options: OpenSearchOptions): OpenedSearch {
     },
     async similar(id, limit = 10) {
       checkLimit(limit);
-      const { ids } = await ask({ kind: "similar", id, limit, filter: {} }, "ids");
-      return inOrder(ids);
+      const near = await byMeaning("similar", { id, limit, filter: {} });
+      return inOrder(near ?? (await words.ask("alike", { like: [id], unlike: [], filter: {}, limit })));
     },
     async recommend({ like, unlike = [], filter = {}, limit = 20 }) {
       checkLimit(limit);
       if (like.length > MAX_TASTE || unlike.length > MAX_TASTE)
         throw new StoreError("invalid", `A taste is at most ${MAX_TASTE} papers liked and as many not.`);
       if (like.length === 0) return [];
-      const { ids } = await ask({ kind: "recommend", like, unlike, filter, limit }, "ids");
-      return inOrder(ids);
+      const taste = { like, unlike, filter };
+      const [alike, near] = await Promise.all([
+        words.ask("alike", { ...taste, limit: FUSION_DEPTH }),
+        byMeaning("recommend", taste),
+      ]);
+      const ids =
+        near === null ? alike : fuseRanks(alike, near, { words: 0.5, meaning: 1 }).map(({ id }) => id);
+      return inOrder(ids.slice(0, limit));
     },
-    state: async () => (await ask({ kind: "state" }, "state")).state,
+    async state() {
+      const { papers, vectors } = await words.ask("state", {});
+      if (vectors !== null) startMeaning();
+      const near = await byMeaning("state", {});
+      if (near === null) return { encoder: null, encoded: 0, waiting: papers };
+      const encoded = Math.min(near.encoded, papers);
+      return { encoder: near.encoder, encoded, waiting: papers - encoded };
+    },
     lastParts: () => parts,
-    killThread: () => line.kill(),
-    close: () => line.close(),
+    killThread: (by) => (by === "words" ? words : meaning)?.kill(),
+    async close() {
+      closed = true;
+      await Promise.all([words.close(), meaning?.close()]);
+    },
   };
 }
 

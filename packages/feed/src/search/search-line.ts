@@ -1,19 +1,26 @@
 import type { Worker } from "node:worker_threads";
 import { endWorker, siblingModule, startWorker, threadFlags } from "@concord/tensor/workers";
 import { StoreError, type StoreErrorCode } from "../store/ports.ts";
-import type { FromThread, SearchReply, SearchSetup, SearchTask, ToThread } from "./messages.ts";
+import type { Calls, FromThread, SearchSetup, ToThread } from "./messages.ts";
 
 export interface SearchLineOptions {
+  /** Module of the thread, beside this one, without its ending. */
+  readonly module: "./word-thread" | "./meaning-thread";
+  /** What the thread searches by, for notes. */
+  readonly by: string;
   /** Tasks that may wait; more are refused. */
   readonly mostWaiting: number;
   /** From asking to answering. A thread that keeps one task for longer is replaced. */
   readonly deadlineMs: number;
   readonly note: (level: "info" | "warn", text: string) => void;
+  /** Told when other vectors came into use. */
+  readonly onVectors?: (version: string) => void;
 }
 
 interface Waiting {
-  readonly task: SearchTask;
-  readonly resolve: (reply: SearchReply) => void;
+  readonly kind: string;
+  readonly ask: object;
+  readonly resolve: (reply: unknown) => void;
   readonly reject: (error: Error) => void;
   readonly timer: NodeJS.Timeout;
   /** Whether a thread has died over it already. */
@@ -25,11 +32,10 @@ const SOON_MS = 10_000;
 const LONGEST_PAUSE_MS = 30_000;
 
 /**
- * The line of tasks before the thread that ranks. One is with the thread, the others wait in order. When the thread
- * dies, another takes its place, and the task that it had is asked once more: a thread that has just started answers by
- * words until its vectors are there.
+ * The line of tasks before a thread that ranks. One is with the thread, the others wait in order. When the thread
+ * dies, another takes its place, and the task that it had is asked once more.
  */
-export class SearchLine {
+export class SearchLine<C extends Calls> {
   readonly #setup: SearchSetup;
   readonly #options: SearchLineOptions;
   readonly #waiting: Waiting[] = [];
@@ -50,14 +56,14 @@ export class SearchLine {
   }
 
   /** @throws StoreError `busy` when too many wait, or it took too long; `closed`; what the thread threw */
-  ask(task: SearchTask): Promise<SearchReply> {
+  ask<K extends keyof C & string>(kind: K, ask: C[K]["ask"]): Promise<C[K]["reply"]> {
     if (this.#closing !== null) return Promise.reject(new StoreError("closed", "The search is closed."));
     if (this.#waiting.length >= this.#options.mostWaiting) {
       return Promise.reject(new StoreError("busy", "Too many searches at once. Try again in a moment."));
     }
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.#tooLate(waiting), this.#options.deadlineMs);
-      const waiting: Waiting = { task, resolve, reject, timer, again: false };
+      const waiting: Waiting = { kind, ask, resolve, reject, timer, again: false };
       this.#waiting.push(waiting);
       this.#next();
     });
@@ -92,8 +98,8 @@ export class SearchLine {
   }
 
   #start(): void {
-    const { note } = this.#options;
-    const worker = startWorker(siblingModule(import.meta.url, "./search-thread"), {
+    const { module, by, note } = this.#options;
+    const worker = startWorker(siblingModule(import.meta.url, module), {
       workerData: this.#setup,
       execArgv: threadFlags(),
     });
@@ -102,7 +108,9 @@ export class SearchLine {
     this.#startedAt = performance.now();
     worker.unref();
     worker.on("message", (message: FromThread) => this.#heard(worker, message));
-    worker.on("error", (error: Error) => note("warn", `the search thread failed: ${error.message}`));
+    worker.on("error", (error: Error) =>
+      note("warn", `the thread that searches by ${by} failed: ${error.message}`),
+    );
     worker.on("exit", (code) => this.#lost(worker, code));
     this.#next();
   }
@@ -112,6 +120,10 @@ export class SearchLine {
       if (worker !== this.#worker) return;
       this.#ready = true;
       this.#next();
+      return;
+    }
+    if (message.type === "vectors") {
+      this.#options.onVectors?.(message.version);
       return;
     }
     if (message.type === "note") {
@@ -140,7 +152,7 @@ export class SearchLine {
     worker.ref();
     const id = ++this.#lastId;
     this.#current = { id, waiting };
-    worker.postMessage({ id, task: waiting.task } satisfies ToThread);
+    worker.postMessage({ id, kind: waiting.kind, ask: waiting.ask } satisfies ToThread);
   }
 
   #tooLate(waiting: Waiting): void {
@@ -148,7 +160,8 @@ export class SearchLine {
     const place = this.#waiting.indexOf(waiting);
     if (place >= 0) this.#waiting.splice(place, 1);
     else if (this.#current?.waiting === waiting) {
-      this.#options.note("warn", "a search took too long; the search thread is started anew");
+      const { by, note } = this.#options;
+      note("warn", `a search by ${by} took too long; its thread is started anew`);
       const worker = this.#worker;
       this.#current = null;
       this.#worker = null;
@@ -160,10 +173,8 @@ export class SearchLine {
   #lost(worker: Worker, code: number): void {
     if (worker !== this.#worker) return;
     this.#worker = null;
-    this.#options.note(
-      "warn",
-      `the search thread ended with code ${code}; searches go on by words until another is ready`,
-    );
+    const { by, note } = this.#options;
+    note("warn", `the thread that searches by ${by} ended with code ${code}; another takes its place`);
     const current = this.#current;
     this.#current = null;
     if (current) {

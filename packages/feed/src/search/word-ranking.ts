@@ -3,7 +3,13 @@ import type { ReadingPorts } from "../store/sqlite/reading.ts";
 import { LONG_QUERY } from "../store/sqlite/text.ts";
 import { stemOf } from "../store/stem.ts";
 import { FUSION_DEPTH, type ScoredId } from "./fusion.ts";
+import type { WordCalls } from "./messages.ts";
+import { timed } from "./serve.ts";
+import { tasteWords } from "./taste-words.ts";
 import { wordingScores } from "./wording.ts";
+
+/** The keyword index takes queries of this length. */
+export const MAX_WORDS_QUERY = 200;
 
 export interface WordRanking {
   /** Best first, at most FUSION_DEPTH, by scores that never rise. */
@@ -44,4 +50,39 @@ export async function rankByWords(
     }
   }
   return { hits: ranked, words };
+}
+
+/** Whether a name may be meant: a few words without digits or signs that names lack. */
+function mayBeName(query: string): boolean {
+  return /^[\p{L}\p{M}.,'’ -]{2,60}$/u.test(query) && query.trim().split(/\s+/).length <= 4;
+}
+
+/** Papers by words, and authors whose names resemble the query. */
+export async function searchByWords(
+  ports: ReadingPorts,
+  { query, filter, rank, authors }: WordCalls["search"]["ask"],
+): Promise<WordCalls["search"]["reply"]> {
+  const short = query.slice(0, MAX_WORDS_QUERY);
+  const [hits, words] = await timed(async () =>
+    rank ? (await rankByWords(ports, short, { filter })).hits : [],
+  );
+  const [names, spent] = await timed(async () =>
+    authors > 0 && mayBeName(query) ? ports.text.authors(short, { limit: authors }) : [],
+  );
+  return { hits, authors: names, parts: { words, authors: spent } };
+}
+
+/** Papers that share the words which tell liked papers from the rest, without any of them. */
+export async function papersAlike(
+  { papers, text }: ReadingPorts,
+  { like, unlike, filter, limit }: WordCalls["alike"]["ask"],
+): Promise<string[]> {
+  const query = tasteWords(await papers.getMany(like), await papers.getMany(unlike)).join(" ");
+  if (query === "") return [];
+  const { hits } = await text.search(query, { mode: "any", filter, limit: FUSION_DEPTH });
+  const known = new Set([...like, ...unlike]);
+  return hits
+    .map(({ id }) => id)
+    .filter((id) => !known.has(id))
+    .slice(0, limit);
 }
