@@ -21,6 +21,7 @@ import { spread } from "./split.ts";
 import { makeTrainer, type Settings, type StepState } from "./step.ts";
 import { gatherRows, mainInput, type Tower } from "./tower.ts";
 import { type Look, type TrainingReport, trainToBest } from "./training.ts";
+import { openViews, viewThreads } from "./views.ts";
 
 /** Validation rows that are looked at again and again, and held-out rows that are measured once. */
 const MOST_VALIDATION_ROWS = 1000;
@@ -110,24 +111,25 @@ async function train(
       computeSeconds: 0,
       samplesPerSecond: 0,
     };
-  const trainer = makeTrainer(recipe, context, prepared.towers, start, settings, foldIn(key, streams.state));
-  const source = adaptBatches(
-    recipe,
-    context,
-    plan,
-    prepared.towers,
-    prepared.split.train,
-    context.labels,
-    stick.feedSource,
-    signal,
-  );
-  const ahead = prefetch(source, { until: context.steps });
   const loaded = await folder.loadCheckpoint();
   const saved = loaded && {
     ...(loaded.facts as CheckpointFacts),
     state: (loaded.tree as { state: StepState }).state,
     best: (loaded.tree as { best: Trainable }).best,
   };
+  const trainer = makeTrainer(recipe, context, prepared.towers, start, settings, foldIn(key, streams.state));
+  // Threads find a recipe by its slug; one that was handed over is in this thread alone.
+  const threads = typeof request.recipe === "string" ? viewThreads() : 0;
+  const source = adaptBatches(
+    plan,
+    prepared.towers,
+    prepared.split.train,
+    context.labels,
+    stick.feedSource,
+    recipe.views ? openViews(recipe, context, threads) : null,
+    signal,
+  );
+  const ahead = prefetch(source, { ahead: 1 + Math.max(1, threads), until: context.steps });
   try {
     return await trainToBest({
       trainer: trainer as never,

@@ -1,9 +1,9 @@
 import { type BatchPlan, type BatchSource, batchPlan } from "@concord/data";
-import type { Recipe, RecipeContext } from "@concord/papers/recipes";
-import { bitsAt, foldIn, type Key, keyArray, type NDArray } from "@concord/tensor";
-import { type FeedSource, itemOf, stackItems } from "./feeds.ts";
+import { bitsAt, type Key, keyArray, type NDArray } from "@concord/tensor";
+import type { FeedSource } from "./feeds.ts";
 import type { StepBatch } from "./step.ts";
 import { gatherRows, mainInput, type Tower } from "./tower.ts";
+import type { ViewMaker } from "./views.ts";
 
 /** Which training rows come in a step: of each group one, another one in each epoch. */
 export interface RowPlan {
@@ -44,47 +44,22 @@ export function rowPlan(key: Key, groups: ArrayLike<number>, batchSize: number):
   };
 }
 
-/** What a recipe makes of the items of a batch, each with a key of its own. */
-async function viewsOf(
-  recipe: Recipe,
-  context: RecipeContext,
-  tower: Tower,
-  rows: Uint32Array,
-  key: Key,
-  feedSource: FeedSource,
-  signal?: AbortSignal,
-): Promise<Pick<StepBatch, "views" | "targets">> {
-  const items = (await feedSource.feeds(tower, rows, signal))[mainInput(tower)] as NDArray;
-  const made = Array.from(rows, (_, i) => recipe.views?.(itemOf(items, i), foldIn(key, i), context));
-  const stacked = (
-    lists: readonly (Readonly<Record<string, NDArray>> | undefined)[],
-  ): Record<string, NDArray> =>
-    Object.fromEntries(
-      Object.keys(lists[0] ?? {}).map((name) => [
-        name,
-        stackItems(
-          name,
-          lists.map((list) => list?.[name]),
-        ),
-      ]),
-    );
-  return {
-    views: stacked(made.map((one) => one?.groups)),
-    targets: stacked(made.map((one) => one?.targets)),
-  };
-}
-
-/** The batches of a training by step. */
+/**
+ * The batches of a training by step.
+ *
+ * @param views  makes views of the first tower's items; closed with the source. Null where the recipe has none
+ */
 export function adaptBatches(
-  recipe: Recipe,
-  context: RecipeContext,
   plan: RowPlan,
   towers: readonly Tower[],
   train: Uint32Array,
   labels: NDArray<"float32"> | null,
   feedSource: FeedSource,
+  views: ViewMaker | null,
   signal?: AbortSignal,
 ): BatchSource<StepBatch> {
+  const [first] = towers as readonly [Tower];
+  const close = async (): Promise<void> => views?.close();
   return {
     stepsPerEpoch: plan.stepsPerEpoch,
     async batch(step) {
@@ -98,14 +73,19 @@ export function adaptBatches(
       return {
         base: Object.fromEntries(towers.map((tower) => [tower.name, gatherRows(tower.features, rows)])),
         feeds: Object.fromEntries(feeds),
-        ...(recipe.views &&
-          (await viewsOf(recipe, context, towers[0] as Tower, rows, key, feedSource, signal))),
+        ...(views &&
+          (await views.make(
+            (
+              await feedSource.feeds(first, rows, signal)
+            )[mainInput(first)] as NDArray,
+            key,
+          ))),
         ...(labels && { labels: gatherRows(labels, rows) }),
         items: { dtype: "int32", shape: [items.length], data: Int32Array.from(items) },
         key: keyArray(key),
       };
     },
-    async close() {},
-    async [Symbol.asyncDispose]() {},
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
