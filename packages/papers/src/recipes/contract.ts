@@ -176,8 +176,8 @@ export interface RecipeDefinition<P, S, O extends RecipeOptions> {
   optimiser?(settings: TrainingSettings, context: RecipeContext<O>): Optimiser;
   /**
    * Several inputs made of one item [...] as the encoder's preprocessing gives it, e.g. crops of a picture; a pure
-   * function of item and key. For recipes of one tower; vectors computed before will not do then. Features of views
-   * are computed in the step, frozen encoders' too.
+   * function of item and key, called ahead of the steps in threads that load the recipe anew. For recipes of one tower;
+   * vectors computed before will not do then. Features of views are computed in the step, frozen encoders' too.
    */
   views?(item: NDArray, key: Key, context: RecipeContext<O>): ItemViews;
 }
