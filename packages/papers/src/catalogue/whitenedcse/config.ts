@@ -13,6 +13,8 @@ export interface DataConfig {
     readonly vocabulary: number;
     /** Most tokens of a sentence. */
     readonly context: number;
+    /** In place of those of the training: other sentences, other rates. */
+    readonly learningRates: LearningRates;
   };
 }
 
@@ -24,15 +26,19 @@ export interface StartConfig {
   readonly defects: Defects;
 }
 
+/** Learning rates of the first step, which fall linearly to 0. Every arm has the one that suits it, so that none is held back. */
+export interface LearningRates {
+  readonly usual: number;
+  /** By arm, where another one is better. */
+  readonly of: Readonly<Record<string, number>>;
+}
+
 export interface TrainingConfig {
   /** Steps, or epochs over the sentences where steps are null. */
   readonly steps: number | null;
   readonly epochs: number;
   readonly batchSize: number;
-  /** At the first step of arms that whiten; falls linearly to 0. */
-  readonly learningRate: number;
-  /** Of arms that do not: each kind has the rate that suits it, so that no baseline is held back. */
-  readonly plainLearningRate: number;
+  readonly learningRates: LearningRates;
   readonly weightDecay: number;
   readonly temperature: number;
   /** Channels of a group. */
@@ -61,7 +67,15 @@ const world: WorldConfig = {
   test: 1000,
 };
 
-const smallOwn = { sentences: 100_000, vocabulary: 8192, context: PAPER_DEFAULTS.context } as const;
+const smallOwn = {
+  sentences: 100_000,
+  vocabulary: 8192,
+  context: PAPER_DEFAULTS.context,
+  learningRates: { usual: 2e-3, of: {} },
+} as const;
+
+/** The paper's rate, for all arms. */
+const paperRates: LearningRates = { usual: PAPER_DEFAULTS.learningRate, of: {} };
 
 export const defaultConfig: WhitenedCseConfig = {
   data: { world, own: smallOwn },
@@ -82,8 +96,7 @@ export const defaultConfig: WhitenedCseConfig = {
     steps: 240,
     epochs: PAPER_DEFAULTS.epochs,
     batchSize: 64,
-    learningRate: 2e-3,
-    plainLearningRate: 8e-3,
+    learningRates: { usual: 2e-3, of: { "simcse-2": 8e-3, "simcse-3": 8e-3 } },
     weightDecay: PAPER_DEFAULTS.weightDecay,
     temperature: PAPER_DEFAULTS.temperature,
     groupSize: 4,
@@ -105,7 +118,12 @@ export const smokeConfig: WhitenedCseConfig = {
 export const paperConfig: WhitenedCseConfig = {
   data: {
     world: null,
-    own: { sentences: 1_000_000, vocabulary: 30_522, context: PAPER_DEFAULTS.context },
+    own: {
+      sentences: 1_000_000,
+      vocabulary: 30_522,
+      context: PAPER_DEFAULTS.context,
+      learningRates: paperRates,
+    },
   },
   encoder: {
     width: 768,
@@ -121,8 +139,7 @@ export const paperConfig: WhitenedCseConfig = {
     steps: null,
     epochs: PAPER_DEFAULTS.epochs,
     batchSize: PAPER_DEFAULTS.batchSize,
-    learningRate: PAPER_DEFAULTS.learningRate,
-    plainLearningRate: PAPER_DEFAULTS.learningRate,
+    learningRates: paperRates,
     weightDecay: PAPER_DEFAULTS.weightDecay,
     temperature: PAPER_DEFAULTS.temperature,
     groupSize: 768 / PAPER_DEFAULTS.groups,

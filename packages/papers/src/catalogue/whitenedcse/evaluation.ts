@@ -54,6 +54,12 @@ export const metrics: readonly Metric[] = [
     "The same of the head's outputs; groups are whitened by the statistics of all test sentences, so it is a look inside and no way to embed.",
     true,
   ),
+  spearmanMetric(
+    "sts-development",
+    "Similarity, development",
+    "The same as the first on the development pairs, at the checkpoint that was kept because it is best on them.",
+    true,
+  ),
   {
     id: "alignment",
     label: "Alignment",
@@ -232,6 +238,7 @@ export async function evaluateArm(request: EvaluationRequest): Promise<ArmResult
   const head = trained?.hasHead ? await headOutputs(trained.params.dense, grouped ?? raw) : null;
   const { alignment, uniformity } = await planeOf(features, test);
   const spectrum = covarianceSpectrum(features);
+  const kept = trained?.trace.find(({ step }) => step === trained.keptStep)?.score ?? null;
 
   const way = async (): Promise<readonly PlanePoint[]> => {
     if (trained) return trained.trace;
@@ -256,6 +263,7 @@ export async function evaluateArm(request: EvaluationRequest): Promise<ArmResult
       sts: HUNDRED * spearmanOf(features, test),
       "sts-whitened": HUNDRED * spearmanOf(white, test),
       ...(head && { "sts-head": HUNDRED * spearmanOf(head, test) }),
+      ...(kept !== null && { "sts-development": HUNDRED * kept }),
       ...(Number.isFinite(alignment) && { alignment }),
       uniformity,
       "mean-cosine": meanCosine(features),

@@ -9,8 +9,8 @@ import { judge } from "../../harness/verdict.ts";
 import { armById, arms, type TrainedRecipe } from "./arms.ts";
 import { defaultConfig, paperConfig, type WhitenedCseConfig } from "./config.ts";
 import { type EncoderParams, encode, encoderInit } from "./encoder.ts";
-import { observeEncoder } from "./evaluation.ts";
 import { experiment, type Prepared } from "./experiment.ts";
+import { ownRun } from "./own-data.ts";
 import { card } from "./paper.ts";
 import type { WorldConfig } from "./world.ts";
 
@@ -82,13 +82,19 @@ describe("declarations", () => {
     expect(named.filter((arm) => !known.includes(arm))).toEqual([]);
   });
 
+  it("name learning rates of arms that train alone", () => {
+    const trained = arms.filter(({ recipe }) => recipe.kind === "trained").map(({ id }) => id);
+    const { data, training } = defaultConfig;
+    for (const { of } of [training.learningRates, data.own.learningRates])
+      expect(Object.keys(of).filter((id) => !trained.includes(id))).toEqual([]);
+  });
+
   it("keep the paper's settings in the paper preset", () => {
     expect(experiment.presets.paper.config.training).toEqual({
       steps: null,
       epochs: 1,
       batchSize: 128,
-      learningRate: 1e-5,
-      plainLearningRate: 1e-5,
+      learningRates: { usual: 1e-5, of: {} },
       weightDecay: 0,
       temperature: 0.05,
       groupSize: 6,
@@ -156,6 +162,15 @@ describe("on the generated sentences", () => {
     expect(value("post-hoc", "sts")).toBe(value("pre-trained", "sts-whitened"));
   });
 
+  it("an arm's own learning rate is that arm's alone", async () => {
+    const learningRates = { usual: tiny.training.learningRates.usual, of: { "two-copies": 1e-12 } };
+    const config = { ...tiny, training: { ...tiny.training, learningRates } };
+    const sts = async (arm: string) =>
+      (await experiment.runArm(arm, prepared, contextOf(7, { config }))).metrics.sts;
+    expect(await sts("two-copies")).toBeCloseTo(results.get("pre-trained")?.metrics.sts as number, 6);
+    expect(await sts("no-shuffle")).toBe(results.get("no-shuffle")?.metrics.sts);
+  });
+
   it("embeds a sentence the same whatever stands beside it", async () => {
     const { embedder, start, task } = prepared;
     const [first = "", ...others] = task.sentences.slice(0, 5);
@@ -167,12 +182,19 @@ describe("on the generated sentences", () => {
   });
 
   it("keeps the look with the best score on the development pairs", async () => {
-    const { metrics } = results.get("whitenedcse") as ArmResult;
-    expect([4, 8, 12]).toContain(metrics["kept-step"]);
-    const { task, embedder, start } = prepared;
-    const look = await observeEncoder(task, embedder, start.encoder, context.signal);
-    expect(look.score).toBeGreaterThan(-1);
-    expect(look.score).not.toBe(metrics.sts);
+    const looks: { readonly step: number; readonly score: number }[] = [];
+    const watched: TestContext = {
+      ...contextOf(7),
+      log: (phase, step, { score }) => {
+        if (phase === "development") looks.push({ step, score: Number(score) });
+      },
+    };
+    const { metrics } = await experiment.runArm("whitenedcse", prepared, watched);
+    expect(looks.map(({ step }) => step)).toEqual([4, 8, 12]);
+    const best = looks.reduce((most, look) => (look.score >= most.score ? look : most));
+    expect(metrics["kept-step"]).toBe(best.step);
+    expect(metrics["sts-development"]).toBe(100 * best.score);
+    expect(metrics.sts).not.toBe(metrics["sts-development"]);
   });
 
   it("goes on after a kill to the same bits", async () => {
@@ -275,6 +297,13 @@ describe("on own sentences", () => {
     expect(metrics["kept-step"]).toBe(3);
     const parts = figures?.find(({ id }) => id === "subsets");
     expect(parts?.kind === "bars" && parts.categories).toEqual(["one", "two"]);
+  });
+
+  it("trains at the rates found on sentences, or at the one that is given", () => {
+    const ratesOf = (more: Readonly<Record<string, string>>) =>
+      ownRun(defaultConfig, given(more))?.config.training.learningRates;
+    expect(ratesOf({})).toEqual(defaultConfig.data.own.learningRates);
+    expect(ratesOf({ "learning-rate": "1e-3" })).toEqual({ usual: 1e-3, of: {} });
   });
 
   it("says what is wrong with its inputs", async () => {

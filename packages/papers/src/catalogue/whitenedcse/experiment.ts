@@ -242,6 +242,7 @@ export const experiment: Experiment<WhitenedCseConfig, Prepared> = {
   async runArm(id, { task, embedder, start }, context) {
     const { encoder, training } = ownRun(context.config, context.inputs)?.config ?? context.config;
     const { recipe } = armById(id);
+    const { learningRates: rates } = training;
     const { signal } = context;
     const shared = { task, embedder, start: start.encoder, signal };
     if (recipe.kind === "start") return evaluateArm(shared);
@@ -251,6 +252,7 @@ export const experiment: Experiment<WhitenedCseConfig, Prepared> = {
       encoder,
       config: training,
       recipe,
+      learningRate: rates.of[id] ?? rates.usual,
       start,
       observe: (params) => observeEncoder(task, embedder, params, signal),
     });

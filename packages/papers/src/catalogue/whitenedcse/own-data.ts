@@ -55,7 +55,7 @@ export const inputs: readonly RunInput[] = [
     kind: "text",
     placeholder: "RATE",
     description:
-      "Learning rate of all arms. Default: those found on the generated sentences, one for either kind of arm.",
+      "Learning rate of all arms. Default: those found on 100,000 English sentences, for each arm its own.",
     requires: ["sentences"],
   },
   {
@@ -98,7 +98,7 @@ export function ownRun(config: WhitenedCseConfig, given: Inputs): OwnRun | null 
   const training = {
     ...config.training,
     ...(steps !== undefined && { steps: Number(steps) }),
-    ...(rate !== undefined && { learningRate: Number(rate), plainLearningRate: Number(rate) }),
+    learningRates: rate === undefined ? config.data.own.learningRates : { usual: Number(rate), of: {} },
   };
   return {
     sentences,

@@ -58,6 +58,8 @@ export interface TrainingRequest {
   readonly encoder: EncoderConfig;
   readonly config: TrainingConfig;
   readonly recipe: TrainedRecipe;
+  /** Of the first step; falls linearly to 0. */
+  readonly learningRate: number;
   readonly start: ModelParams;
   readonly observe: (params: EncoderParams) => Promise<Observation>;
 }
@@ -122,10 +124,9 @@ function objective(
 
 /** One graph a step: P copies in one pass with dropout masks of their own, objective, gradients, AdamW. */
 function armTrainer(context: UnitContext<unknown>, request: TrainingRequest, steps: number) {
-  const { encoder, config, recipe, start } = request;
-  const rate = recipe.whitening ? config.learningRate : config.plainLearningRate;
+  const { encoder, config, recipe, learningRate, start } = request;
   const optimiser = adamw({
-    learningRate: (step) => mul(maximum(sub(1, mul(step, 1 / steps)), 0), rate),
+    learningRate: (step) => mul(maximum(sub(1, mul(step, 1 / steps)), 0), learningRate),
     weightDecay: config.weightDecay,
   });
   const dropoutKey = keyTensor(foldIn(context.key, streams.dropout));
