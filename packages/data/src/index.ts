@@ -139,6 +139,14 @@ export {
   type WritableBlock,
   type WritableFormat,
 } from "./vectors/vector-writer.ts";
+export {
+  cutBox,
+  foregroundBox,
+  prepareVolume,
+  scaleToWindow,
+  type VolumeBox,
+  type VolumePreparation,
+} from "./volumes/prepare.ts";
 export { type ResizeVolumeOptions, resizeVolume } from "./volumes/resize.ts";
 export {
   ALIKE_ORGANS,

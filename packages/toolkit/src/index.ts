@@ -35,6 +35,8 @@ export {
   type Modality,
   POOLINGS,
   type Pooling,
+  type PreprocessOptions,
+  type ScanVoxels,
   type SoundSamples,
 } from "./encoders/encoder.ts";
 export { type OpenEncoderOptions, openEncoder } from "./encoders/open-encoder.ts";

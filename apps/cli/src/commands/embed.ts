@@ -119,6 +119,7 @@ export function standardInput(context: Context, signal: AbortSignal, advice: str
 /** The kind of input that file names speak of. */
 function guessModality(files: readonly string[]): Modality | undefined {
   if (files.some((file) => /\.(jpe?g|png|webp|gif|tiff?|avif)$/i.test(file))) return "image";
+  if (files.some((file) => /\.nii(\.gz)?$/i.test(file))) return "volume";
   if (files.some((file) => /\.(wav|flac)$/i.test(file))) return "audio";
   return files.length === 0 || files.some((file) => file === "-" || /\.(txt|md)$/i.test(file))
     ? "text"
@@ -237,9 +238,9 @@ function reportProblems({ stderr }: Context, problems: readonly EmbedProblem[], 
 export function addEmbed(program: Command, context: Context, settle: (code: ExitCode) => void): void {
   const command = program
     .command("embed")
-    .summary("turn texts, pictures or sounds into vectors with an ONNX encoder")
+    .summary("turn texts, pictures, scans or sounds into vectors with an ONNX encoder")
     .description(
-      "Embeds with any ONNX encoder: a file, or a folder in the layout of Hugging Face's hub, transformers.js or sentence-transformers. Takes lines of text (standard input, .txt), pictures and sounds (files, folders, patterns), a column of a CSV, TSV, JSONL or Parquet table, and webdataset archives. Vectors keep the order and the columns of their items, and go to a .npy, .parquet, .jsonl or .csv file, or as JSON lines to standard output. What cannot be embedded is counted, named and skipped.",
+      "Embeds with any ONNX encoder: a file, or a folder in the layout of Hugging Face's hub, transformers.js or sentence-transformers. Takes lines of text (standard input, .txt), pictures, scans (NIfTI) and sounds (files, folders, patterns), a column of a CSV, TSV, JSONL or Parquet table, and webdataset archives. Vectors keep the order and the columns of their items, and go to a .npy, .parquet, .jsonl or .csv file, or as JSON lines to standard output. What cannot be embedded is counted, named and skipped.",
     )
     .argument("<encoder>", "folder of the encoder, or its .onnx file")
     .argument("[files...]", "what to embed; nothing or - for standard input")

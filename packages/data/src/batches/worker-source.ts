@@ -15,6 +15,9 @@ export interface WorkerSourceOptions<Options> {
   readonly workers?: number;
 }
 
+/** Batches that a thread is asked for at a time: it makes the next one while the step of a training blocks the caller. */
+const DEPTH = 2;
+
 /** What a thread is asked: its number of steps per epoch, or a batch. */
 export type WorkerSourceRequest =
   | { readonly kind: "steps" }
@@ -41,7 +44,7 @@ export async function workerSource<Batch, Options = unknown>(
   };
   const pool = new WorkerPool<WorkerSourceRequest, Batch | number>(
     siblingModule(import.meta.url, "./batch-worker"),
-    { size: options.workers ?? 1, workerData },
+    { size: options.workers ?? 1, depth: DEPTH, workerData },
   );
   const close = (): Promise<void> => pool.close();
   try {

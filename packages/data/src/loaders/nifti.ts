@@ -218,14 +218,14 @@ async function readWhole(path: string, maxBytes: number): Promise<Buffer> {
 }
 
 /**
- * The volume in a `.nii` or `.nii.gz` file; compression is told by the first bytes.
+ * The volume in a `.nii` or `.nii.gz` file, or in its bytes; compression is told by the first ones.
  *
  * @throws NiftiError naming the file when it cannot be opened, inflated within the limit or decoded
  */
-export async function readNifti(path: string, limits: NiftiLimits = {}): Promise<NiftiVolume> {
+export async function readNifti(source: string | Uint8Array, limits: NiftiLimits = {}): Promise<NiftiVolume> {
   const maxBytes = limits.maxBytes ?? defaultLimits.maxBytes;
   try {
-    const bytes = await readWhole(path, maxBytes);
+    const bytes = typeof source === "string" ? await readWhole(source, maxBytes) : source;
     const isCompressed = bytes[0] === 0x1f && bytes[1] === 0x8b;
     return decodeNifti(
       isCompressed ? await gunzipAsync(bytes, { maxOutputLength: maxBytes }) : bytes,
@@ -239,6 +239,7 @@ export async function readNifti(path: string, limits: NiftiLimits = {}): Promise
         : code === "ERR_BUFFER_TOO_LARGE"
           ? `it inflates to more than ${maxBytes} bytes`
           : (error as Error).message;
-    throw new NiftiError(`${path} cannot be read: ${reason}`, { cause: error });
+    const name = typeof source === "string" ? `${source} ` : "the volume ";
+    throw new NiftiError(`${name}cannot be read: ${reason}`, { cause: error });
   }
 }

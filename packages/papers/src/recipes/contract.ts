@@ -14,6 +14,8 @@ export interface RecipeNeeds {
   readonly towers: "one" | "two" | "anchored";
   /** Whether the encoders must already share a space: vectors of one width whose cosines mean something. */
   readonly sharedSpace?: boolean;
+  /** Kinds of items that it is for, e.g. volumes; absent for all. */
+  readonly modalities?: readonly ("text" | "image" | "volume" | "audio" | "vector")[];
   /** `required`, `optional` (used where given) or `none` (not used). */
   readonly labels: "required" | "optional" | "none";
   /** Ways of training that make sense; the first is the default. */
@@ -127,6 +129,29 @@ export interface ItemViews {
   readonly targets?: Readonly<Record<string, NDArray>>;
 }
 
+/** What a recipe trains that comparing whole items does not show, such as where in an item a crop lies. */
+export interface ViewMeasure<O extends RecipeOptions = RecipeOptions> {
+  readonly metric: {
+    /** As `--metric` takes it. */
+    readonly id: string;
+    readonly label: string;
+    readonly better: "higher" | "lower";
+    /** Exact definition, one sentence. */
+    readonly description: string;
+  };
+  /** As `RecipeDefinition.views`, for measuring: more of them, or without augmentation. */
+  views(item: NDArray, key: Key, context: RecipeContext<O>): ItemViews;
+  /**
+   * The values whose mean is reported, one of each of N items: from their views as `embed` makes them, or before training
+   * the encoder alone, [N, V, E] by group, and what belongs to them, [N, ...] by name.
+   */
+  of(
+    views: Readonly<Record<string, NDArray<"float32">>>,
+    targets: Readonly<Record<string, NDArray>>,
+    context: RecipeContext<O>,
+  ): Float64Array;
+}
+
 /**
  * A paper's method on the user's own encoders. A recipe knows only its method: what is trained, what the embedding is,
  * what the loss of a batch is. Data, splits, features, batches, optimiser, early stopping, checkpoints, export and
@@ -180,6 +205,13 @@ export interface RecipeDefinition<P, S, O extends RecipeOptions> {
    * vectors computed before will not do then. Features of views are computed in the step, frozen encoders' too.
    */
   views?(item: NDArray, key: Key, context: RecipeContext<O>): ItemViews;
+  /**
+   * Sides of the items that views are made of, by the sides that the encoder takes: volumes [x, y, z]. Default: the
+   * encoder's. For views that are cut, as large as the encoder's input, out of a larger item.
+   */
+  itemSize?(input: readonly number[], context: RecipeContext<O>): readonly number[];
+  /** What is measured besides what the data allow; it chooses the best step unless the user names another metric. */
+  readonly measure?: ViewMeasure<O>;
 }
 
 /** A recipe whose own types are hidden, as the framework sees it. */

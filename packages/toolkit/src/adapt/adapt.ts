@@ -5,7 +5,7 @@ import { foldIn, randomKey } from "@concord/tensor";
 import { adaptBatches, rowPlan } from "./batches.ts";
 import type { Dataset } from "./dataset.ts";
 import { AdaptRequestError } from "./errors.ts";
-import { isBetter, METRICS } from "./evaluate.ts";
+import { isBetter } from "./evaluate.ts";
 import { type ExportedTower, exportTower } from "./export.ts";
 import { digestOfAll } from "./features.ts";
 import { checkFolder, type OutputFolder, takeFolder } from "./folder.ts";
@@ -19,8 +19,9 @@ import type { AdaptOptions, AdaptRequest } from "./request.ts";
 import { type ResolvedRequest, resolveRequest } from "./resolve.ts";
 import { spread } from "./split.ts";
 import { makeTrainer, type Settings, type StepState } from "./step.ts";
-import { gatherRows, mainInput, type Tower } from "./tower.ts";
+import { gatherRows, type Tower } from "./tower.ts";
 import { type Look, type TrainingReport, trainToBest } from "./training.ts";
+import { viewTower } from "./view-measure.ts";
 import { openViews, viewThreads } from "./views.ts";
 
 /** Validation rows that are looked at again and again, and held-out rows that are measured once. */
@@ -92,6 +93,7 @@ async function train(
   prepared: Prepared,
   made: ReturnType<typeof contextOf>,
   stick: Yardstick,
+  viewed: Tower | null,
   start: Trainable,
   validation: Uint32Array,
   options: AdaptOptions,
@@ -126,7 +128,7 @@ async function train(
     prepared.split.train,
     context.labels,
     stick.feedSource,
-    recipe.views ? openViews(recipe, context, threads) : null,
+    viewed && { tower: viewed, maker: openViews(recipe, context, threads) },
     signal,
   );
   const ahead = prefetch(source, { ahead: 1 + Math.max(1, threads), until: context.steps });
@@ -195,7 +197,7 @@ export async function adapt(request: AdaptRequest, options: AdaptOptions = {}): 
   const resolved = await resolveRequest(request);
   await checkFolder(request.out, request.resume ?? false);
   const startedAt = new Date().toISOString();
-  const opened = await openEncoders(request);
+  const opened = await openEncoders(request, resolved.recipe);
   let folder: OutputFolder | undefined;
   let stick: Yardstick | undefined;
   try {
@@ -207,10 +209,16 @@ export async function adapt(request: AdaptRequest, options: AdaptOptions = {}): 
     const made = contextOf(resolved, prepared, request);
     const { context } = made;
     checkRecipe(resolved, context);
+    const { recipe } = resolved;
     // Says now, not in the first step, when there is nothing to make views of.
-    if (resolved.recipe.views) mainInput(prepared.towers[0] as Tower);
-    const embedder = makeEmbedder(resolved.recipe, context, foldIn(key, streams.base));
-    stick = yardstick(request, prepared, context, embedder);
+    const viewed = recipe.views ? viewTower(prepared.towers[0] as Tower, recipe, context) : null;
+    const embedder = makeEmbedder(recipe, context, foldIn(key, streams.base));
+    const setup = viewed && {
+      tower: viewed,
+      measure: recipe.measure,
+      key: foldIn(key, streams.views),
+    };
+    stick = yardstick(request, prepared, context, embedder, setup);
     const digest = requestDigest(request, resolved, prepared);
     folder = await takeFolder(request.out, digest, request.resume ?? false);
     if (folder.done) {
@@ -219,19 +227,30 @@ export async function adapt(request: AdaptRequest, options: AdaptOptions = {}): 
       return { record, out: request.out, files: record.towers.map(({ exported }) => exported) };
     }
     const common = { kind: "concord adapt", version: 1, request: digest } as const;
-    await folder.writeRecord({ ...common, status: "running", recipe: resolved.recipe.slug, startedAt });
+    await folder.writeRecord({ ...common, status: "running", recipe: recipe.slug, startedAt });
 
     const validation = spread(prepared.split.validation, MOST_VALIDATION_ROWS);
     const heldOut = spread(prepared.split.heldOut, MOST_HELD_OUT_ROWS);
     const start = await startOf(
-      resolved.recipe,
+      recipe,
       context,
       prepared.towers,
       prepared.split.train,
       foldIn(key, streams.start),
     );
     const baseValue = embedder.base ? await valueOn(stick, validation, null, options.signal) : null;
-    const report = await train(folder, request, resolved, prepared, made, stick, start, validation, options);
+    const report = await train(
+      folder,
+      request,
+      resolved,
+      prepared,
+      made,
+      stick,
+      viewed,
+      start,
+      validation,
+      options,
+    );
 
     options.onProgress?.({ phase: "measuring", done: 0, total: 1 });
     const bestValue = (report.looks.find(({ step }) => step === report.bestStep) as Look).value;
@@ -239,7 +258,7 @@ export async function adapt(request: AdaptRequest, options: AdaptOptions = {}): 
     const better = baseValue === null || isBetter(stick.metric, bestValue, baseValue);
     const outcome: Outcome = decide(
       judged.comparisons,
-      stick.metric,
+      stick.metric.id,
       better,
       new Set(stick.rows(heldOut).groups).size,
       embedder.bits,
@@ -254,7 +273,7 @@ export async function adapt(request: AdaptRequest, options: AdaptOptions = {}): 
           trainable: outcome.kept === "base" ? null : report.best,
           embedder,
           producerVersion: environment.concord ?? "",
-          metadata: { recipe: resolved.recipe.slug, outcome: outcome.kind, request: digest },
+          metadata: { recipe: recipe.slug, outcome: outcome.kind, request: digest },
         }),
       );
       options.onProgress?.({ phase: "exporting", done: i + 1, total: prepared.towers.length });
@@ -264,10 +283,10 @@ export async function adapt(request: AdaptRequest, options: AdaptOptions = {}): 
     const record: AdaptRecord = {
       ...common,
       status: "done",
-      recipe: resolved.recipe.slug,
-      summary: resolved.recipe.summary,
+      recipe: recipe.slug,
+      summary: recipe.summary,
       outcome,
-      metric: { ...METRICS[stick.metric], validationBefore: baseValue, validationBest: bestValue },
+      metric: { ...stick.metric, validationBefore: baseValue, validationBest: bestValue },
       comparisons: judged.comparisons,
       data: {
         source:
@@ -312,7 +331,7 @@ export async function adapt(request: AdaptRequest, options: AdaptOptions = {}): 
         samplesPerSecond: report.samplesPerSecond,
       },
       features: { computed: prepared.embedding.computed, cached: prepared.embedding.cached },
-      deviations: resolved.recipe.deviations,
+      deviations: recipe.deviations,
       notes: [...(dataset.skipped.count > 0 ? [skippedNote(dataset)] : []), ...prepared.notes],
       startedAt,
       finishedAt: new Date().toISOString(),
@@ -325,6 +344,7 @@ export async function adapt(request: AdaptRequest, options: AdaptOptions = {}): 
     return { record, out: request.out, files };
   } finally {
     await stick?.measurer.close();
+    await stick?.own?.close();
     await folder?.release();
     await opened.close();
   }

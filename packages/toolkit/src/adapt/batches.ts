@@ -47,7 +47,7 @@ export function rowPlan(key: Key, groups: ArrayLike<number>, batchSize: number):
 /**
  * The batches of a training by step.
  *
- * @param views  makes views of the first tower's items; closed with the source. Null where the recipe has none
+ * @param views  makes views of a tower's items, and is closed with the source; null where the recipe has none
  */
 export function adaptBatches(
   plan: RowPlan,
@@ -55,11 +55,14 @@ export function adaptBatches(
   train: Uint32Array,
   labels: NDArray<"float32"> | null,
   feedSource: FeedSource,
-  views: ViewMaker | null,
+  views: { readonly tower: Tower; readonly maker: ViewMaker } | null,
   signal?: AbortSignal,
 ): BatchSource<StepBatch> {
-  const [first] = towers as readonly [Tower];
-  const close = async (): Promise<void> => views?.close();
+  const close = async (): Promise<void> => views?.maker.close();
+  const viewsOf = async (rows: Uint32Array, key: Key, { tower, maker }: NonNullable<typeof views>) => {
+    const feeds = await feedSource.feeds(tower, rows, signal);
+    return maker.make(feeds[mainInput(tower)] as NDArray, key);
+  };
   return {
     stepsPerEpoch: plan.stepsPerEpoch,
     async batch(step) {
@@ -73,13 +76,7 @@ export function adaptBatches(
       return {
         base: Object.fromEntries(towers.map((tower) => [tower.name, gatherRows(tower.features, rows)])),
         feeds: Object.fromEntries(feeds),
-        ...(views &&
-          (await views.make(
-            (
-              await feedSource.feeds(first, rows, signal)
-            )[mainInput(first)] as NDArray,
-            key,
-          ))),
+        ...(views && (await viewsOf(rows, key, views))),
         ...(labels && { labels: gatherRows(labels, rows) }),
         items: { dtype: "int32", shape: [items.length], data: Int32Array.from(items) },
         key: keyArray(key),

@@ -1,4 +1,4 @@
-import { open, stat } from "node:fs/promises";
+import { glob, open, stat } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { ImageFileError, type ImageFiles, listColumns, openImageFiles, openPairs } from "@concord/data";
 import type { NDArray } from "@concord/tensor";
@@ -9,6 +9,8 @@ import type { AdaptRequest, RowLabels } from "./request.ts";
 export const MAX_ROWS = 5_000_000;
 const MAX_TEXT_CHARACTERS = 100_000;
 const MAX_CLASSES = 4096;
+/** Largest file of a scan; pictures have the limit of `openImageFiles`. */
+const MAX_SCAN_BYTES = 2 ** 30;
 /** Bytes of files out of archives that are held in memory. */
 const MAX_HELD_BYTES = 2 * 2 ** 30;
 
@@ -67,6 +69,18 @@ const usualColumns: Readonly<Record<Modality, readonly string[]>> = {
     "jpg",
     "jpeg",
     "webp",
+  ],
+  volume: [
+    "volume",
+    "scan",
+    "image",
+    "volume_path",
+    "image_path",
+    "path",
+    "file",
+    "filename",
+    "nifti",
+    "nii",
   ],
   audio: ["audio", "audio_path", "path", "file", "filename", "sound", "wav", "flac"],
   vector: ["vector", "embedding", "features"],
@@ -247,6 +261,25 @@ async function* textLines(file: string): AsyncGenerator<Row> {
     yield { text, [at]: `${file}:${++line}` };
 }
 
+/** Every scan below a folder is a row. */
+async function* scansOf(folder: string): AsyncGenerator<Row> {
+  const names: string[] = [];
+  for await (const name of glob("**/*.{nii,nii.gz}", { cwd: folder })) names.push(name);
+  for (const volume of names.sort()) yield { volume, [at]: `${folder}/${volume}` };
+}
+
+/** Which rows and columns there are; no columns where the format has no names for them. */
+async function describeRows(
+  file: string,
+  towers: readonly { readonly modality: Modality }[],
+): Promise<{ readonly kind: "lines" | "scans" | "pairs"; readonly columns: readonly string[] | null }> {
+  if (/\.txt$/i.test(file)) return { kind: "lines", columns: ["text"] };
+  const scans = towers.length === 1 && towers[0]?.modality === "volume";
+  if (scans && (await stat(file).catch(() => null))?.isDirectory())
+    return { kind: "scans", columns: ["volume"] };
+  return { kind: "pairs", columns: await listColumns(file) };
+}
+
 /** Rows of a file of pairs, their items checked as far as that needs no encoder. */
 export async function readPairs(
   request: AdaptRequest & { readonly pairs: string },
@@ -256,8 +289,7 @@ export async function readPairs(
   const { pairs: file, labelColumn, groupColumn, compareColumn, scoreColumn } = request;
   const skipped = new SkipLog();
   const described = towers.map(({ name, encoder, column }) => ({ name, modality: encoder.modality, column }));
-  const isText = /\.txt$/i.test(file);
-  const columns = isText ? ["text"] : await listColumns(file);
+  const { kind, columns } = await describeRows(file, described);
   const known = columns ?? [
     "image",
     "caption",
@@ -272,7 +304,7 @@ export async function readPairs(
   ];
   for (const [name, flag] of extra) if (name !== undefined) requireColumn(file, known, name, flag);
   const isFile = ({ modality }: { readonly modality: Modality }): boolean =>
-    modality === "image" || modality === "audio";
+    modality === "image" || modality === "volume" || modality === "audio";
   const inOrder = [...described.filter(isFile), ...described.filter((tower) => !isFile(tower))];
   const wanted = [
     ...new Set([
@@ -280,12 +312,18 @@ export async function readPairs(
       ...extra.flatMap(([name]) => name ?? []),
     ]),
   ];
-  const opened = isText
-    ? { rows: textLines(file), files: null }
-    : await (columns ? openTable(file, wanted, skipped) : openNamed(file, skipped));
+  const opened: OpenRows =
+    kind === "lines"
+      ? { rows: textLines(file), files: null }
+      : kind === "scans"
+        ? { rows: scansOf(file), files: file }
+        : await (columns ? openTable(file, wanted, skipped) : openNamed(file, skipped));
   const { rows } = opened;
   const place = request.images ?? opened.files;
-  const files = typeof place === "string" ? await openImageFiles(place) : place;
+  const limits = described.some(({ modality }) => modality === "volume")
+    ? { maxFileBytes: MAX_SCAN_BYTES }
+    : {};
+  const files = typeof place === "string" ? await openImageFiles(place, limits) : place;
   const maker = new ItemMaker(described.some(isFile) ? files : null);
 
   const items = towers.map((): EncoderItem[] => []);

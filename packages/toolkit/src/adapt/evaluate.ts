@@ -83,7 +83,7 @@ export interface MeasuredRows {
 export type Directions = readonly (readonly [from: string, to: string])[];
 
 export interface Measured {
-  readonly id: MetricId;
+  readonly metric: MetricInfo;
   readonly value: number;
   /** Mean of each group, for intervals; null where the metric is no mean. */
   readonly perGroup: Float64Array | null;
@@ -110,14 +110,22 @@ export function possibleMetrics(data: {
   return data.binary ? ["map", ...retrieval] : [...retrieval, "map"];
 }
 
-/** @throws AdaptRequestError listing the metrics that the data allow */
-export function chooseMetric(wanted: string | undefined, possible: readonly MetricId[]): MetricId {
-  const [first] = possible;
-  if (wanted === undefined && first) return first;
-  const found = possible.find((id) => id === wanted);
+/**
+ * The metric that chooses.
+ *
+ * @param own  what the recipe measures by itself, which goes first
+ * @throws AdaptRequestError listing the metrics that the data allow
+ */
+export function chooseMetric(
+  wanted: string | undefined,
+  possible: readonly MetricId[],
+  own: MetricInfo | null = null,
+): MetricInfo {
+  const all: readonly MetricInfo[] = [...(own ? [own] : []), ...possible.map((id) => METRICS[id])];
+  const found = wanted === undefined ? all[0] : all.find(({ id }) => id === wanted);
   if (found) return found;
   throw new AdaptRequestError(
-    `There is no metric '${wanted}' for these data; there are ${possible.join(", ")}`,
+    `There is no metric '${wanted}' for these data; there are ${all.map(({ id }) => id).join(", ")}`,
   );
 }
 
@@ -135,13 +143,18 @@ function average(values: Float64Array): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-function measured(id: MetricId, perRow: readonly Float64Array[], groups: Uint32Array): Measured {
+/** A mean over groups of rows, of values of each row: one list, or several of which the mean is taken first. */
+export function measuredMean(
+  metric: MetricInfo,
+  perRow: readonly Float64Array[],
+  groups: Uint32Array,
+): Measured {
   const [first] = perRow as readonly [Float64Array];
   const rows = first.map(
     (_, i) => perRow.reduce((sum, values) => sum + (values[i] as number), 0) / perRow.length,
   );
   const perGroup = meansByGroup(rows, groups);
-  return { id, value: average(perGroup), perGroup };
+  return { metric, value: average(perGroup), perGroup };
 }
 
 function sharesLabel({ shape, data }: NDArray<"float32">): (a: number, b: number) => boolean {
@@ -194,11 +207,11 @@ export async function measure(
       );
       reciprocal.push(perQuery.reciprocalRank);
     }
-    results.push(measured("mrr", reciprocal, groups));
+    results.push(measuredMean(METRICS.mrr, reciprocal, groups));
     for (const id of places) {
       const least = 1 / Number(id.slice("recall@".length)) - TIE;
       const hits = reciprocal.map((values) => values.map((value) => Number(value >= least)));
-      results.push(measured(id, hits, groups));
+      results.push(measuredMean(METRICS[id], hits, groups));
     }
   }
   if (wanted.includes("map") && labels)
@@ -206,15 +219,15 @@ export async function measure(
   const [first] = directions;
   if (wanted.includes("spearman") && scores && first)
     results.push({
-      id: "spearman",
+      metric: METRICS.spearman,
       value: spearman(pairCosines(set(first[0]), set(first[1])), scores),
       perGroup: null,
     });
   if (wanted.includes("uniformity")) {
     const name = first?.[0] ?? (Object.keys(vectors)[0] as string);
-    results.push({ id: "uniformity", value: (await uniformity(set(name))).log, perGroup: null });
+    results.push({ metric: METRICS.uniformity, value: (await uniformity(set(name))).log, perGroup: null });
   }
-  return results.filter(({ id }) => wanted.includes(id));
+  return results.filter(({ metric }) => wanted.some((id) => id === metric.id));
 }
 
 /** mAP by shared labels; queries without a right item have none. A set that is searched by itself leaves the query out. */
@@ -249,8 +262,8 @@ async function measureByLabels(
     perRow.push(perQuery.averagePrecision);
   }
   return [
-    measured(
-      "map",
+    measuredMean(
+      METRICS.map,
       perRow,
       Uint32Array.from(queries, (q) => groups[q] as number),
     ),
@@ -266,7 +279,8 @@ export interface Interval {
 
 /** A metric before and after on the same rows. */
 export interface Comparison {
-  readonly metric: MetricId;
+  /** Its id. */
+  readonly metric: string;
   readonly label: string;
   readonly better: "higher" | "lower";
   /** Null where there was nothing to compare with. */
@@ -278,7 +292,7 @@ export interface Comparison {
 
 /** Two measurements of one metric with 95 % intervals over resampled groups of rows (bootstrap). */
 export function compareMeasured(before: Measured | null, after: Measured, key: Key): Comparison {
-  const { id, label, better } = METRICS[after.id];
+  const { id, label, better } = after.metric;
   const interval = ({ value, perGroup }: Measured): Interval => {
     if (!perGroup || perGroup.length < 2) return { value, low: null, high: null };
     const { estimate, low, high } = bootstrapMean(perGroup, { key: foldIn(key, 0), method: "percentile" });
@@ -341,6 +355,6 @@ export function compareCorrelations(
 }
 
 /** Whether the first is better than the second, by at least a hair. */
-export function isBetter(id: MetricId, value: number, than: number): boolean {
-  return METRICS[id].better === "higher" ? value > than + TIE : value < than - TIE;
+export function isBetter({ better }: Pick<MetricInfo, "better">, value: number, than: number): boolean {
+  return better === "higher" ? value > than + TIE : value < than - TIE;
 }

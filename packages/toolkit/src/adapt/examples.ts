@@ -84,16 +84,35 @@ for (const a of left) console.log(right.map((b) => similarity(a, b).toFixed(3).p
 `;
 }
 
-/** `example.py`: the same with onnxruntime and numpy, tokenizers for texts, and transformers for pictures and sound. */
+/** What the toolkit does with scans, as Python. */
+const PYTHON_SCAN = `def voxels(path, size, window="auto", foreground=0, spacing=None, image_mean=0, image_std=1, **_):
+    """A scan as the model takes it: axes to the right, front and up, a window of values to [0, 1], one size."""
+    if spacing is not None:
+        raise NotImplementedError("scans of one spacing are cut and filled up by @concord/toolkit")
+    scan = nibabel.as_closest_canonical(nibabel.load(path)).get_fdata(dtype=np.float32)
+    known = scan[np.isfinite(scan)]
+    low, high = np.percentile(known, [0.5, 99.5], method="lower") if window in (None, "auto") else window
+    scan = np.clip((np.nan_to_num(scan, nan=low) - low) / (high - low), 0, 1)
+    if foreground > 0 and (scan > foreground).any():
+        scan = scan[tuple(slice(at.min(), at.max() + 1) for at in np.nonzero(scan > foreground))]
+    size = [size["width"], size["height"], size["depth"]] if isinstance(size, dict) else size
+    factors = [to / side for to, side in zip(size, scan.shape)]
+    scan = ndimage.zoom(scan, factors, order=1, mode="nearest", grid_mode=True)
+    return ((scan - image_mean) / image_std).astype(np.float32)[None]
+`;
+
+/** `example.py`: the same with onnxruntime and numpy, tokenizers for texts, nibabel for scans, and transformers for pictures and sound. */
 export function pythonExample({ towers, bits }: ExampleData): string {
   const kinds = new Set(towers.map(({ modality }) => modality));
   const imports = [
-    kinds.has("vector") ? "import json" : null,
+    kinds.has("vector") || kinds.has("volume") ? "import json" : null,
     "from pathlib import Path",
     "",
+    kinds.has("volume") ? "import nibabel" : null,
     "import numpy as np",
     "import onnxruntime as ort",
     kinds.has("image") ? "from PIL import Image" : null,
+    kinds.has("volume") ? "from scipy import ndimage" : null,
     kinds.has("text") ? "from tokenizers import Tokenizer" : null,
     kinds.has("image") ? "from transformers import AutoImageProcessor" : null,
     kinds.has("audio") ? "import soundfile\nfrom transformers import AutoFeatureExtractor" : null,
@@ -113,6 +132,10 @@ feeds = {
     "token_type_ids": np.asarray([e.type_ids for e in encodings], dtype=np.int64),
 }`,
       image: `items = ${items}\nfeeds = dict(AutoImageProcessor.from_pretrained(${folder})([Image.open(item).convert("RGB") for item in items], return_tensors="np"))`,
+      volume: `session_size = session.get_inputs()[0].shape[2:]
+config = ${folder} / "preprocessor_config.json"
+settings = {"size": session_size, **(json.loads(config.read_text()) if config.exists() else {})}
+feeds = {session.get_inputs()[0].name: np.stack([voxels(item, **settings) for item in ${items}])}`,
       audio: `items = ${items}\nextractor = AutoFeatureExtractor.from_pretrained(${folder})\nsounds = [soundfile.read(item)[0] for item in items]\nfeeds = dict(extractor(sounds, sampling_rate=extractor.sampling_rate, return_tensors="np"))`,
     }[tower.modality];
     return `session = ort.InferenceSession(str(here / ${JSON.stringify(tower.file)}))
@@ -133,7 +156,7 @@ print(np.round(left @ right.T, 3))`
 ${imports.join("\n")}
 
 here = Path(__file__).parent
-${kinds.has("vector") ? 'data = json.loads((here / "example.json").read_text())\n' : ""}towers = {}
+${kinds.has("volume") ? `\n\n${PYTHON_SCAN}\n` : ""}${kinds.has("vector") ? 'data = json.loads((here / "example.json").read_text())\n' : ""}towers = {}
 
 ${load.join("\n")}
 names = list(towers)

@@ -1,5 +1,5 @@
 import { copyFile, mkdir, readFile, rename, rm, stat } from "node:fs/promises";
-import { basename, dirname, extname, join, relative, resolve } from "node:path";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import type { RecipeTower } from "@concord/papers/recipes";
 import {
   appendOnnx,
@@ -45,6 +45,7 @@ const SETTINGS_FILES = [
 const outputNames: Readonly<Record<Encoder["modality"], string>> = {
   text: "sentence_embedding",
   image: "image_embeds",
+  volume: "volume_embeds",
   audio: "audio_embeds",
   vector: "embedding",
 };
@@ -330,6 +331,18 @@ async function outputWidth(tower: Tower, facts: RecipeTower, finish: Finish): Pr
   return shape[1] as number;
 }
 
+/** Of files that come without a name; NIfTI is told from its compressed form by its first bytes. */
+const endings: Readonly<Partial<Record<Encoder["modality"], string>>> = {
+  image: ".png",
+  volume: ".nii",
+  audio: ".wav",
+};
+
+/** `.jpg`, `.nii.gz`; none where a name has a strange one. */
+function endingOf(path: string): string {
+  return /(\.nii)?\.[a-z0-9]{1,5}$/.exec(path.toLowerCase())?.[0] ?? "";
+}
+
 /** Held-out items for the examples: texts and vectors as they are, small files copied. */
 export async function exampleItems(
   folder: OutputFolder,
@@ -350,12 +363,8 @@ export async function exampleItems(
     else if ("path" in item || "bytes" in item) {
       const bytes = "bytes" in item ? item.bytes : await readFile(item.path);
       const ending =
-        "path" in item
-          ? extname(item.path).toLowerCase()
-          : tower.encoder?.modality === "image"
-            ? ".png"
-            : ".wav";
-      const file = `example-files/${tower.name}-${place + 1}${/^\.[a-z0-9]{1,5}$/.test(ending) ? ending : ""}`;
+        "path" in item ? endingOf(item.path) : (endings[tower.encoder?.modality ?? "vector"] ?? "");
+      const file = `example-files/${tower.name}-${place + 1}${ending}`;
       await folder.write(file, [bytes]);
       items.push({ file });
     }

@@ -39,6 +39,14 @@ async function digestOf(item: EncoderItem): Promise<Uint8Array> {
     const { buffer, byteOffset, byteLength } = item.samples;
     return itemDigest(`samples ${item.sampleRate}`, new Uint8Array(buffer, byteOffset, byteLength));
   }
+  if ("volume" in item) {
+    const { volume, spacing = [1, 1, 1] } = item;
+    const { buffer, byteOffset, byteLength } = volume.data;
+    return itemDigest(
+      `volume ${volume.shape.join("x")} ${spacing.join("x")}`,
+      new Uint8Array(buffer, byteOffset, byteLength),
+    );
+  }
   const vector = Float32Array.from(item.vector);
   return itemDigest("vector", new Uint8Array(vector.buffer));
 }

@@ -6,10 +6,10 @@ import {
   compareCorrelations,
   compareMeasured,
   type Directions,
-  METRICS,
   type Measured,
   type MeasuredRows,
   type MetricId,
+  type MetricInfo,
   measure,
   possibleMetrics,
 } from "./evaluate.ts";
@@ -18,11 +18,15 @@ import { type Embedder, type Measurer, makeMeasurer, type Trainable, type Vector
 import type { Prepared } from "./prepare.ts";
 import type { AdaptRequest } from "./request.ts";
 import { gatherRows, type Tower } from "./tower.ts";
+import { type ViewSetup, type ViewYardstick, viewYardstick } from "./view-measure.ts";
 
 /** Everything that is needed to measure vectors of some rows. */
 export interface Yardstick {
-  readonly metric: MetricId;
+  /** What chooses. */
+  readonly metric: MetricInfo;
   readonly possible: readonly MetricId[];
+  /** What the recipe measures by itself, on views. */
+  readonly own: ViewYardstick | null;
   readonly directions: Directions;
   readonly measurer: Measurer;
   readonly feedSource: FeedSource;
@@ -35,6 +39,7 @@ export function yardstick(
   prepared: Prepared,
   context: RecipeContext,
   embedder: Embedder,
+  views: ViewSetup | null,
 ): Yardstick {
   const { towers, twin, labels, scores, groups } = prepared;
   const possible = possibleMetrics({
@@ -45,6 +50,7 @@ export function yardstick(
     binary: embedder.bits !== null,
   });
   const feedSource = makeFeedSource();
+  const own = views?.measure ? viewYardstick(views, context, embedder, feedSource) : null;
   const [first] = towers as [Tower];
   const anchor = towers.find((tower) => tower.anchor);
   const pairs: (readonly [string, string])[] =
@@ -54,8 +60,9 @@ export function yardstick(
         ? towers.filter((tower) => tower !== anchor).map(({ name }) => [name, anchor.name])
         : [[first.name, (towers[1] as Tower).name]];
   return {
-    metric: chooseMetric(request.metric, possible),
+    metric: chooseMetric(request.metric, possible, own?.metric),
     possible,
+    own,
     directions: pairs.flatMap(([a, b]) => (a === b ? [[a, b] as const] : [[a, b] as const, [b, a] as const])),
     measurer: makeMeasurer(twin ? [...towers, twin] : towers, context, embedder, feedSource),
     feedSource,
@@ -74,10 +81,20 @@ export async function valueOn(
   trainable: Trainable | null,
   signal?: AbortSignal,
 ): Promise<number> {
-  const vectors = await stick.measurer.vectors(rows, trainable, signal);
-  const [one] = await measure(vectors, stick.rows(rows), stick.directions, [stick.metric]);
-  if (!one || !Number.isFinite(one.value))
-    return METRICS[stick.metric].better === "higher" ? -Infinity : Infinity;
+  const { metric, own, possible, directions } = stick;
+  const facts = stick.rows(rows);
+  const one =
+    own?.metric === metric
+      ? await own.measured(rows, facts.groups, trainable, signal)
+      : (
+          await measure(
+            await stick.measurer.vectors(rows, trainable, signal),
+            facts,
+            directions,
+            possible.filter((id) => id === metric.id),
+          )
+        )[0];
+  if (!one || !Number.isFinite(one.value)) return metric.better === "higher" ? -Infinity : Infinity;
   return one.value;
 }
 
@@ -98,19 +115,21 @@ export async function judge(
   const facts = stick.rows(rows);
   const before = embedder.base ? await stick.measurer.vectors(rows, null) : null;
   const after = await stick.measurer.vectors(rows, trainable);
-  const measureAll = (vectors: Vectors): Promise<Measured[]> =>
-    measure(vectors, facts, stick.directions, stick.possible);
-  const [old, now] = [before && (await measureAll(before)), await measureAll(after)];
+  const measureAll = async (vectors: Vectors, by: Trainable | null): Promise<Measured[]> => [
+    ...(stick.own ? [await stick.own.measured(rows, facts.groups, by)] : []),
+    ...(await measure(vectors, facts, stick.directions, stick.possible)),
+  ];
+  const [old, now] = [before && (await measureAll(before, null)), await measureAll(after, trainable)];
   const comparisons = now.map((one): Comparison => {
     const [a, b] = stick.directions[0] as readonly [string, string];
-    if (one.id === "spearman" && facts.scores) {
+    if (one.metric.id === "spearman" && facts.scores) {
       const sides = (vectors: Vectors) => ({
         a: vectors[a] as NDArray<"float32">,
         b: vectors[b] as NDArray<"float32">,
       });
       return compareCorrelations(before && sides(before), sides(after), facts.scores, key);
     }
-    return compareMeasured(old?.find(({ id }) => id === one.id) ?? null, one, key);
+    return compareMeasured(old?.find(({ metric }) => metric.id === one.metric.id) ?? null, one, key);
   });
   return { comparisons, before, after };
 }

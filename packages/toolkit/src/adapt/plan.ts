@@ -46,7 +46,7 @@ export async function planAdapt(request: AdaptRequest, options: AdaptOptions = {
   const resolved = await resolveRequest(request);
   const { recipe, train, settings, heldOut, validation } = resolved;
   await checkFolder(request.out, request.resume ?? false);
-  const opened = await openEncoders(request);
+  const opened = await openEncoders(request, recipe);
   try {
     const dataset = await readData(request, opened, options);
     const part = (share: number): number => Math.ceil(share * dataset.count);
@@ -96,7 +96,7 @@ export async function planAdapt(request: AdaptRequest, options: AdaptOptions = {
       settings,
       steps: recipe.loss ? (request.steps ?? usual) : 0,
       options: resolved.options,
-      metric: chooseMetric(request.metric, possible),
+      metric: chooseMetric(request.metric, possible, recipe.measure?.metric).id,
       out: request.out,
       cache: request.cache ?? defaultCacheFolder(),
       deviations: recipe.deviations,

@@ -21,6 +21,7 @@ export const streams = {
   base: 4,
   adapters: 5,
   intervals: 6,
+  views: 7,
 } as const;
 
 /** Encoders that are open, with those that this module opened itself. */
@@ -29,8 +30,14 @@ export interface OpenedTowers {
   close(): Promise<void>;
 }
 
-/** @throws EncoderError when one cannot be opened; those opened before are closed again */
-export async function openEncoders(request: AdaptRequest): Promise<OpenedTowers> {
+/**
+ * @throws EncoderError when one cannot be opened, AdaptRequestError when the recipe is not for its kind; those opened
+ *   before are closed again
+ */
+export async function openEncoders(
+  request: AdaptRequest,
+  { slug, needs }: Pick<Recipe, "slug" | "needs">,
+): Promise<OpenedTowers> {
   const encoders = new Map<string, Encoder>();
   const own: Encoder[] = [];
   const close = async (): Promise<void> => {
@@ -41,13 +48,18 @@ export async function openEncoders(request: AdaptRequest): Promise<OpenedTowers>
       if (!("encoder" in tower)) continue;
       if (typeof tower.encoder !== "string") encoders.set(name, tower.encoder);
       else {
-        const named = (["text", "image", "audio"] as const).find((modality) => modality === name);
+        const named = (["text", "image", "volume", "audio"] as const).find((modality) => modality === name);
         const modality = tower.modality ?? named;
         const opened = await openWithin(tower.encoder, modality, tower.modality !== undefined);
         own.push(opened);
         encoders.set(name, opened);
       }
     }
+    for (const [name, { modality }] of encoders)
+      if (needs.modalities && !needs.modalities.includes(modality))
+        throw new AdaptRequestError(
+          `${slug} is for encoders of ${needs.modalities.join(" or ")}; '${name}' takes ${modality}.`,
+        );
   } catch (error) {
     await close();
     throw error;

@@ -1,5 +1,5 @@
 import type { TrainingSettings } from "@concord/papers/recipes";
-import { type Comparison, type Interval, METRICS, type MetricId, type MetricInfo } from "./evaluate.ts";
+import type { Comparison, Interval, MetricInfo } from "./evaluate.ts";
 import type { ExportedTower } from "./export.ts";
 import type { RunHead } from "./folder.ts";
 import type { Look } from "./training.ts";
@@ -85,7 +85,7 @@ export function intervalText({ value, low, high }: Interval): string {
 }
 
 /** What guessing would reach: the mean of 1 / rank over random orders is H_n / n. */
-function chanceText(metric: MetricId, { low }: Comparison["after"], groups: number): string {
+function chanceText(metric: string, { low }: Comparison["after"], groups: number): string {
   if (metric !== "mrr") return "";
   let harmonic = 0;
   for (let rank = 1; rank <= groups; rank++) harmonic += 1 / rank;
@@ -105,21 +105,21 @@ function fallText({ label, before, after }: Comparison): string {
 /**
  * What to keep: what was trained, if it is better than the start on validation rows and on held-out rows.
  *
+ * @param metric  id of the one that chose
  * @param better  whether it is on validation rows
  * @param groups  of held-out rows, each right for itself alone: what chance would find
  * @param bits    of codes; null for float vectors
  */
 export function decide(
   comparisons: readonly Comparison[],
-  metric: MetricId,
+  metric: string,
   better: boolean,
   groups: number,
   bits: number | null = null,
 ): Outcome {
   const found = comparisons.find((one) => one.metric === metric);
-  const { label } = METRICS[metric];
   if (!found) throw new Error(`decide: ${metric} was not measured`);
-  const { before, after, change } = found;
+  const { label, before, after, change } = found;
   if (!before || !change) {
     return {
       kind: "nothing to compare",
@@ -127,7 +127,7 @@ export function decide(
       text: `The encoders had no common space before; on held-out data ${label} is now ${intervalText(after)}${chanceText(metric, after, groups)}.`,
     };
   }
-  const sign = METRICS[metric].better === "higher" ? 1 : -1;
+  const sign = found.better === "higher" ? 1 : -1;
   const from = `${label} went from ${metricText(before.value)} to ${metricText(after.value)} on held-out data`;
   if (!better || sign * change.value <= 0) {
     return {

@@ -1,7 +1,7 @@
 import { setImmediate as yieldToEvents } from "node:timers/promises";
 import type { BatchSource } from "@concord/data";
 import type { Feed, Trainer } from "@concord/tensor";
-import { isBetter, type MetricId } from "./evaluate.ts";
+import { isBetter, type MetricInfo } from "./evaluate.ts";
 import { copyTree, type Trainable } from "./model.ts";
 import type { AdaptProgress } from "./request.ts";
 
@@ -30,7 +30,7 @@ export interface TrainingOptions<S, B> {
   readonly source: Pick<BatchSource<Feed<B>>, "batch">;
   readonly steps: number;
   readonly samplesPerStep: number;
-  readonly metric: MetricId;
+  readonly metric: MetricInfo;
   readonly evaluateEvery: number;
   readonly patience: number;
   readonly start: Trainable;
@@ -61,12 +61,12 @@ const PROGRESS_MS = 100;
 const YIELD_MS = 20;
 
 /** Whether the last `patience` looks brought nothing better than those before. */
-function hasEnded(metric: MetricId, looks: readonly Look[], patience: number): boolean {
+function hasEnded(metric: MetricInfo, looks: readonly Look[], patience: number): boolean {
   const best = bestLook(metric, looks);
   return looks.length - 1 - looks.indexOf(best) >= patience;
 }
 
-function bestLook(metric: MetricId, looks: readonly Look[]): Look {
+function bestLook(metric: MetricInfo, looks: readonly Look[]): Look {
   return looks.reduce((best, look) => (isBetter(metric, look.value, best.value) ? look : best));
 }
 

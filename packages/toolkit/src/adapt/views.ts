@@ -32,6 +32,9 @@ export type ViewRequest =
 /** Threads that make views at most: each holds a batch that waits. */
 const MOST_THREADS = 2;
 
+/** Batches that a thread is handed at a time: it makes the next one while a step blocks the calling thread. */
+const DEPTH = 2;
+
 /** How many threads make views beside the one that trains: one, two where there are cores for them. */
 export function viewThreads(): number {
   return Math.max(1, Math.min(MOST_THREADS, availableParallelism() - 2));
@@ -74,6 +77,7 @@ export function openViews(recipe: Recipe, context: RecipeContext, threads: numbe
   const workerData: ViewThreadData = { slug: recipe.slug, context };
   const pool = new WorkerPool<ViewRequest, BatchViews>(siblingModule(import.meta.url, "./views-worker"), {
     size: threads,
+    depth: DEPTH,
     workerData,
   });
   let closed = false;

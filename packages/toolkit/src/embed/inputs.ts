@@ -16,7 +16,7 @@ export interface EmbedInput {
 
 export interface EmbedInputOptions {
   readonly modality: Modality;
-  /** The column of tables that holds the texts, or the paths of pictures and sounds. */
+  /** The column of tables that holds the texts, or the paths of pictures, scans and sounds. */
   readonly column?: string | undefined;
   /** Columns of tables to keep. Default: all with plain values. */
   readonly fields?: readonly string[] | undefined;
@@ -29,6 +29,7 @@ export class EmbedInputError extends Error {
 
 const endings = {
   image: /\.(jpe?g|png|webp|gif|tiff?|avif|heif)$/i,
+  volume: /\.nii(\.gz)?$/i,
   audio: /\.(wav|flac)$/i,
   text: /\.(txt|md)$/i,
 } as const;
@@ -37,6 +38,7 @@ const endings = {
 const usualColumns: Readonly<Record<Modality, readonly string[]>> = {
   text: ["text", "sentence", "caption", "content", "body", "title", "name", "query", "label"],
   image: ["image", "path", "file", "filename", "image_path", "file_name"],
+  volume: ["volume", "scan", "image", "path", "file", "filename", "volume_path", "image_path", "file_name"],
   audio: ["audio", "path", "file", "filename", "audio_path", "file_name"],
   vector: [],
 };
@@ -176,7 +178,7 @@ async function* tableInputs(path: string, options: EmbedInputOptions): AsyncGene
 }
 
 async function* archiveInputs(path: string, { modality }: EmbedInputOptions): AsyncGenerator<EmbedInput> {
-  const wanted = modality === "text" ? endings.text : modality === "audio" ? endings.audio : endings.image;
+  const wanted = modality === "vector" ? endings.image : endings[modality];
   for await (const { key, parts } of webdatasetSamples(path)) {
     const find = (ending: RegExp) => [...parts].find(([name]) => ending.test(`.${name}`))?.[1];
     const [part, caption] = [find(wanted), find(endings.text)];
@@ -192,11 +194,10 @@ async function* fileInputs(path: string, options: EmbedInputOptions): AsyncGener
   const { modality } = options;
   if (isTable(path)) yield* tableInputs(path, options);
   else if (/\.tar(\.gz)?$|\.tgz$/i.test(path)) yield* archiveInputs(path, options);
-  else if (modality === "image" || modality === "audio")
-    yield { item: { path }, fields: { path }, place: path };
-  else if (modality === "text") {
+  else if (modality === "text")
     yield* lineInputs(createReadStream(path), path, { ...options, column: undefined });
-  } else {
+  else if (modality !== "vector") yield { item: { path }, fields: { path }, place: path };
+  else {
     throw new EmbedInputError(
       `${path}: files of vectors are read by openVectors; models of vectors take those`,
     );
@@ -215,11 +216,12 @@ async function* folderInputs(path: string, options: EmbedInputOptions): AsyncGen
 /**
  * Items of files, folders, tables, archives and patterns such as `photos/**` + `/*.jpg`, in their order.
  *
- *   pictures, sounds      each file is an item; of folders, all files of the kind
+ *   pictures, scans, sounds
+ *                         each file is an item; of folders, all files of the kind
  *   .txt, .md             each line is an item
  *   .csv, .tsv, .jsonl, .parquet
  *                         a column of texts, or of paths relative to the table
- *   .tar                  webdataset: a picture, a sound or a text of each sample
+ *   .tar                  webdataset: a picture, a scan, a sound or a text of each sample
  *
  * @throws EmbedInputError for paths that are not there, and columns that cannot be told
  */

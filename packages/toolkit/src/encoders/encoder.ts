@@ -1,7 +1,7 @@
 import type { NDArray } from "@concord/tensor";
 
 /** What an encoder takes. `vector` is for models whose one input is a matrix of features. */
-export const MODALITIES = ["text", "image", "audio", "vector"] as const;
+export const MODALITIES = ["text", "image", "volume", "audio", "vector"] as const;
 export type Modality = (typeof MODALITIES)[number];
 
 /** Sound as numbers. */
@@ -12,15 +12,24 @@ export interface SoundSamples {
   readonly sampleRate: number;
 }
 
+/** A scan as numbers. */
+export interface ScanVoxels {
+  /** [X, Y, Z], axes to the right, to the front and up (RAS+). */
+  readonly volume: NDArray<"float32">;
+  /** Millimetres between voxels. Default 1. */
+  readonly spacing?: readonly [number, number, number];
+}
+
 /**
- * One item to be encoded. Texts are texts; pictures and sounds are files, the bytes of files, or, for sounds, samples;
- * vectors are vectors.
+ * One item to be encoded. Texts are texts; pictures, scans and sounds are files, the bytes of files, or, for scans and
+ * sounds, numbers; vectors are vectors.
  */
 export type EncoderItem =
   | { readonly text: string }
   | { readonly path: string }
   | { readonly bytes: Uint8Array }
   | SoundSamples
+  | ScanVoxels
   | { readonly vector: ArrayLike<number> };
 
 /** An item that cannot be encoded, and why: a missing file, a broken picture, an empty text. */
@@ -66,6 +75,12 @@ export interface EncoderGraph {
   readonly normalize: boolean;
 }
 
+export interface PreprocessOptions {
+  /** Another size than the model's, without batch and channels, for what is cut up afterwards. For models of scans. */
+  readonly size?: readonly number[];
+  readonly signal?: AbortSignal;
+}
+
 export interface EncodeOptions {
   /** Most items in one run of the model. Default: by modality, fewer for long texts. */
   readonly batch?: number;
@@ -88,15 +103,12 @@ export interface Encoder extends AsyncDisposable {
   /** What had to be assumed because no file says it, in sentences for people. */
   readonly notes: readonly string[];
   /**
-   * The model's inputs for some items, as one batch: texts are padded to the longest of them, pictures brought to the
-   * model's size. Items that cannot be read become `problems` and have no row.
+   * The model's inputs for some items, as one batch: texts are padded to the longest of them, pictures and scans brought
+   * to the model's size. Items that cannot be read become `problems` and have no row.
    *
-   * @throws DOMException named AbortError when `signal` is aborted
+   * @throws EncoderError for a size where there is none to choose; DOMException named AbortError when `signal` is aborted
    */
-  preprocess(
-    items: readonly EncoderItem[],
-    options?: { readonly signal?: AbortSignal },
-  ): Promise<EncoderFeeds>;
+  preprocess(items: readonly EncoderItem[], options?: PreprocessOptions): Promise<EncoderFeeds>;
   /**
    * The vectors of items, in their order. Long lists are cut into batches of items of like length.
    *

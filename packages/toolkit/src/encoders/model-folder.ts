@@ -23,6 +23,7 @@ export interface ModelFolder {
 const baseNames: Readonly<Record<Modality, readonly string[]>> = {
   text: ["text_model", "model", "encoder_model"],
   image: ["vision_model", "model", "encoder_model"],
+  volume: ["volume_model", "model", "encoder_model"],
   audio: ["audio_model", "model", "encoder_model"],
   vector: ["model"],
 };
@@ -124,12 +125,12 @@ export async function openModelFolder(
   const found =
     modelFile === undefined ? defaultFile(files, modality) : chosenFile(files, modelFile, modality);
   if (found === undefined) {
-    const kinds = files.filter((name) => /(text|vision|audio)_model\.onnx$/.test(name));
+    const kinds = files.filter((name) => /(text|vision|volume|audio)_model\.onnx$/.test(name));
     const advice =
       files.length === 0
         ? " Convert the model to ONNX first, e.g. with optimum."
         : modelFile === undefined && modality === undefined && kinds.length > 1
-          ? " Say which kind of input is meant: text, image or audio."
+          ? " Say which kind of input is meant: text, image, volume or audio."
           : " Name one of them as the model file.";
     const what =
       modelFile === undefined ? "no model file that can be told apart" : `no model file '${modelFile}'`;

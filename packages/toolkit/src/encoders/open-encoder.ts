@@ -9,6 +9,7 @@ import {
   type EncoderItem,
   type Modality,
   type Pooling,
+  type PreprocessOptions,
 } from "./encoder.ts";
 import { idleFeed } from "./feeds.ts";
 import { imagePreparer } from "./image.ts";
@@ -21,6 +22,7 @@ import { textOf } from "./settings.ts";
 import { chooseOutput, readSignature, type Signature } from "./signature.ts";
 import { findPrompt, textPreparer } from "./text.ts";
 import { vectorPreparer } from "./vector.ts";
+import { volumePreparer } from "./volume.ts";
 
 export interface OpenEncoderOptions {
   /** Which kind of input, for models that take several, and for folders with a model for each. */
@@ -36,7 +38,7 @@ export interface OpenEncoderOptions {
   readonly prompt?: string | undefined;
   /** Threads of the model; by default the number of cores. */
   readonly threads?: number | undefined;
-  /** Threads that read pictures. Default: the processors that this process may use, at most 8. */
+  /** Threads that read pictures or scans. Default: the processors that this process may use, at most 8 (scans: 2). */
   readonly workers?: number | undefined;
   /** Largest model file in bytes. Default 2 GiB - 1; weights in files of their own do not count. */
   readonly maxModelBytes?: number | undefined;
@@ -48,8 +50,8 @@ function withoutPrefix(error: unknown): string {
 
 /**
  * Opens an encoder: an .onnx file, or a folder in the layout of Hugging Face's hub, transformers.js and
- * sentence-transformers. Texts are cut into tokens, pictures resized and normalised, sound brought to the model's rate
- * as the folder's files say; which inputs and outputs the model has is found out by their names and axes.
+ * sentence-transformers. Texts are cut into tokens, pictures and scans resized and normalised, sound brought to the model's
+ * rate as the folder's files say; which inputs and outputs the model has is found out by their names and axes.
  *
  *   await using encoder = await openEncoder("models/all-MiniLM-L6-v2");
  *   const { values, width } = await encoder.encode([{ text: "a red bicycle" }]);
@@ -99,6 +101,12 @@ async function preparerFor(
           "There is no preprocessor_config.json: pictures are scaled to [0, 1] and cut to the model's size, without mean and deviation.",
         );
       return imagePreparer(folder, inputs, options);
+    case "volume":
+      if ((await folder.config("preprocessor_config.json")) === null)
+        notes.push(
+          "There is no preprocessor_config.json: scans are scaled by their 0.5 and 99.5 percentiles and stretched to the model's size.",
+        );
+      return volumePreparer(folder, inputs, options);
     case "audio":
       return audioPreparer(folder, inputs);
     case "vector":
@@ -209,9 +217,13 @@ async function assemble(
       normalize,
     },
     notes,
-    async preprocess(items, { signal } = {}) {
+    async preprocess(items, { size, signal }: PreprocessOptions = {}) {
       signal?.throwIfAborted();
-      const { ready, problems } = await preparer.prepare(items, signal);
+      if (size !== undefined && modality !== "volume")
+        throw new EncoderError(
+          `${folder.name}: another size can be had of scans; this is a model of ${modality}`,
+        );
+      const { ready, problems } = await preparer.prepare(items, signal, size);
       const feeds = ready.length === 0 ? {} : preparer.collate(ready.map(([, item]) => item)).feeds;
       return { feeds, rows: ready.map(([index]) => index), problems };
     },

@@ -21,10 +21,12 @@ export interface Preparer<Prepared> {
   readonly budget: number;
   /** How many items to prepare at a time: enough to sort by length or to keep threads busy. */
   readonly window: number;
-  /** Each item on its own: tokens, pixels, samples. Problems are numbered within these items. */
+  /** Each item on its own: tokens, pixels, voxels, samples. Problems are numbered within these items. */
   prepare(
     items: readonly EncoderItem[],
     signal?: AbortSignal,
+    /** Another size than the model's, where items have one: scans. */
+    size?: readonly number[],
   ): Promise<{
     readonly ready: readonly (readonly [index: number, item: Prepared])[];
     readonly problems: readonly ItemProblem[];

@@ -10,6 +10,7 @@ export type InputRole =
   | "positions"
   | "pixels"
   | "pixel mask"
+  | "voxels"
   | "samples"
   | "features"
   | "vector";
@@ -26,6 +27,7 @@ const namedRoles: readonly (readonly [RegExp, InputRole])[] = [
   [/^(position_ids|positions)$/i, "positions"],
   [/^(pixel_values|image|images|img|picture|pictures)$/i, "pixels"],
   [/^pixel_(attention_)?mask$/i, "pixel mask"],
+  [/^(voxel_values|voxels|volumes?|scans?|crops)$/i, "voxels"],
   [/^(input_values|waveform|audio|samples)$/i, "samples"],
   [/^(input_features|mel|spectrogram)$/i, "features"],
   [/^(vector|vectors|embedding|embeddings|features|x)$/i, "vector"],
@@ -39,6 +41,7 @@ const ranks: Readonly<Record<InputRole, readonly number[]>> = {
   positions: [1, 2],
   pixels: [4],
   "pixel mask": [3],
+  voxels: [5],
   samples: [2, 3],
   features: [3, 4],
   vector: [2],
@@ -57,6 +60,8 @@ function roleOf({ name, type, shape }: ModelValue): InputRole | undefined {
   const named = namedRoles.find(([pattern, role]) => pattern.test(name) && fits(role));
   if (named) return named[1];
   const kind = type !== null && floats.includes(type) ? "float" : "integer";
+  // Pictures of a film have five axes, too, and three channels.
+  if (kind === "float" && shape.length === 5) return shape[1] === 1 ? "voxels" : undefined;
   if (kind === "float" && shape.length === 4) return fits("pixels") ? "pixels" : undefined;
   if (kind === "float" && shape.length === 2) return /mask/i.test(name) ? "mask" : "vector";
   if (kind === "integer" && shape.length === 2 && fits("ids")) {
@@ -70,6 +75,7 @@ function roleOf({ name, type, shape }: ModelValue): InputRole | undefined {
 const leading: Readonly<Record<string, Modality>> = {
   ids: "text",
   pixels: "image",
+  voxels: "volume",
   samples: "audio",
   features: "audio",
   vector: "vector",
@@ -110,8 +116,8 @@ export function readSignature(
     if (role === undefined)
       throw new EncoderError(
         `${name}: it is not clear what the input '${input.name}' is for. The model takes ${describeValues(inputs)}; ` +
-          "known are input_ids, attention_mask, token_type_ids, position_ids, pixel_values, input_values, " +
-          "input_features and one matrix of vectors.",
+          "known are input_ids, attention_mask, token_type_ids, position_ids, pixel_values, voxels [batch, 1, x, y, z], " +
+          "input_values, input_features and one matrix of vectors.",
       );
     return { ...input, type: input.type as string, role };
   });
@@ -129,6 +135,7 @@ export function readSignature(
   const belongs: Readonly<Record<Modality, readonly InputRole[]>> = {
     text: ["ids", "mask", "types", "positions"],
     image: ["pixels", "pixel mask"],
+    volume: ["voxels"],
     // An attention mask goes with sound unless there are texts that it can belong to.
     audio: modalities.includes("text") ? ["samples", "features"] : ["samples", "features", "mask"],
     vector: ["vector"],
@@ -151,6 +158,7 @@ export interface ChosenOutput {
 const modalityOutputs: Readonly<Record<Modality, readonly string[]>> = {
   text: ["sentence_embedding", "text_embeds", "text_embedding"],
   image: ["image_embeds", "image_embedding", "sentence_embedding"],
+  volume: ["volume_embeds", "volume_embedding", "image_embeds"],
   audio: ["audio_embeds", "audio_embedding", "sentence_embedding"],
   vector: [],
 };
@@ -163,7 +171,7 @@ const TRAINED_POOLER = /clip|siglip|clap|align|blip|chinese_clip|dinov2|vit|resn
  * Which output holds the embedding.
  *
  *   1. what the caller names
- *   2. `sentence_embedding`, `text_embeds`, `image_embeds`, `audio_embeds`, by kind of input
+ *   2. `sentence_embedding`, `text_embeds`, `image_embeds`, `volume_embeds`, `audio_embeds`, by kind of input
  *   3. the tokens (`last_hidden_state`, `token_embeddings`), pooled as 1_Pooling/config.json says
  *   4. `pooler_output` of models that were trained by it (CLIP, SigLIP, vision models)
  *   5. `embedding` and the like, or the only matrix

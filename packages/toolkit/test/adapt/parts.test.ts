@@ -220,7 +220,7 @@ describe("metrics", () => {
     );
     const all = [...ranks(a, b), ...ranks(b, a)];
     const mean = (of: (rank: number) => number) => all.reduce((sum, rank) => sum + of(rank), 0) / all.length;
-    expect(found.map(({ id }) => id)).toEqual(["mrr", "recall@1", "recall@5"]);
+    expect(found.map(({ metric }) => metric.id)).toEqual(["mrr", "recall@1", "recall@5"]);
     expect(found[0]?.value).toBeCloseTo(
       mean((rank) => 1 / rank),
       9,

@@ -189,6 +189,27 @@ export function imageFiles(
   };
 }
 
+export const SCAN_SIDE = 4;
+
+/** A model of scans [B, 1, X, Y, Z]: the mean, and that of the first two voxels along each axis, projected. */
+export function volumeModel(
+  options: { readonly input?: string; readonly sides?: readonly (number | string)[] } = {},
+): Uint8Array {
+  const { input = "voxels", sides = [SCAN_SIDE, SCAN_SIDE, SCAN_SIDE] } = options;
+  return exportOnnx(
+    (p, feeds) => {
+      const x = feeds[input] as Tensor;
+      const parts = [x, ...[2, 3, 4].map((axis) => narrow(x, axis, 0, 2))];
+      const means = parts.map((part) => mean(part, { axes: [2, 3, 4] }));
+      return { features: matmul(concat(means, 1), p.projection) };
+    },
+    {
+      inputs: { [input]: { shape: ["batch", 1, ...sides] } },
+      params: { projection: normalArray(randomKey(6), [4, WIDTH]) },
+    },
+  );
+}
+
 /** A sound model: the mean and the mean square of the samples, projected. */
 export function audioModel(masked = true): Uint8Array {
   return exportOnnx(
