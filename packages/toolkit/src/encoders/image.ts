@@ -13,6 +13,8 @@ type Pixels = Extract<PixelsReply, { ok: true }>;
 
 const BATCH = 16;
 const MAX_WORKERS = 8;
+/** Pictures that a thread is handed at a time: it goes on while a step of a training blocks the calling thread. */
+const DEPTH = 2 * BATCH;
 /** A grey pixel as a PNG file. */
 const GREY = Buffer.from(
   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==",
@@ -30,6 +32,7 @@ export async function imagePreparer(
   const size = options.workers ?? Math.min(MAX_WORKERS, availableParallelism());
   const pool = new WorkerPool<PixelsRequest, PixelsReply>(siblingModule(import.meta.url, "./image-worker"), {
     size,
+    depth: DEPTH,
   });
   const request = (item: EncoderItem): Promise<PixelsReply> => {
     if ("path" in item) return pool.run({ source: item.path, settings });
