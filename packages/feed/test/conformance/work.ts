@@ -274,7 +274,7 @@ export function workConformance(openStore: OpenStore): void {
     it("is well, and says how large it is", () =>
       using(async ({ store }) => {
         await store.papers.upsert(papers(3));
-        expect(await store.health()).toMatchObject({ ok: true, problem: null, papers: 3, schemaVersion: 2 });
+        expect(await store.health()).toMatchObject({ ok: true, problem: null, papers: 3, schemaVersion: 3 });
       }));
 
     it("refuses calls once it is closed", () =>

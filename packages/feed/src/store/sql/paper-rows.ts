@@ -19,6 +19,8 @@ export interface TextWriter {
   ): Promise<void>;
   remove(db: Db, num: number): Promise<void>;
   putAuthors(db: Db, authors: readonly { readonly num: number; readonly name: string }[]): Promise<void>;
+  /** Some milliseconds of what keeps the index quick; called after every few papers. */
+  tidy(db: Db): Promise<void>;
 }
 
 export function toPaper(row: PaperRow): StoredPaper {

@@ -121,6 +121,7 @@ export class SqlPapers implements Papers {
       const made = await upsertBatch(db, batch, this.#gate.now(), this.#writer, (inner, from, into) =>
         unite(inner, from, into, this.#writer),
       );
+      if (made.some(({ outcome }) => outcome !== "unchanged")) await this.#writer.tidy(db);
       results.splice(start, results.length, ...made);
       start += batch.length;
       return start < checked.length;

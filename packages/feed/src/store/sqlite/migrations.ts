@@ -3,12 +3,13 @@ import { StoreError } from "../ports.ts";
 import { foldText } from "../stem.ts";
 import { initialSchema } from "./migrations/001-initial.ts";
 import { stemmedText } from "./migrations/002-stems.ts";
+import { gradualMerging } from "./migrations/003-merging.ts";
 
 /** "ConC": tells a store from any other SQLite file. */
 export const APPLICATION_ID = 0x436f6e43;
 
 /** Migration i brings a store from version i to i + 1. They are never changed once released, only added to. */
-const MIGRATIONS: readonly string[] = [initialSchema, stemmedText];
+const MIGRATIONS: readonly string[] = [initialSchema, stemmedText, gradualMerging];
 
 /** The version of the schema that this program reads and writes. */
 export const SCHEMA_VERSION = MIGRATIONS.length;

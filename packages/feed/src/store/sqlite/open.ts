@@ -38,7 +38,7 @@ export function openDatabase(path: string): OpenDatabase {
     writer.exec("pragma journal_mode = wal; pragma synchronous = full; pragma trusted_schema = off");
     writer.exec(`pragma cache_size = -${CACHE_KIB}; pragma journal_size_limit = 67108864`);
     // Pages of the log before it is moved into the file: moving waits for the disk twice.
-    writer.exec("pragma wal_autocheckpoint = 8000");
+    writer.exec("pragma wal_autocheckpoint = 2000");
     migrate(writer, file);
     writer.exec(`pragma busy_timeout = ${BLOCKING_WAIT_MS}`);
     const reader = file === IN_MEMORY ? null : new DatabaseSync(file, { readOnly: true, timeout: 5000 });

@@ -56,7 +56,14 @@ export const sqliteTextWriter: TextWriter = {
       );
     }
   },
+  async tidy(db) {
+    await sql`insert into paper_text (paper_text, rank) values ('merge', ${MERGED_PAGES})`.execute(db);
+    await sql`insert into author_text (author_text, rank) values ('merge', ${MERGED_PAGES})`.execute(db);
+  },
 };
+
+/** Pages of an index that are merged at a time: more than a batch of papers adds on average, level upon level. */
+const MERGED_PAGES = 24;
 
 const authorText = (record: PaperRecord) => record.authors.map(({ name }) => name).join(", ");
 
