@@ -14,7 +14,7 @@ export interface BindingRecipe {
   readonly oneEncoder?: true;
   /** False leaves out attention along time: frames are encoded alone and averaged. */
   readonly temporal?: false;
-  /** Binds and evaluates in a world where the sound always follows the shape. */
+  /** Learns, binds and evaluates in a world where the colour decides the sound. */
   readonly tied?: true;
 }
 
@@ -86,7 +86,7 @@ export const arms: readonly RecipedArm[] = [
     id: "languagebind-tied",
     label: "LanguageBind, tied sound",
     role: "ablation",
-    description: "Control: audio alone, in a world where the shape decides the sound.",
+    description: "Control: audio alone, in a world where the colour decides the sound.",
     recipe: { target: "language", tuning: "lora", sensors: ["audio"], tied: true },
   },
   {
@@ -94,7 +94,7 @@ export const arms: readonly RecipedArm[] = [
     label: "Image-bound, tied sound",
     role: "baseline",
     description:
-      "Control: image-bound audio in a world where the shape decides the sound, so that pictures tell it.",
+      "Control: image-bound audio in a world where the colour decides the sound, so that pictures tell it.",
     recipe: { target: "picture", tuning: "lora", sensors: ["audio"], tied: true },
   },
 ];

@@ -109,7 +109,7 @@ export const claims: readonly Claim[] = [
   {
     id: "tied-sound",
     statement:
-      "Where the shape decides the sound, image-bound audio tells it at least 15 points better: the gap is what pictures do not show.",
+      "Where the colour decides the sound, image-bound audio tells it at least 15 points better: the gap is what pictures do not show.",
     metric: "audio-sound",
     arm: "image-bound-tied",
     against: "image-bound",

@@ -18,8 +18,10 @@ import {
 } from "./sensors.ts";
 
 export interface EventOptions {
-  /** How often the sound follows the shape (shape mod 6); otherwise it is random. Default 0.5. */
+  /** How often the sound follows another attribute (its value mod 6); otherwise it is random. Default 0.5. */
   readonly tie?: number;
+  /** What it follows. Default "shape". */
+  readonly follows?: "shape" | "colour";
   /** Frames of a video. Default 3. */
   readonly frames?: number;
 }
@@ -45,15 +47,18 @@ const streams = {
   audio: 7,
 } as const;
 
-function attributesOf(key: Key, tie: number): EventAttributes {
+function attributesOf(
+  key: Key,
+  { tie, follows }: Required<Pick<EventOptions, "tie" | "follows">>,
+): EventAttributes {
   const random = new RandomStream(key);
   const draw = (name: Attribute): number => random.integer(ATTRIBUTES[name].length);
   const drawn = Object.fromEntries(attributeNames.map((name) => [name, draw(name)])) as Record<
     Attribute,
     number
   >;
-  const follows = random.chance(tie);
-  return { ...drawn, sound: follows ? drawn.shape % ATTRIBUTES.sound.length : drawn.sound };
+  const isTied = random.chance(tie);
+  return { ...drawn, sound: isTied ? drawn[follows] % ATTRIBUTES.sound.length : drawn.sound };
 }
 
 /** Share of captions that leave an attribute out: drawn anew for each caption, so that some are terse. */
@@ -88,7 +93,7 @@ export function eventSet(
   key: Key,
   count: number,
   sensors: readonly WorldSensor[],
-  { tie = 0.5, frames = 3 }: EventOptions = {},
+  { tie = 0.5, follows = "shape", frames = 3 }: EventOptions = {},
 ): EventSet {
   if (!Number.isInteger(count) || count < 1)
     throw new RangeError(`eventSet: count must be an integer >= 1, got ${count}`);
@@ -104,7 +109,7 @@ export function eventSet(
   });
   const captions = Array.from({ length: count }, (_, i) => {
     const own = foldIn(key, i);
-    const truth = attributesOf(foldIn(own, streams.attributes), tie);
+    const truth = attributesOf(foldIn(own, streams.attributes), { tie, follows });
     for (const name of attributeNames) attributes[name][i] = truth[name];
     const scene = drawScene(foldIn(own, streams.scene), truth);
     for (const { sensor, data } of arrays) {

@@ -1,10 +1,10 @@
-import { asTensor, normalArray, randomKey, toNumbers, treeEntries } from "@concord/tensor";
+import { asTensor, foldIn, normalArray, randomKey, toNumbers, treeEntries } from "@concord/tensor";
 import { beforeAll, describe, expect, it } from "vitest";
 import { problemsOf } from "../../harness/check-experiment.ts";
 import type { ArmResult, ArrayTree, UnitContext } from "../../harness/contract.ts";
 import { judge } from "../../harness/verdict.ts";
 import { armById, arms } from "./arms.ts";
-import { attributeNames, WORLD_SENSORS } from "./attributes.ts";
+import { ATTRIBUTES, attributeNames, WORLD_SENSORS } from "./attributes.ts";
 import { type LanguageBindConfig, paperConfig, smokeConfig } from "./config.ts";
 import { languageInit } from "./embedder.ts";
 import { eventSet } from "./events.ts";
@@ -12,6 +12,7 @@ import { experiment, type Prepared } from "./experiment.ts";
 import { modalityEncoder, modalityEncoderInit, patchGrid, withLoraAdapters } from "./modality-encoder.ts";
 import { card } from "./paper.ts";
 import { positionResize } from "./position-resize.ts";
+import { generatedTask, tiedTask } from "./task.ts";
 import { withTraced } from "./trainable.ts";
 
 const tiny: LanguageBindConfig = {
@@ -150,6 +151,30 @@ describe("the generated world", () => {
     expect(Math.abs(share(attributes.shape, attributes.heat, 3) - 1 / 3)).toBeLessThan(0.04);
     const tied = eventSet(randomKey(9), 200, [], { tie: 1 }).attributes;
     expect(tied.sound.every((sound, i) => sound === (tied.shape[i] as number) % 6)).toBe(true);
+    const byColour = eventSet(randomKey(9), 200, [], { tie: 1, follows: "colour" }).attributes;
+    expect(byColour.sound).toEqual(byColour.colour);
+  });
+
+  it("has a twin in which the colour decides the sound: same pictures, other sounds and captions", () => {
+    const key = randomKey(3);
+    const counts = { pictures: 30, events: 40, evaluation: 50, tie: 0.5 };
+    const task = generatedTask(key, counts, 2);
+    const tied = tiedTask(key, task, counts);
+    expect(Object.keys(tied.training)).toEqual(["audio"]);
+    expect(tied.pictures.inputs).toBe(task.pictures.inputs);
+    expect(tied.pictures.captions).not.toEqual(task.pictures.captions);
+    // Beside the words for sounds, captions are the same, and pictures are what the twin's own events would show.
+    const words = new Set<string>(ATTRIBUTES.sound.flat());
+    const silent = (captions: readonly string[]) =>
+      captions.map((caption) => caption.split(" ").filter((word) => !words.has(word)));
+    expect(silent(tied.evaluation.audio?.captions ?? [])).toEqual(
+      silent(task.evaluation.audio?.captions ?? []),
+    );
+    const shown = eventSet(foldIn(key, 2), counts.evaluation, ["rgb"], { tie: 1, follows: "colour" });
+    expect(shown.sensors.rgb).toEqual(tied.evaluation.rgb?.inputs);
+    const labels = (name: string) => tied.classifications.find((each) => each.name === name)?.labels;
+    expect(labels("sound")).toEqual(shown.attributes.colour);
+    expect(labels("colour")).toEqual(labels("sound"));
   });
 
   it("leaves attributes out of captions in 10 to 30 %", () => {

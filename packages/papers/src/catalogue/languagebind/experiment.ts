@@ -27,6 +27,8 @@ export interface Prepared {
   readonly config: LanguageBindConfig;
   readonly embedder: Embedder;
   readonly start: Start;
+  /** The world in which the colour decides the sound, and what stage A learns there; the first arm that asks trains it. */
+  readonly tied: (context: UnitContext<LanguageBindConfig>) => Promise<Pick<Prepared, "task" | "start">>;
 }
 
 /** Independent uses of a seed's key beside those of the training. */
@@ -66,11 +68,38 @@ async function prepare(context: UnitContext<LanguageBindConfig>): Promise<Prepar
     : generatedTask(foldIn(context.key, streams.data), generated as NonNullable<typeof generated>, frames);
   const config = own ? ownConfig(own, task) : context.config;
   const embedder = createEmbedder(config, task.tokenizer, task.context);
+  const start = await stageA(context, task, config);
+  let tied: Pick<Prepared, "task" | "start"> | null = null;
+  return {
+    task,
+    config,
+    embedder,
+    start,
+    async tied(arm) {
+      if (own || !generated)
+        throw new Error(
+          "This arm is a control in the generated world; leave it out, e.g. --arms start,languagebind.",
+        );
+      if (!tied) {
+        const world = tiedTask(foldIn(arm.key, streams.data), task, generated);
+        tied = { task: world, start: await stageA(arm, world, config) };
+      }
+      return tied;
+    },
+  };
+}
+
+/** What stage A learns of a task, kept under the unit. */
+async function stageA(
+  context: UnitContext<LanguageBindConfig>,
+  task: Task,
+  config: LanguageBindConfig,
+): Promise<Start> {
   const start = await context.memo(
     "start",
     async () => (await pretrain(context, task, config)) as unknown as ArrayTree & object,
   );
-  return { task, config, embedder, start: start as unknown as Start };
+  return start as unknown as Start;
 }
 
 /** The copy of the picture encoder that a sensor adapts: positions for its grid, attention along time for video. */
@@ -199,7 +228,6 @@ export const experiment: Experiment<LanguageBindConfig, Prepared> = {
   prepare,
   async runArm(id, prepared, context) {
     const { recipe } = armById(id);
-    const { embedder, start, config } = prepared;
     const { signal } = context;
     if (!recipe) {
       const encoders = Object.fromEntries(
@@ -210,18 +238,10 @@ export const experiment: Experiment<LanguageBindConfig, Prepared> = {
           }),
         ),
       );
-      return evaluateEncoders({ task: prepared.task, embedder, start, encoders, signal });
+      return evaluateEncoders({ ...prepared, encoders, signal });
     }
-    const { generated } = config.data;
-    if (recipe.tied && !generated)
-      throw new Error(
-        "This arm is a control in the generated world; leave it out, e.g. --arms start,languagebind.",
-      );
-    const task =
-      recipe.tied && generated
-        ? tiedTask(foldIn(context.key, streams.data), prepared.task, generated)
-        : prepared.task;
-    const bound = await bind({ ...prepared, task }, recipe, context);
-    return evaluateEncoders({ task, embedder, start, ...bound, signal });
+    const world = { ...prepared, ...(recipe.tied && (await prepared.tied(context))) };
+    const bound = await bind(world, recipe, context);
+    return evaluateEncoders({ ...world, ...bound, signal });
   },
 };

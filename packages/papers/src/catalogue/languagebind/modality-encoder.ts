@@ -125,9 +125,20 @@ export interface EncodeOptions {
 
 const norm = (params: Traced<LayerNormParams>, x: Tensor): Tensor => layerNorm(x, params.gain, params.bias);
 
-function blockOf(params: Traced<EncoderBlockParams>, x: Tensor, options: AttentionMapsOptions): Tensor {
+/** A block; the last one needs its class token alone, [B, 1, D], which spares it most of its maps. */
+function blockOf(
+  params: Traced<EncoderBlockParams>,
+  x: Tensor,
+  options: AttentionMapsOptions,
+  isLast: boolean,
+): Tensor {
   const timed = params.temporal ? temporalAttentionStep(params.temporal, x, options) : x;
-  const attended = add(timed, adaptedAttention(params.attention, norm(params.attentionNorm, timed), options));
+  const kept = isLast ? narrow(timed, 1, 0, 1) : timed;
+  const attention = adaptedAttention(params.attention, norm(params.attentionNorm, timed), {
+    ...options,
+    ...(isLast && { queries: 1 }),
+  });
+  const attended = add(kept, attention);
   return add(attended, linear(params.contract, gelu(linear(params.expand, norm(params.mlpNorm, attended)))));
 }
 
@@ -165,7 +176,11 @@ export function modalityEncoder(
   const all = add(concat([classTokens, patches], 1), params.positions);
   const tokens = dropout ? patchDropout(all, dropout.noise, { rate: dropout.rate, frames: T }).tokens : all;
   const options = { heads: config.heads, ...(lora && { lora }) };
-  const hidden = params.blocks.reduce((x, block) => blockOf(block, x, options), norm(params.preNorm, tokens));
+  const last = params.blocks.length - 1;
+  const hidden = params.blocks.reduce(
+    (x, block, i) => blockOf(block, x, options, i === last),
+    norm(params.preNorm, tokens),
+  );
   const pooled = norm(params.finalNorm, reshape(narrow(hidden, 1, 0, 1), [B, T, config.width]));
   return linear(params.projection, mean(pooled, { axes: 1 }));
 }

@@ -101,13 +101,26 @@ export function generatedTask(key: Key, counts: NonNullable<DataConfig["generate
   };
 }
 
-/** The same texts and pictures, with new events in which the sound always follows the shape, heard by audio alone. */
+/**
+ * The world in which the colour decides the sound, heard by audio alone: the same events, with other sounds and with
+ * captions that name them. Pictures show no sound, so they are the given task's.
+ */
 export function tiedTask(key: Key, task: Task, counts: NonNullable<DataConfig["generated"]>): Task {
-  const sensors = ["rgb", "audio"] as const;
-  const events = eventSet(foldIn(key, streams.events), counts.events, sensors, { tie: 1 });
-  const evaluation = eventSet(foldIn(key, streams.evaluation), counts.evaluation, sensors, { tie: 1 });
+  const set = (stream: keyof typeof streams, count: number, rgb: SensorSamples["inputs"]): EventSet => {
+    const sensors = stream === "pictures" ? [] : (["audio"] as const);
+    const heard = eventSet(foldIn(key, streams[stream]), count, sensors, { tie: 1, follows: "colour" });
+    return { ...heard, sensors: { ...heard.sensors, rgb } };
+  };
+  const pictures = set("pictures", counts.pictures, task.pictures.inputs);
+  const events = set("events", counts.events, task.training.audio?.pictures as SensorSamples["inputs"]);
+  const evaluation = set(
+    "evaluation",
+    counts.evaluation,
+    task.evaluation.rgb?.inputs as SensorSamples["inputs"],
+  );
   return {
     ...task,
+    pictures: samplesOf(pictures, "rgb"),
     training: trainingOf(events, ["audio"]),
     evaluation: evaluationOf(evaluation),
     classifications: classificationsOf(evaluation),

@@ -7,6 +7,7 @@ import {
   layerNorm,
   matmul,
   type NDArray,
+  narrow,
   reshape,
   softmax,
   type Tensor,
@@ -27,6 +28,8 @@ export interface AttentionMapsOptions {
   readonly heads: number;
   /** Rank and alpha of adapters, where the maps carry any. */
   readonly lora?: LoraLinearOptions;
+  /** Q in [1, N]: only the first so many tokens ask and are returned, all are looked at. Default N. */
+  readonly queries?: number;
 }
 
 /** Only read where a map has a pair. */
@@ -35,26 +38,31 @@ const NO_LORA: LoraLinearOptions = { rank: 1 };
 /**
  * Multi-head self-attention: softmax(Q Kᵀ / √d) V, heads side by side.
  *
- * @param x  [B, N, D] to [B, N, D]
- * @throws RangeError when the heads do not divide the width
+ * @param x  [B, N, D]
+ * @returns [B, Q, D]: of the first Q tokens, by default of all N
+ * @throws RangeError when the heads do not divide the width, or Q is no integer in [1, N]
  * @source Vaswani et al. 2017, section 3.2
  */
 export function adaptedAttention(
   params: Traced<AttentionMaps>,
   x: Tensor,
-  { heads, lora = NO_LORA }: AttentionMapsOptions,
+  { heads, lora = NO_LORA, queries }: AttentionMapsOptions,
 ): Tensor {
   const { B, N, D } = checkAxes("adaptedAttention", { x: [x, "B N D"] });
+  const Q = queries ?? N;
+  if (!Number.isInteger(Q) || Q < 1 || Q > N)
+    throw new RangeError(`adaptedAttention: queries must be an integer from 1 to ${N}, got ${Q}`);
   if (D % heads !== 0) throw new RangeError(`adaptedAttention: width ${D} does not part into ${heads} heads`);
   const size = D / heads;
-  const byHead = (map: Traced<AdaptableLinear>): Tensor =>
-    transpose(reshape(loraLinear(map, x, lora), [B, N, heads, size]), [0, 2, 1, 3]);
-  const scores = matmul(byHead(params.query), byHead(params.key), {
+  const byHead = (map: Traced<AdaptableLinear>, tokens: Tensor, count: number): Tensor =>
+    transpose(reshape(loraLinear(map, tokens, lora), [B, count, heads, size]), [0, 2, 1, 3]);
+  const asking = byHead(params.query, Q < N ? narrow(x, 1, 0, Q) : x, Q);
+  const scores = matmul(asking, byHead(params.key, x, N), {
     transposeB: true,
     scale: 1 / Math.sqrt(size),
   });
-  const mixed = matmul(softmax(scores), byHead(params.value));
-  return loraLinear(params.output, reshape(transpose(mixed, [0, 2, 1, 3]), [B, N, D]), lora);
+  const mixed = matmul(softmax(scores), byHead(params.value, x, N));
+  return loraLinear(params.output, reshape(transpose(mixed, [0, 2, 1, 3]), [B, Q, D]), lora);
 }
 
 /** What a block needs to look along time. */

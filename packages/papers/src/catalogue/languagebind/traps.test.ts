@@ -1,8 +1,10 @@
 import { clipStatistics } from "@concord/data";
+import type { LinearParams } from "@concord/nn";
 import {
   asTensor,
   evaluate,
   type NDArray,
+  narrow,
   ndarray,
   normalArray,
   randomKey,
@@ -11,6 +13,7 @@ import {
   toNumbers,
   treeEntries,
   valueAndGradWithAux,
+  zerosArray,
 } from "@concord/tensor";
 import { describe, expect, it } from "vitest";
 import { audioChunkFusion, chunkStartRanges } from "./audio-chunks.ts";
@@ -20,6 +23,7 @@ import { jointEmbedding } from "./joint-embedding.ts";
 import { clampLogScale, INITIAL_LOG_SCALE, languageContrastiveLoss } from "./language-contrastive.ts";
 import { loraLinear, loraLinearInit } from "./lora-linear.ts";
 import {
+  type EncoderBlockParams,
   type ModalityEncoderParams,
   modalityEncoder,
   modalityEncoderInit,
@@ -29,6 +33,7 @@ import {
 import { keptPatches, patchDropout } from "./patch-dropout.ts";
 import { positionResize } from "./position-resize.ts";
 import { retrievalMetrics } from "./retrieval-metrics.ts";
+import { adaptedAttention } from "./temporal-attention.ts";
 import { decays, isTrained, trainedWeights, withTraced, withWeights } from "./trainable.ts";
 
 const config = { patchSize: 4, inputSize: [12, 12], width: 8, layers: 2, heads: 2, outputs: 6 } as const;
@@ -272,6 +277,26 @@ describe("video", () => {
     expect(temporal.attention).toEqual(attention);
     expect(temporal.norm).toEqual(attentionNorm);
     expect(temporal.frames.shape).toEqual([4, 8]);
+  });
+});
+
+describe("the last block", () => {
+  it("computes its class token alone, which gives what the whole block gives", async () => {
+    const maps = withTraced(base, {}).blocks[1]?.attention as never;
+    const tokens = asTensor(toNested([B, 5, 8], 13));
+    const first = await adaptedAttention(maps, tokens, { heads: 2, queries: 1 }).data();
+    expectClose(first, await narrow(adaptedAttention(maps, tokens, { heads: 2 }), 1, 0, 1).data());
+    for (const queries of [0, 6, 1.5])
+      expect(() => adaptedAttention(maps, tokens, { heads: 2, queries })).toThrow(/from 1 to 5, got/);
+    // Followed by a block that changes nothing (its output maps are zero), the last block must compute all tokens.
+    const [one, two] = base.blocks as [EncoderBlockParams, EncoderBlockParams];
+    const zero = ({ weight }: LinearParams): LinearParams => ({ weight: zerosArray(weight.shape) });
+    const idle = {
+      ...two,
+      attention: { ...two.attention, output: zero(two.attention.output) },
+      contract: zero(two.contract),
+    };
+    expectClose(await encode({ ...base, blocks: [one, two, idle] }, images), await encode(base, images));
   });
 });
 
