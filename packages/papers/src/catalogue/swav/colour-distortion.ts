@@ -51,6 +51,14 @@ export function adjustSaturation(image: Float32Array, factor: number): void {
   }
 }
 
+/** A place on a circle of circumference 6, in [0, 6). Most are near it; the remainder of a division takes long. */
+function onCircle(place: number): number {
+  let hue = place > -6 && place < 6 ? place : place % 6;
+  hue += 6;
+  while (hue >= 6) hue -= 6;
+  return hue;
+}
+
 /** Turns the hue of every pixel by a share of the circle; saturation and value of HSV stay. */
 export function adjustHue(image: Float32Array, turn: number): void {
   const plane = image.length / 3;
@@ -63,7 +71,7 @@ export function adjustHue(image: Float32Array, turn: number): void {
     const chroma = value - low;
     if (chroma === 0) continue;
     const sixth = value === r ? (g - b) / chroma : value === g ? (b - r) / chroma + 2 : (r - g) / chroma + 4;
-    const hue = (((sixth + 6 * turn) % 6) + 6) % 6;
+    const hue = onCircle(sixth + 6 * turn);
     const sector = Math.floor(hue);
     const part = hue - sector;
     const falling = value - chroma * part;
@@ -116,6 +124,30 @@ export function distortColours(image: Float32Array, random: RandomStream, option
 /** Standard deviations that the kernel reaches to either side. */
 const BLUR_REACH = 3;
 
+/** A row or column of an image, blurred in place; `line` has room for it and for the kernel's reach on either side. */
+function blurLine(
+  image: Float32Array,
+  start: number,
+  stride: number,
+  size: number,
+  kernel: Float32Array,
+  total: number,
+  line: Float32Array,
+): void {
+  const reach = (kernel.length - 1) / 2;
+  for (let x = 0; x < size; x++) line[x + reach] = image[start + x * stride] as number;
+  const [first, last] = [line[reach] as number, line[reach + size - 1] as number];
+  for (let x = 0; x < reach; x++) {
+    line[x] = first;
+    line[reach + size + x] = last;
+  }
+  for (let x = 0; x < size; x++) {
+    let sum = 0;
+    for (let t = 0; t < kernel.length; t++) sum += (kernel[t] as number) * (line[x + t] as number);
+    image[start + x * stride] = sum / total;
+  }
+}
+
 /**
  * Gaussian blur, in place; beyond the edge its pixels repeat.
  *
@@ -129,17 +161,8 @@ export function blur(image: Float32Array, size: number, sigma: number): void {
   );
   const total = kernel.reduce((sum, weight) => sum + weight, 0);
   const line = new Float32Array(size + 2 * reach);
-  const pass = (start: number, stride: number): void => {
-    for (let x = -reach; x < size + reach; x++)
-      line[x + reach] = image[start + Math.min(size - 1, Math.max(0, x)) * stride] as number;
-    for (let x = 0; x < size; x++) {
-      let sum = 0;
-      for (let t = 0; t < kernel.length; t++) sum += (kernel[t] as number) * (line[x + t] as number);
-      image[start + x * stride] = sum / total;
-    }
-  };
   for (let channel = 0; channel < image.length; channel += size * size) {
-    for (let y = 0; y < size; y++) pass(channel + y * size, 1);
-    for (let x = 0; x < size; x++) pass(channel + x, size);
+    for (let y = 0; y < size; y++) blurLine(image, channel + y * size, 1, size, kernel, total, line);
+    for (let x = 0; x < size; x++) blurLine(image, channel + x, size, size, kernel, total, line);
   }
 }

@@ -15,8 +15,8 @@ import { experiment } from "./experiment.ts";
 const [change = "{}", wantedArms = "random,simclr,swav", ...wantedSeeds] = process.argv.slice(2);
 const seeds = wantedSeeds.length > 0 ? wantedSeeds.map(Number) : [100, 101];
 
-/** Share of the time that waited for crops, and the curve, of the arm under way. */
-let waits = 0;
+/** Of the arm under way: steps, seconds that they waited for crops and that they computed, and the curve. */
+let [steps, waited, computed] = [0, 0, 0];
 const losses: [step: number, loss: number][] = [];
 
 /** A unit of work that leaves nothing on disk, watched. */
@@ -26,8 +26,9 @@ function watchedContext(config: SwavConfig, seed: number): UnitContext<SwavConfi
     log(_phase, step, { loss }) {
       if (loss !== undefined) losses.push([step, Number(loss)]);
     },
-    progress({ dataSeconds = 0, computeSeconds = 0 }) {
-      waits = dataSeconds / Math.max(1e-9, dataSeconds + computeSeconds);
+    progress({ step = 0, dataSeconds, computeSeconds }) {
+      if (dataSeconds === undefined || computeSeconds === undefined) return;
+      [steps, waited, computed] = [step, dataSeconds, computeSeconds];
     },
   };
 }
@@ -39,16 +40,19 @@ for (const seed of seeds) {
   for (const arm of wantedArms.split(",")) {
     const begun = performance.now();
     losses.length = 0;
+    [steps, waited, computed] = [0, 0, 0];
     const { metrics } = await experiment.runArm(arm, prepared, context);
     const values = Object.entries(metrics).map(([id, value]) => `${id} ${value.toFixed(3)}`);
     const shown = losses.filter((_, i) => i % Math.ceil(losses.length / 8) === 0 || i === losses.length - 1);
     values.push(`loss ${shown.map(([step, loss]) => `${step}:${loss.toFixed(2)}`).join(" ")}`);
-    const seconds = ((performance.now() - begun) / 1000).toFixed(1);
-    console.log(
-      [change, `seed ${seed}`, arm, ...values, `${seconds} s, ${(100 * waits).toFixed(1)} % waiting`].join(
-        "\t",
-      ),
-    );
+    const seconds = waited + computed;
+    if (steps > 0)
+      values.push(
+        `${((1000 * seconds) / steps).toFixed(0)} ms a step`,
+        `${((100 * waited) / seconds).toFixed(1)} % waiting`,
+      );
+    values.push(`${((performance.now() - begun) / 1000).toFixed(1)} s in all`);
+    console.log([change, `seed ${seed}`, arm, ...values].join("\t"));
   }
   await experiment.dispose?.(prepared);
 }
