@@ -4,10 +4,9 @@ import type { Recipe } from "@concord/papers/recipes";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { addAdapt, recipeFor } from "./commands/adapt.ts";
 import { addBackup } from "./commands/backup.ts";
-import { addDiagnose } from "./commands/diagnose.ts";
+import { addDiagnose } from "./commands/diagnose-options.ts";
 import { addDigest } from "./commands/digest.ts";
-import { runDoctor } from "./commands/doctor.ts";
-import { addEmbed } from "./commands/embed.ts";
+import { addEmbed } from "./commands/embed-options.ts";
 import { addExport } from "./commands/export.ts";
 import { addIndex } from "./commands/index-options.ts";
 import { addIngest } from "./commands/ingest-options.ts";
@@ -17,7 +16,7 @@ import { addResetPassword } from "./commands/reset-password.ts";
 import { addRestore } from "./commands/restore.ts";
 import { resumeRun, runPaper } from "./commands/run.ts";
 import { listRuns, showRun } from "./commands/runs.ts";
-import { addSearch } from "./commands/search.ts";
+import { addSearch } from "./commands/search-options.ts";
 import { type StartOptions, startServer } from "./commands/start.ts";
 import { type Context, coloursFor, columnsOf } from "./context.ts";
 import { describeError, ExitCode, UsageError } from "./errors.ts";
@@ -355,6 +354,7 @@ function createProgram(
       ]),
     )
     .action(async (flags: { device?: string; quick?: boolean; json?: boolean }) => {
+      const { runDoctor } = await import("./commands/doctor.ts");
       settle(await runDoctor(context, flags));
     });
   return program;

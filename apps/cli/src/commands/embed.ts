@@ -11,75 +11,21 @@ import {
   embedBlocks,
   embedInputs,
   lineInputs,
-  MODALITIES,
   type Modality,
   type OpenEncoderOptions,
   openEncoder,
-  POOLINGS,
-  type Pooling,
   VectorFileError,
 } from "@concord/toolkit";
-import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Context, coloursFor } from "../context.ts";
 import { ExitCode, UsageError } from "../errors.ts";
 import { writeOut } from "../output.ts";
 import { countText, durationText, printable } from "../render/text.ts";
 import { StageDisplay } from "../stage-display.ts";
 import { listenForStop } from "../stop-request.ts";
+import type { EmbedFlags, EncoderFlags } from "./embed-options.ts";
 
-/** What opens an encoder; `search` has the same flags. */
-export interface EncoderFlags {
-  readonly modality?: Modality;
-  readonly modelFile?: string;
-  readonly output?: string;
-  readonly pooling?: Pooling;
-  readonly prompt?: string;
-}
-
-interface EmbedFlags extends EncoderFlags {
-  readonly out?: string;
-  readonly overwrite?: boolean;
-  readonly column?: string;
-  readonly fields?: string[];
-  readonly normalize?: boolean;
-  readonly batch?: number;
-  readonly binary?: boolean;
-  readonly strict?: boolean;
-}
-
-const MAX_BATCH = 65_536;
 /** Problems that are shown one by one. */
 const MAX_SHOWN = 10;
-
-export function parseWhole(least: number, most: number) {
-  return (text: string): number => {
-    const value = Number(text);
-    if (!/^\d{1,15}$/.test(text) || value < least || value > most)
-      throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`);
-    return value;
-  };
-}
-
-export function parseNames(text: string): string[] {
-  const names = text.split(",").map((name) => name.trim());
-  if (names.some((name) => name === "")) throw new InvalidArgumentError("Expected a list such as id,text.");
-  return names;
-}
-
-export function addEncoderOptions(command: Command): Command {
-  return command
-    .addOption(
-      new Option("--modality <kind>", "kind of input, for models that take several").choices(MODALITIES),
-    )
-    .option("--model-file <name>", "model file of the folder, e.g. quantized, fp16 or onnx/model_q4.onnx")
-    .option("--output <name>", "output of the model to read (default: told by its name)")
-    .addOption(
-      new Option("--pooling <kind>", "how tokens become one vector (default: as the folder says)").choices(
-        POOLINGS.filter((pooling) => pooling !== "none"),
-      ),
-    )
-    .option("--prompt <name|text>", "what goes before every text: a name that the folder knows, or the text");
-}
 
 /** What the command line asked for is at fault, rather than the program. */
 export function asUsage(error: unknown): unknown {
@@ -152,7 +98,7 @@ function lineOf({ values, width, fields }: EmbeddedBlock, row: number): string {
 }
 
 /** Embeds files or standard input, into a file or to standard output. */
-async function runEmbed(
+export async function runEmbed(
   context: Context,
   path: string,
   files: readonly string[],
@@ -232,42 +178,4 @@ function reportProblems({ stderr }: Context, problems: readonly EmbedProblem[], 
   const lines = problems.map(({ place, reason }) => `  ${printable(place)}: ${printable(reason)}`);
   if (skipped > problems.length) lines.push(`  and ${countText(skipped - problems.length, "more", "more")}`);
   stderr.write(`${countText(skipped, "item")} could not be embedded:\n${lines.join("\n")}\n`);
-}
-
-/** Adds `concord embed` to the command line. */
-export function addEmbed(program: Command, context: Context, settle: (code: ExitCode) => void): void {
-  const command = program
-    .command("embed")
-    .summary("turn texts, pictures, scans or sounds into vectors with an ONNX encoder")
-    .description(
-      "Embeds with any ONNX encoder: a file, or a folder in the layout of Hugging Face's hub, transformers.js or sentence-transformers. Takes lines of text (standard input, .txt), pictures, scans (NIfTI) and sounds (files, folders, patterns), a column of a CSV, TSV, JSONL or Parquet table, and webdataset archives. Vectors keep the order and the columns of their items, and go to a .npy, .parquet, .jsonl or .csv file, or as JSON lines to standard output. What cannot be embedded is counted, named and skipped.",
-    )
-    .argument("<encoder>", "folder of the encoder, or its .onnx file")
-    .argument("[files...]", "what to embed; nothing or - for standard input")
-    .option("--out <file>", "where vectors go (default: standard output, as JSON lines)")
-    .option("--overwrite", "replace the file")
-    .option(
-      "--column <name>",
-      "column with the texts or paths; on standard input, lines are then JSON objects",
-    )
-    .addOption(
-      new Option("--fields <list>", "columns to keep, e.g. id,text (default: all)").argParser(parseNames),
-    )
-    .option("--normalize", "bring vectors to length 1")
-    .addOption(
-      new Option("--batch <n>", "most items in one run of the model").argParser(parseWhole(1, MAX_BATCH)),
-    )
-    .option("--binary", "keep signs only, one bit a number, packed (.npy)")
-    .option("--strict", "stop at the first item that cannot be embedded");
-  addEncoderOptions(command)
-    .addHelpText(
-      "after",
-      `\nExamples:
-  ${context.name} embed models/all-MiniLM-L6-v2 captions.csv --column caption --out captions.parquet
-  ${context.name} embed models/clip photos/ --modality image --out photos.npy
-  echo "a red bicycle" | ${context.name} embed models/clip --modality text | ${context.name} search photos.npy`,
-    )
-    .action(async (path: string, files: string[], flags: EmbedFlags) => {
-      settle(await runEmbed(context, path, files, flags));
-    });
 }
