@@ -2,11 +2,13 @@ import type { NDArray, Tensor, Traced } from "@concord/tensor";
 import {
   compile,
   full,
+  gather,
   gradients,
   layerNorm,
   mul,
   normalArray,
   randomKey,
+  reshape,
   sum,
   tensor,
   toNumbers,
@@ -136,4 +138,48 @@ test("a transformer is its blocks one after another, and a layer norm", async ()
   const { whole, parts } = await run(all, queries);
   expect(toNumbers(parts)).toEqual(toNumbers(whole));
   expect(toNumbers(whole).some((value) => value !== 0)).toBe(true);
+});
+
+describe("blocks of which some tokens are read", () => {
+  const { layers } = transformerInit(randomKey(11), { width: D, layers: 2 });
+  const places = [
+    [2, 0],
+    [1, 1],
+  ];
+  const upstream = normalArray(randomKey(12), [B, 2, D]);
+  for (const [name, mask] of [
+    ["without a mask", undefined],
+    ["with one", triu(full([N, N], Number.NEGATIVE_INFINITY), 1)],
+  ] as const)
+    test(`are those of all tokens, gradients included, ${name}`, async () => {
+      const run = compile((params: Traced<typeof layers>, x: Tensor, dy: Tensor) => {
+        const mode = { heads, ...(mask && { mask }) };
+        const flat = tensor(
+          places.flatMap((row, b) => row.map((place) => b * N + place)),
+          { dtype: "int32" },
+        );
+        const all = transformerBlocks(params, x, mode);
+        const picked = reshape(gather(reshape(all, [B * N, D]), flat), [B, 2, D]);
+        const read = transformerBlocks(params, x, { ...mode, read: tensor(places, { dtype: "int32" }) });
+        const of = (y: Tensor) => ({
+          y,
+          dx: gradients(sum(mul(y, dy)), [x])[0] as Tensor,
+          dw: gradients(sum(mul(y, dy)), [params[1]?.attention.qkv.weight as Tensor])[0] as Tensor,
+        });
+        return { picked: of(picked), read: of(read) };
+      });
+      const { picked, read } = await run(layers, queries, upstream);
+      for (const part of ["y", "dx", "dw"] as const) {
+        const [want, got] = [toNumbers(picked[part]), toNumbers(read[part])];
+        expect(got.length).toBe(want.length);
+        got.forEach((value, i) => expect(value).toBeCloseTo(want[i] as number, 4));
+      }
+    });
+
+  test("say what does not fit", () => {
+    const traced = layers as unknown as Traced<typeof layers>;
+    const read = tensor([[0], [1], [2]], { dtype: "int32" });
+    expect(() => transformerBlocks(traced, zeros([B, N, D]), { heads, read })).toThrow(/axis B/);
+    expect(() => transformerBlocks([], zeros([B, N, D]), { heads, read })).toThrow(RangeError);
+  });
 });

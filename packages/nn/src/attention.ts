@@ -1,8 +1,13 @@
 import type { Key, Traced } from "@concord/tensor";
 import {
   add,
+  arange,
+  cast,
   checkAxes,
+  equal,
+  expandDims,
   foldIn,
+  gather,
   gelu,
   layerNorm,
   matmul,
@@ -159,26 +164,58 @@ export interface TransformerMode {
   readonly activation?: (x: Tensor) => Tensor;
 }
 
+export interface TransformerBlocksMode extends TransformerMode {
+  /**
+   * Places [B, R] int32 of the tokens that are read: the last layer computes no others, though they attend to all.
+   * Default: all are read. A mask must be [N, N] then.
+   */
+  readonly read?: Tensor;
+}
+
 /**
  * Pre-norm transformer blocks without the layer norm after the last: x ← x + Attention(LN x), x ← x + MLP(LN x) for
  * each layer.
  *
  * @param x  [B, N, D]
- * @returns [B, N, D]
+ * @returns [B, N, D], or [B, R, D] where `read` names R tokens
+ * @throws ShapeError when `read` is not [B, R] or the mask beside it not [N, N]
+ * @throws RangeError for `read` without a layer
  */
 export function transformerBlocks(
   layers: Traced<readonly TransformerLayerParams[]>,
   x: Tensor,
-  { heads, mask, activation = gelu }: TransformerMode,
+  { heads, mask, activation = gelu, read }: TransformerBlocksMode,
 ): Tensor {
-  const attentionOptions = { heads, ...(mask && { mask }) };
-  return layers.reduce((state, layer) => {
+  if (read && layers.length === 0) throw new RangeError("transformerBlocks: `read` needs at least one layer");
+  return layers.reduce((state, layer, i) => {
     const { attentionNorm, mlpNorm, expand, contract } = layer;
     const weights = { ...layer.attention, qkv: drawIntoLinear(attentionNorm, layer.attention.qkv) };
-    const attended = add(state, attention(weights, standardize(state), attentionOptions));
+    const keys = standardize(state);
+    const rows = read && i === layers.length - 1 ? rowsAt(state, read, mask) : undefined;
+    const { output } = attentionWithWeights(
+      weights,
+      { queries: rows ? rows.pick(keys) : keys, keys },
+      { heads, ...(mask && { mask: rows?.mask ?? mask }) },
+    );
+    const attended = add(rows ? rows.pick(state) : state, output);
     const inner = activation(linear(drawIntoLinear(mlpNorm, expand), standardize(attended)));
     return add(attended, linear(contract, inner));
   }, x);
+}
+
+/** Some tokens of each sequence, and their rows of the mask. */
+function rowsAt(x: Tensor, places: Tensor, mask: Tensor | undefined) {
+  const { B, N, R } = checkAxes("transformerBlocks", {
+    x: [x, "B N D"],
+    read: [places, "B R"],
+    ...(mask && { mask: [mask, "N N"] as const }),
+  });
+  // As a product, whose gradient is one, too: adding up by indices is slower.
+  const picked = cast(equal(expandDims(places, -1), arange(N as number, "int32")), x.dtype);
+  return {
+    pick: (tokens: Tensor): Tensor => matmul(picked, tokens),
+    mask: mask && reshape(gather(mask, places), [B as number, 1, R as number, N as number]),
+  };
 }
 
 /**
