@@ -10,6 +10,7 @@ import {
   linear,
   linearInit,
   patchify,
+  type TransformerBlocksMode,
   type TransformerLayerParams,
   transformerBlocks,
   transformerInit,
@@ -17,16 +18,14 @@ import {
 import type { Key, NDArray, Traced } from "@concord/tensor";
 import {
   add,
-  arange,
   broadcastTo,
   concat,
   conv2d,
+  expandDims,
   foldIn,
   full,
-  gather,
   layerNorm,
   matmul,
-  mul,
   narrow,
   normalArray,
   quickGelu,
@@ -119,8 +118,10 @@ export interface DualEncoder {
   embed(frozen: Traced<FrozenParams>, ids: Tensor): Tensor;
   /** Tokens after the text transformer with its causal mask, before the last norm: [B, T] to [B, T, C]. */
   tokens(frozen: Traced<FrozenParams>, tuned: Traced<TunedParams>, ids: Tensor): Tensor;
-  /** Tokens through blocks without a mask, as those of the prompt transformer. */
-  attend(blocks: Traced<readonly TransformerLayerParams[]>, tokens: Tensor): Tensor;
+  /** Text features without a prompt: the end token after the last norm, projected. Ids [B, T], ends [B], to [B, C]. */
+  plainText(frozen: Traced<FrozenParams>, tuned: Traced<TunedParams>, ids: Tensor, ends: Tensor): Tensor;
+  /** Tokens [B, N, C] through blocks without a mask, as those of the prompt transformer: those at `read` [B, R]. */
+  attend(blocks: Traced<readonly TransformerLayerParams[]>, tokens: Tensor, read: Tensor): Tensor;
 }
 
 const CHANNELS = 3;
@@ -143,12 +144,24 @@ export function dualEncoder(config: EncoderConfig, sizes: EncoderSizes): DualEnc
   const run = (
     blocks: Traced<readonly TransformerLayerParams[]>,
     x: Tensor,
-    heads: number,
-    mask?: Tensor,
-  ): Tensor => transformerBlocks(blocks, x, { heads, activation: quickGelu, ...(mask && { mask }) });
+    mode: TransformerBlocksMode,
+  ): Tensor => transformerBlocks(blocks, x, { activation: quickGelu, ...mode });
   const vision = image.kind === "vision-transformer" ? image : null;
   const embed = (frozen: Traced<FrozenParams>, ids: Tensor): Tensor =>
     add(embedding(frozen.text.words, ids), frozen.text.positions);
+  const textTokens = (
+    frozen: Traced<FrozenParams>,
+    tuned: Traced<TunedParams>,
+    ids: Tensor,
+    read?: Tensor,
+  ): Tensor => {
+    const T = ids.shape[1] as number;
+    return run([...frozen.text.blocks, ...tuned.text.blocks], embed(frozen, ids), {
+      heads: text.heads,
+      mask: triu(full([T, T], -1e9), 1),
+      ...(read && { read }),
+    });
+  };
   return {
     init(key) {
       const { layers } = transformerInit(foldIn(key, 2), { width, layers: text.layers });
@@ -180,7 +193,7 @@ export function dualEncoder(config: EncoderConfig, sizes: EncoderSizes): DualEnc
     images(frozen, tuned, pixels) {
       if (vision)
         return visionFeatures(frozen.image as never, tuned.image as never, pixels, vision, (blocks, x) =>
-          run(blocks, x, vision.heads),
+          run(blocks, x, { heads: vision.heads }),
         );
       const stages = [frozen.image, tuned.image].flatMap(
         (part) => (part as Traced<ConvolutionalParams>).stages,
@@ -192,12 +205,13 @@ export function dualEncoder(config: EncoderConfig, sizes: EncoderSizes): DualEnc
       return linear(tuned.image.head, reshape(map, [pixels.shape[0] as number, -1]));
     },
     embed,
-    tokens(frozen, tuned, ids) {
-      const T = ids.shape[1] as number;
-      const causal = triu(full([T, T], -1e9), 1);
-      return run([...frozen.text.blocks, ...tuned.text.blocks], embed(frozen, ids), text.heads, causal);
+    tokens: textTokens,
+    plainText(frozen, tuned, ids, ends) {
+      const tokens = squeeze(textTokens(frozen, tuned, ids, expandDims(ends, -1)), 1);
+      const { norm, projection } = tuned.text;
+      return matmul(layerNorm(tokens, norm.gain, norm.bias), projection);
     },
-    attend: (blocks, tokens) => run(blocks, tokens, text.heads),
+    attend: (blocks, tokens, read) => run(blocks, tokens, { heads: text.heads, read }),
   };
 }
 
@@ -258,12 +272,4 @@ function visionFeatures(
   const last = run(tuned.blocks, run(frozen.blocks, normed));
   const pooled = squeeze(narrow(last, 1, 0, 1), 1);
   return linear(tuned.head, layerNorm(pooled, tuned.norm.gain, tuned.norm.bias));
-}
-
-/** Text features without a prompt: the end token after the last norm, projected, [B, C]. */
-export function plainTextFeatures(tuned: Traced<TunedParams>, tokens: Tensor, endIndex: Tensor): Tensor {
-  const [B, T, C] = tokens.shape as [number, number, number];
-  const rows = gather(reshape(tokens, [B * T, C]), add(mul(arange(B, "int32"), T), endIndex));
-  const { norm, projection } = tuned.text;
-  return matmul(layerNorm(rows, norm.gain, norm.bias), projection);
 }

@@ -33,23 +33,25 @@ export interface EvaluationRequest {
   readonly params: ArmParams;
   readonly start: DualEncoderParams;
   readonly task: Task;
+  /** Compiled evaluations of earlier arms by the parts of their models; a new one is added. */
+  readonly encoders: Map<string, Encoder>;
 }
 
-/** What a compiled chunk gives: codes of the three protocols, and features of each item alone. */
+/** What a compiled chunk gives: codes of the protocols that differ, and features of each item alone. */
 interface Chunk<T> {
   readonly codes: Readonly<
-    Record<Protocol, { readonly image: Record<string, T>; readonly text: Record<string, T> }>
+    Partial<Record<Protocol, { readonly image: Record<string, T>; readonly text: Record<string, T> }>>
   >;
   readonly image: T;
   readonly text: T;
 }
 
-/** Encodes all items under the three protocols. */
-async function encodeItems(
-  context: UnitContext<unknown>,
-  { model, params, start, task }: EvaluationRequest,
-): Promise<{ readonly codes: Record<Protocol, ProtocolCodes>; readonly image: Rows; readonly text: Rows }> {
-  const run = compile(
+/** The compiled evaluation of models of the same parts. */
+export type Encoder = ReturnType<typeof itemEncoder>;
+
+function itemEncoder(model: ArmModel) {
+  const { protocols } = model;
+  return compile(
     (
       trained: Traced<ArmParams>,
       frozen: Traced<FrozenParams>,
@@ -61,21 +63,32 @@ async function encodeItems(
       const encode = (prompts: Tensor): Encoded =>
         model.encode(trained, frozen, images, { ...texts, prompts });
       const free = encode(prompt);
-      const features = {
-        p1: model.paired(trained, encode(labelPrompts)),
-        p2: model.paired(trained, free),
-        p3: model.unimodal(trained, free),
+      const alone = model.unimodal(trained, free);
+      const ways = {
+        p1: () => model.paired(trained, encode(labelPrompts)),
+        p2: () => model.paired(trained, free),
+        p3: () => alone,
       };
       const codes = Object.fromEntries(
-        Object.entries(features).map(([protocol, { image, text }]) => [
-          protocol,
-          { image: model.codes(trained, image), text: model.codes(trained, text) },
-        ]),
+        [...new Set(Object.values(protocols))].map((protocol) => {
+          const { image, text } = ways[protocol]();
+          return [protocol, { image: model.codes(trained, image), text: model.codes(trained, text) }];
+        }),
       ) as Chunk<Tensor>["codes"];
-      return { codes, image: l2Normalize(features.p3.image), text: l2Normalize(features.p3.text) };
+      return { codes, image: l2Normalize(alone.image), text: l2Normalize(alone.text) };
     },
     { name: "codes" },
   );
+}
+
+/** Encodes all items under the three protocols; those that differ in nothing share their codes. */
+async function encodeItems(
+  context: UnitContext<unknown>,
+  { model, params, start, task, encoders }: EvaluationRequest,
+): Promise<{ readonly codes: Record<Protocol, ProtocolCodes>; readonly image: Rows; readonly text: Rows }> {
+  const { protocols } = model;
+  const run = encoders.get(model.parts) ?? itemEncoder(model);
+  encoders.set(model.parts, run);
   const { set } = task.items;
   const chunks: Chunk<NDArray>[] = [];
   const size = Math.min(CHUNK, set.count);
@@ -97,13 +110,16 @@ async function encodeItems(
   const lengths = Object.keys(params.hash.heads);
   const all = (protocol: Protocol, modality: "image" | "text"): Codes =>
     Object.fromEntries(
-      lengths.map((bits) => [bits, join(({ codes }) => codes[protocol][modality][bits] as NDArray)]),
+      lengths.map((bits) => [bits, join(({ codes }) => codes[protocol]?.[modality][bits] as NDArray)]),
     );
-  const codes = Object.fromEntries(
-    (Object.keys(PROTOCOLS) as Protocol[]).map((protocol) => [
+  const distinct = new Map(
+    [...new Set(Object.values(protocols))].map((protocol) => [
       protocol,
       { image: all(protocol, "image"), text: all(protocol, "text") },
     ]),
+  );
+  const codes = Object.fromEntries(
+    (Object.keys(PROTOCOLS) as Protocol[]).map((protocol) => [protocol, distinct.get(protocols[protocol])]),
   ) as Record<Protocol, ProtocolCodes>;
   return { codes, image: join(({ image }) => image), text: join(({ text }) => text) };
 }
@@ -184,7 +200,8 @@ export async function evaluateArm(
     for (const length of bits.map(String)) {
       context.signal.throwIfAborted();
       const [images, texts] = [codes[protocol].image[length] as Rows, codes[protocol].text[length] as Rows];
-      const both = { i2t: search(task, images, texts), t2i: search(task, texts, images) };
+      const known = searches[request.model.protocols[protocol]]?.[length];
+      const both = known ?? { i2t: search(task, images, texts), t2i: search(task, texts, images) };
       searches[protocol][length] = both;
       const [i2t, t2i] = [both.i2t.meanAveragePrecision, both.t2i.meanAveragePrecision];
       metrics[`map-${protocol}-${length}`] = (PERCENT * (i2t + t2i)) / 2;

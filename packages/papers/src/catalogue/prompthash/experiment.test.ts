@@ -162,6 +162,8 @@ describe("on the generated world", () => {
       results.set(id, await experiment.runArm(id, prepared, context));
   });
 
+  afterAll(() => experiment.dispose?.(prepared));
+
   const metricsOf = (id: string): Readonly<Record<string, number>> => (results.get(id) as ArmResult).metrics;
 
   it("evaluates every metric, the figures and the points of the map", () => {
@@ -208,6 +210,9 @@ describe("on the generated world", () => {
     const ids = [...results.keys()];
     expect(new Set(ids.map((id) => JSON.stringify(metricsOf(id)))).size).toBe(ids.length);
     const before = treeEntries(prepared.start).map(([, leaf]) => toNumbers(leaf as NDArray).join());
+    // The two share a graph, and differ in a weight that is its input.
+    const alignment = await experiment.runArm("alignment", prepared, context);
+    expect(alignment.metrics).not.toEqual(metricsOf("hashing"));
     const again = await experiment.runArm("hashing", prepared, context);
     expect(again.metrics).toEqual(metricsOf("hashing"));
     expect(treeEntries(prepared.start).map(([, leaf]) => toNumbers(leaf as NDArray).join())).toEqual(before);

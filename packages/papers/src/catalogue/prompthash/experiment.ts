@@ -2,12 +2,13 @@ import type { Claim, Experiment, Preset, PresetName, UnitContext } from "../../h
 import { armById, arms } from "./arms.ts";
 import { defaultConfig, type PromptHashConfig, paperConfig, smokeConfig } from "./config.ts";
 import { type DualEncoder, type DualEncoderParams, dualEncoder } from "./encoders.ts";
-import { evaluateArm } from "./evaluation.ts";
+import { type Encoder, evaluateArm } from "./evaluation.ts";
 import { metrics } from "./metrics.ts";
 import { armModel } from "./model.ts";
 import { inputs, loadOwnTask, ownRun, validateOwnRun } from "./own-data.ts";
+import { pretrain } from "./pretraining.ts";
 import { generatedTask, type Task } from "./task.ts";
-import { pretrain, trainHashing } from "./training.ts";
+import { type HashTrainer, trainHashing } from "./training.ts";
 
 const HEADLINE = "map-p3-16";
 
@@ -120,6 +121,9 @@ export interface Prepared {
   readonly task: Task;
   readonly dual: DualEncoder;
   readonly start: DualEncoderParams;
+  /** Compiled graphs, by the parts of the models that they serve. */
+  readonly trainers: Map<string, HashTrainer>;
+  readonly encoders: Map<string, Encoder>;
 }
 
 async function prepare(context: UnitContext<PromptHashConfig>): Promise<Prepared> {
@@ -140,7 +144,13 @@ async function prepare(context: UnitContext<PromptHashConfig>): Promise<Prepared
     const params = await pretrain(context, { dual, task, config: config.pretraining });
     return params as unknown as Record<string, never>;
   });
-  return { task, dual, start: start as unknown as DualEncoderParams };
+  return {
+    task,
+    dual,
+    start: start as unknown as DualEncoderParams,
+    trainers: new Map(),
+    encoders: new Map(),
+  };
 }
 
 const presets: Readonly<Record<PresetName, Preset<PromptHashConfig>>> = {
@@ -171,11 +181,13 @@ export const experiment: Experiment<PromptHashConfig, Prepared> = {
   presets,
   validate: (given, preset) => validateOwnRun(presets[preset].config, given, preset),
   prepare,
-  async runArm(id, { task, dual, start }, context) {
+  async dispose({ trainers, encoders }) {
+    await Promise.all([...trainers.values(), ...encoders.values()].map((graph) => graph.close()));
+  },
+  async runArm(id, { task, dual, start, trainers, encoders }, context) {
     const { encoder, hashing } = ownRun(context.config, context.inputs)?.config ?? context.config;
-    const { recipe } = armById(id);
-    const model = armModel(dual, encoder.width, hashing, recipe);
-    const params = await trainHashing(context, { model, start, recipe, task, config: hashing });
-    return evaluateArm(context, { model, params, start, task });
+    const model = armModel(dual, encoder.width, hashing, armById(id).recipe);
+    const params = await trainHashing(context, { model, start, task, trainers });
+    return evaluateArm(context, { model, params, start, task, encoders });
   },
 };

@@ -12,9 +12,7 @@ import type { Key, Traced } from "@concord/tensor";
 import {
   add,
   checkAxes,
-  dropout,
   foldIn,
-  foldInTensor,
   l2Normalize,
   layerNorm,
   mul,
@@ -140,16 +138,13 @@ function transformerLayer(params: Traced<PostNormLayerParams>, x: Tensor, option
   const { attention = "sample", heads = PAPER_DEFAULTS.fusionHeads, dropout: given } = options;
   const [B, D] = x.shape as [number, number];
   const hiddenWidth = params.expand.weight.shape[1] as number;
-  const drops = dropouts(given, B, [D, hiddenWidth, D]);
   const axis = attention === "sample" ? 1 : 0;
+  // Of every head, each token of a sequence weighs all of them: itself alone, or the whole mini-batch.
+  const drops = dropouts(given, B, [D, hiddenWidth, D, axis === 1 ? heads : heads * B]);
   const { output } = attentionWithWeights(
     params.attention,
     { queries: reshape(x, axis === 1 ? [B, 1, D] : [1, B, D]) },
-    {
-      heads,
-      onWeights: (weights) =>
-        given && given.rate > 0 ? dropout(foldInTensor(given.key, 1), weights, given.rate) : weights,
-    },
+    { heads, onWeights: (weights) => reshape(drops(3, reshape(weights, [B, -1])), weights.shape) },
   );
   const { attentionNorm, feedForwardNorm } = params;
   const attended = layerNorm(add(x, drops(0, squeeze(output, axis))), attentionNorm.gain, attentionNorm.bias);

@@ -1,5 +1,5 @@
 import type { Traced } from "@concord/tensor";
-import { add, concat, foldInTensor, mul, split, type Tensor } from "@concord/tensor";
+import { add, concat, mul, split, type Tensor } from "@concord/tensor";
 import { type FusionOptions, type FusionParams, fuse } from "./fuse.ts";
 import { type ResBlockParams, resMlp } from "./res-mlp.ts";
 
@@ -13,8 +13,15 @@ export interface ModalFeatures {
 export interface HashFeatureOptions {
   /** Of the fusion; its dropout is given by `drop`. */
   readonly fusion?: Omit<FusionOptions, "dropout">;
-  /** In training only: one key a step, and the rates of fusion (paper: 0.1) and ResMLP (paper: 0.5). */
-  readonly drop?: { readonly key: Tensor; readonly fusion: number; readonly residual: number };
+  /**
+   * In training only: keys [2] of both uses of the fusion and of the ResMLP, others in every step, and the rates of
+   * fusion (paper: 0.1) and ResMLP (paper: 0.5).
+   */
+  readonly drop?: {
+    readonly keys: { readonly first: Tensor; readonly second: Tensor; readonly residual: Tensor };
+    readonly fusion: number;
+    readonly residual: number;
+  };
 }
 
 /**
@@ -35,24 +42,21 @@ export function hashFeatures(
   { image, text, prompt }: ModalFeatures,
   { fusion, drop }: HashFeatureOptions = {},
 ): ModalFeatures {
-  const keyOf = (use: number): Tensor | undefined => drop && foldInTensor(drop.key, use);
   const half = (x: Tensor, y: Tensor): Tensor => mul(add(x, y), 0.5);
-  const mix = (u: Tensor, v: Tensor, use: number): readonly [Tensor, Tensor] => {
-    if (!params.fusion) return [u, v];
-    const key = keyOf(use);
-    return fuse(params.fusion, u, v, {
-      ...fusion,
-      ...(key && drop && { dropout: { key, rate: drop.fusion } }),
-    });
-  };
-  const [image1, text1] = mix(image, text, 0);
-  const [image2, prompt1] = prompt ? mix(image1, prompt, 1) : [image1, undefined];
+  const mix = (u: Tensor, v: Tensor, use: "first" | "second"): readonly [Tensor, Tensor] =>
+    params.fusion
+      ? fuse(params.fusion, u, v, {
+          ...fusion,
+          ...(drop && { dropout: { key: drop.keys[use], rate: drop.fusion } }),
+        })
+      : [u, v];
+  const [image1, text1] = mix(image, text, "first");
+  const [image2, prompt1] = prompt ? mix(image1, prompt, "second") : [image1, undefined];
   const mixed = [half(image, image2), half(text, text1)];
   if (prompt && prompt1) mixed.push(half(prompt, prompt1));
-  const key = keyOf(2);
   // One module for all, so one call for all.
   const finished = split(
-    resMlp(params.residual, concat(mixed, 0), key && drop && { key, rate: drop.residual }),
+    resMlp(params.residual, concat(mixed, 0), drop && { key: drop.keys.residual, rate: drop.residual }),
     mixed.length,
     0,
   ) as [Tensor, Tensor, Tensor?];

@@ -3,7 +3,8 @@ import {
   add,
   cast,
   checkAxes,
-  clamp,
+  clampMax,
+  clampMin,
   concat,
   div,
   greater,
@@ -68,10 +69,11 @@ export function likelihood(memory: Tensor, codes: Tensor, similar: Tensor, balan
  */
 function likelihoods(memories: Tensor, codes: Tensor, similar: Tensor, balance: boolean): Tensor {
   const [, N, , n] = similar.shape as [number, number, number, number];
-  const limit = PAPER_DEFAULTS.productLimit;
-  const cut = clamp(matmul(memories, codes, { transposeB: true }), -limit, limit);
-  const products = mul(reshape(cut, [-1, N, (codes.shape[0] as number) / n, n]), 0.5);
-  const losses = sub(softplus(products), mul(similar, products));
+  const limit = PAPER_DEFAULTS.productLimit / 2;
+  const halves = matmul(memories, codes, { transposeB: true, scale: 0.5 });
+  const cut = reshape(clampMin(clampMax(halves, limit), -limit), [-1, N, (codes.shape[0] as number) / n, n]);
+  // As S is 0 or 1: softplus(s) - S s = softplus((1 - 2 S) s).
+  const losses = softplus(mul(cut, sub(1, mul(similar, 2))));
   if (!balance) return mean(losses, { axes: [1, 3] });
   const share = (weights: Tensor): Tensor =>
     div(sum(mul(losses, weights), { axes: [1, 3] }), maximum(sum(weights), 1));

@@ -19,6 +19,7 @@ import {
   split,
   sum,
   type Tensor,
+  transpose,
   uniformArray,
 } from "@concord/tensor";
 import { PAPER_DEFAULTS } from "./defaults.ts";
@@ -147,16 +148,17 @@ export function selectiveScan(
   const from = (sequence: Tensor, start: number): Tensor =>
     start === 0 ? sequence : narrow(sequence, 1, start, (sequence.shape[1] as number) - start);
   const first = (sequence: Tensor, length: number): Tensor => narrow(sequence, 1, 0, length);
+  // [B, L, N, I]: channels last, so that what is spread over states or channels is spread over whole rows.
   // states[t] gathers the last `reach` inputs; decay[t - reach] is what remains of the state `reach` tokens before t.
-  let states = mul(expandDims(mul(step, x), -1), expandDims(b, 2));
-  let decay = L > 1 ? exp(mul(expandDims(from(step, 1), -1), a)) : undefined;
+  let states = mul(expandDims(mul(step, x), 2), expandDims(b, -1));
+  let decay = L > 1 ? exp(mul(expandDims(from(step, 1), 2), transpose(a))) : undefined;
   for (let reach = 1; decay && reach < L; reach *= 2) {
     const carried = mul(decay, first(states, L - reach));
     states = concat([first(states, reach), add(from(states, reach), carried)], 1);
     const left = L - 2 * reach;
     decay = left > 0 ? mul(from(decay, reach), first(decay, left)) : undefined;
   }
-  return add(sum(mul(states, expandDims(c, 2)), { axes: -1 }), mul(x, skip));
+  return add(sum(mul(states, expandDims(c, -1)), { axes: 2 }), mul(x, skip));
 }
 
 /**

@@ -5,8 +5,10 @@ import {
   ndarray,
   normalArray,
   randomKey,
+  stack,
   type Tensor,
   type Traced,
+  tensor,
   toNumbers,
 } from "@concord/tensor";
 import { describe, expect, it } from "vitest";
@@ -14,7 +16,7 @@ import { contextInMemory } from "../../harness/memory-context.ts";
 import { type ArmRecipe, armById } from "./arms.ts";
 import { smokeConfig } from "./config.ts";
 import { type DualEncoderParams, dualEncoder } from "./encoders.ts";
-import { type ArmParams, armModel } from "./model.ts";
+import { type ArmParams, armModel, RANDOM_USES } from "./model.ts";
 import { generatedTask } from "./task.ts";
 import { trainHashing } from "./training.ts";
 
@@ -63,8 +65,11 @@ async function featuresOf(
   const run = compile(
     (p: Traced<ArmParams>, frozen: Traced<DualEncoderParams["frozen"]>, x: Tensor, t: never) => {
       const encoded = model.encode(p, frozen, x, t);
-      const key = keyTensor(randomKey(4));
-      const features = view === "training" ? model.training(p, encoded, key) : model[view](p, encoded);
+      const keys = stack(Array.from({ length: RANDOM_USES }, (_, use) => keyTensor(randomKey(4 + use))));
+      const features =
+        view === "training"
+          ? model.training(p, encoded, keys, tensor(recipe.missing === "all" ? 1 : 0.5))
+          : model[view](p, encoded);
       return { image: features.image, text: features.text };
     },
   );
@@ -143,10 +148,11 @@ it("trains the prompt's context and the last blocks, each with its rate, and no 
     context: task.context,
   });
   const begin = own.init(randomKey(1));
-  const model = armModel(own, C, hashing, recipe);
   const context = contextInMemory({}, 0);
-  const run = (learningRates: typeof hashing.learningRates) =>
-    trainHashing(context, { model, start: begin, recipe, task, config: { ...hashing, learningRates } });
+  const run = (learningRates: typeof hashing.learningRates) => {
+    const model = armModel(own, C, { ...hashing, learningRates }, recipe);
+    return trainHashing(context, { model, start: begin, task, trainers: new Map() });
+  };
   const words = Array.from(toNumbers(begin.frozen.text.words.table));
   const still = await run({ hash: 0, fusion: 0, encoder: 0 });
   const moved = await run({ hash: 1e-2, fusion: 0, encoder: 1e-3 });

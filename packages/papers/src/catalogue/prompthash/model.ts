@@ -5,10 +5,11 @@ import {
   broadcastTo,
   concat,
   foldIn,
-  foldInTensor,
   less,
   narrow,
   normalArray,
+  reshape,
+  stack,
   type Tensor,
   uniform,
   where,
@@ -17,16 +18,11 @@ import {
 import type { ArmRecipe } from "./arms.ts";
 import type { HashingConfig } from "./config.ts";
 import { PAPER_DEFAULTS } from "./defaults.ts";
-import {
-  type DualEncoder,
-  type DualEncoderParams,
-  type FrozenParams,
-  plainTextFeatures,
-  type TunedParams,
-} from "./encoders.ts";
+import type { DualEncoder, DualEncoderParams, FrozenParams, TunedParams } from "./encoders.ts";
 import { type FusionParams, fusionInit } from "./fuse.ts";
 import { type HashFeatureOptions, hashFeatures, type ModalFeatures } from "./hash-features.ts";
 import { type DecoderParams, hashDecoderInit, hashHead, hashHeadInit } from "./hash-heads.ts";
+import type { Protocol } from "./metrics.ts";
 import { type ResBlockParams, resMlpInit } from "./res-mlp.ts";
 import { textAffinityPrompt } from "./text-affinity-prompt.ts";
 
@@ -68,22 +64,34 @@ export interface Encoded extends ModalFeatures {
 
 /** The model of one arm. */
 export interface ArmModel {
+  readonly recipe: ArmRecipe;
+  readonly config: HashingConfig;
+  /** What it is made of, settings included: models of the same parts share their graphs. */
+  readonly parts: string;
+  /** Under which protocol codes are computed for each: one that differs in nothing stands for the other. */
+  readonly protocols: Readonly<Record<Protocol, Protocol>>;
   init(key: Key, start: DualEncoderParams, context: number): ArmParams;
   encode(params: Traced<ArmParams>, frozen: Traced<FrozenParams>, images: Tensor, texts: TextInputs): Encoded;
   /** Features with both modalities at hand. */
   paired(params: Traced<ArmParams>, encoded: Encoded, options?: Dropping): ModalFeatures;
   /** Features of every modality by itself: a missing one is zero. */
   unimodal(params: Traced<ArmParams>, encoded: Encoded): ModalFeatures;
-  /** Features in training: some samples lack a modality, as the arm says. */
-  training(params: Traced<ArmParams>, encoded: Encoded, key: Tensor): ModalFeatures;
+  /**
+   * Features in training.
+   *
+   * @param keys     int32 [RANDOM_USES, 2], others in every step
+   * @param missing  scalar: chance that a sample lacks a modality, unless the arm never leaves one out
+   */
+  training(params: Traced<ArmParams>, encoded: Encoded, keys: Tensor, missing: Tensor): ModalFeatures;
   /** Relaxed codes by number of bits. */
   codes(params: Traced<ArmParams>, features: Tensor): Record<string, Tensor>;
 }
 
 type Dropping = NonNullable<HashFeatureOptions["drop"]>;
 
-/** Independent uses of the key of a step. */
-const uses = { dropout: 0, missingText: 1, missingImage: 2 } as const;
+/** Independent uses of random numbers in a step. */
+const uses = { firstFusion: 0, secondFusion: 1, residual: 2, missing: 3 } as const;
+export const RANDOM_USES = Object.keys(uses).length;
 const initStreams = { context: 0, residual: 1, heads: 2, decoders: 3, fusion: 4 } as const;
 
 /**
@@ -97,6 +105,8 @@ export function armModel(
 ): ArmModel {
   const { fusion } = config;
   const hasPrompt = recipe.prompt !== "none";
+  const fuses = recipe.fusion !== "none";
+  const leavesOut = fuses && recipe.missing !== "none";
   const options: HashFeatureOptions = { fusion: { heads: fusion.heads } };
   const finish = (params: Traced<ArmParams>, features: ModalFeatures, drop?: Dropping): ModalFeatures =>
     hashFeatures(
@@ -107,35 +117,40 @@ export function armModel(
   const withPrompt = (image: Tensor, text: Tensor, prompt: Tensor | undefined): ModalFeatures =>
     prompt ? { image, text, prompt } : { image, text };
   /**
-   * Images and texts by themselves where the masks say so: the view of an image may lack its text, that of a text its
-   * image. Both views go through the fusion under each other.
+   * Images and texts by themselves where `alone` says so, a mask [2 B, 1], or everywhere: the view of an image lacks
+   * its text, that of a text its image. Both views go through the fusion under each other.
    */
   const apart = (
     params: Traced<ArmParams>,
     { image, text, prompt, lonePrompt }: Encoded,
-    missing: { readonly text: Tensor | null; readonly image: Tensor | null },
+    alone: Tensor | null,
     drop?: Dropping,
   ): ModalFeatures => {
-    const without = (mask: Tensor | null, x: Tensor, instead: Tensor): Tensor =>
-      mask ? where(mask, instead, x) : instead;
-    const both = (ofImage: Tensor, ofText: Tensor): Tensor => concat([ofImage, ofText], 0);
-    const views = finish(
-      params,
-      withPrompt(
-        both(image, without(missing.image, image, zerosLike(image))),
-        both(without(missing.text, text, zerosLike(text)), text),
-        prompt && lonePrompt && both(without(missing.text, prompt, lonePrompt), prompt),
-      ),
-      drop,
-    );
     const B = image.shape[0] as number;
     const [ofImages, ofTexts] = [
       (x: Tensor): Tensor => narrow(x, 0, 0, B),
       (x: Tensor): Tensor => narrow(x, 0, B, B),
     ];
+    const both = (ofImage: Tensor, ofText: Tensor): Tensor => concat([ofImage, ofText], 0);
+    const without = (mask: Tensor | null, x: Tensor, instead: Tensor): Tensor =>
+      mask ? where(mask, instead, x) : instead;
+    const noText = alone && ofImages(alone);
+    const views = finish(
+      params,
+      withPrompt(
+        both(image, without(alone && ofTexts(alone), image, zerosLike(image))),
+        both(without(noText, text, zerosLike(text)), text),
+        prompt && lonePrompt && both(without(noText, prompt, lonePrompt), prompt),
+      ),
+      drop,
+    );
     return withPrompt(ofImages(views.image), ofTexts(views.text), views.prompt && ofTexts(views.prompt));
   };
   return {
+    recipe,
+    config,
+    parts: JSON.stringify([hasPrompt, recipe.fusion, leavesOut, config]),
+    protocols: { p1: hasPrompt ? "p1" : fuses ? "p2" : "p3", p2: fuses ? "p2" : "p3", p3: "p3" },
     init(key, { tuned }, context) {
       const stream = (name: keyof typeof initStreams): Key => foldIn(key, initStreams[name]);
       const byBits = <T>(lengths: readonly number[], make: (bits: number) => T): Record<string, T> =>
@@ -144,7 +159,7 @@ export function armModel(
       const lengths = PAPER_DEFAULTS.bits;
       return {
         encoder: { ...tuned, ...(hasPrompt && { promptBlocks: tuned.text.blocks }) },
-        ...(recipe.fusion !== "none" && {
+        ...(fuses && {
           fusion: fusionInit(stream("fusion"), { width, ...fusion, selection: recipe.fusion === "full" }),
         }),
         hash: {
@@ -170,8 +185,7 @@ export function armModel(
       const image = dual.images(frozen, encoder, images);
       const [B, T] = texts.tokens.shape as [number, number];
       if (!encoder.promptBlocks || !hash.promptContext) {
-        const tokens = dual.tokens(frozen, encoder, texts.tokens);
-        return { image, text: plainTextFeatures(encoder, tokens, texts.ends) };
+        return { image, text: dual.plainText(frozen, encoder, texts.tokens, texts.ends) };
       }
       // The empty text goes along as one more row.
       const tokens = dual.tokens(frozen, encoder, concat([texts.tokens, texts.emptyTokens], 0));
@@ -180,10 +194,12 @@ export function armModel(
         add(dual.embed(frozen, ids), context),
       ) as [Tensor, Tensor];
       const rows = concat([prompts.shape[0] === B ? prompts : broadcastTo(prompts, [B, T, width]), lone], 0);
+      // Two tokens of each text are read: its end, and the prompt's at the same position.
+      const ends = concat([texts.ends, texts.emptyEnds], 0);
       const { text, prompt } = textAffinityPrompt(
-        dual.attend(encoder.promptBlocks, concat([tokens, rows], 1)),
+        dual.attend(encoder.promptBlocks, concat([tokens, rows], 1), stack([ends, add(ends, T)], 1)),
         {
-          endIndex: concat([texts.ends, texts.emptyEnds], 0),
+          endIndex: zerosLike(ends),
           norm: encoder.text.norm,
           projection: encoder.text.projection,
         },
@@ -196,20 +212,17 @@ export function armModel(
       };
     },
     paired: finish,
-    unimodal: (params, encoded) => apart(params, encoded, { text: null, image: null }),
-    training(params, encoded, key) {
+    unimodal: (params, encoded) => (fuses ? apart(params, encoded, null) : finish(params, encoded)),
+    training(params, encoded, keys, missing) {
+      const key = (use: keyof typeof uses): Tensor => reshape(narrow(keys, 0, uses[use], 1), [2]);
       const drop = {
-        key: foldInTensor(key, uses.dropout),
+        keys: { first: key("firstFusion"), second: key("secondFusion"), residual: key("residual") },
         fusion: fusion.dropout,
         residual: config.residualDropout,
       };
-      if (recipe.missing === "none" || recipe.fusion === "none") return finish(params, encoded, drop);
-      const B = encoded.image.shape[0] as number;
-      const mask = (use: number): Tensor | null =>
-        recipe.missing === "all"
-          ? null
-          : less(uniform(foldInTensor(key, use), [B, 1]), config.modalityDropout);
-      return apart(params, encoded, { text: mask(uses.missingText), image: mask(uses.missingImage) }, drop);
+      if (!leavesOut) return finish(params, encoded, drop);
+      const views = 2 * (encoded.image.shape[0] as number);
+      return apart(params, encoded, less(uniform(key("missing"), [views, 1]), missing), drop);
     },
     codes: ({ hash }, features) =>
       Object.fromEntries(Object.entries(hash.heads).map(([bits, head]) => [bits, hashHead(head, features)])),
