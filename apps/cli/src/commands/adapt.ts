@@ -119,7 +119,7 @@ export function addAdapt(
   group("Your data:", [
     new Option(
       "--pairs <file>",
-      "pairs as CSV, TSV, JSONL, Parquet, COCO, class folder or tar; for one encoder also lines of a .txt",
+      "pairs as CSV, TSV, JSONL, Parquet, COCO, class folder or tar; for one encoder also lines of a .txt, or a folder of scans",
     ),
     new Option(
       "--encoder <name=path>",
@@ -163,7 +163,7 @@ export function addAdapt(
     ).argParser(number),
     new Option(
       "--metric <name>",
-      "metric that chooses: mrr, recall@1, recall@5, recall@10, map, spearman, uniformity",
+      `metric that chooses: ${recipe?.measure ? `${recipe.measure.metric.id}, ` : ""}mrr, recall@1, recall@5, recall@10, map, spearman, uniformity`,
     ),
     new Option("--evaluate-every <steps>", "steps between looks at the validation rows").argParser(number),
     new Option(
@@ -192,13 +192,20 @@ export function addAdapt(
       own.map(({ option }) => option),
     );
   const slug = recipe?.slug ?? "clip-refine";
+  const kind = recipe?.needs.modalities?.[0] ?? "text";
   const sides =
-    recipe?.needs.towers === "one" ? "--encoder text=minilm/" : "--encoder image=clip/ --encoder text=clip/";
+    recipe?.needs.towers === "one"
+      ? `--encoder ${kind}=${kind === "text" ? "minilm" : kind}/`
+      : "--encoder image=clip/ --encoder text=clip/";
   const files = recipe?.needs.towers === "one" ? "vectors.npy" : "images.npy texts.npy";
-  command.addHelpText(
-    "after",
-    `\nExamples:\n  ${context.name} adapt ${slug} --pairs pairs.csv ${sides} --out adapted\n  ${context.name} adapt ${slug} ${files} --out adapted\n  ${context.name} adapt ${slug} ${files} --out adapted --resume   (after a kill)`,
+  const withPairs = `--pairs pairs.csv ${sides}`;
+  // Views are made of items, not of vectors.
+  const last = recipe?.views ? withPairs : files;
+  const examples = [withPairs, ...(recipe?.views ? [] : [files])].map((given) => `${given} --out adapted`);
+  const lines = [...examples, `${last} --out adapted --resume   (after a kill)`].map(
+    (line) => `\n  ${context.name} adapt ${slug} ${line}`,
   );
+  command.addHelpText("after", `\nExamples:${lines.join("")}`);
   command.action(
     async (
       given: string | undefined,

@@ -55,7 +55,12 @@ export function viewTower(tower: Tower, recipe: Recipe, context: RecipeContext):
     throw new AdaptRequestError(
       `${recipe.slug} needs a model that says how large its input is; that of '${name}' is [${shape.join(", ")}]`,
     );
-  const size = recipe.itemSize(own, context);
+  let size: readonly number[];
+  try {
+    size = recipe.itemSize(own, context);
+  } catch (error) {
+    throw new AdaptRequestError((error as Error).message, { cause: error });
+  }
   return {
     ...tower,
     name: `${name} (views)`,

@@ -1,4 +1,4 @@
-import { add, mul, stopGradient, type Tensor } from "@concord/tensor";
+import { add, div, mean, mul, sqrt, square, stopGradient, sub, type Tensor } from "@concord/tensor";
 import { PAPER_DEFAULTS } from "./defaults.ts";
 import {
   checkForm,
@@ -88,4 +88,14 @@ export function vocoLoss(
   const regularisation = vocoRegularisationLoss(student.bases, { form });
   const loss = lambdaReg === 0 ? prediction : add(prediction, mul(regularisation, lambdaReg));
   return { loss, prediction, regularisation, ...rest };
+}
+
+/**
+ * Pearson's correlation of similarities and overlaps: what a falling loss may hide.
+ *
+ * @param logits, labels  of one shape
+ */
+export function overlapCorrelation(logits: Tensor, labels: Tensor): Tensor {
+  const [x, y] = [sub(logits, mean(logits)), sub(labels, mean(labels))];
+  return div(mean(mul(x, y)), sqrt(add(mul(mean(square(x)), mean(square(y))), 1e-12)));
 }

@@ -8,6 +8,7 @@ import {
   type Tensor,
   type Traced,
 } from "@concord/tensor";
+import { dot, largest, standardised, unit } from "./crop-vectors.ts";
 import { type CropGeometry, cropSizeOf, extractCrop } from "./crops.ts";
 import { type NetworkConfig, pooledFeatures } from "./network.ts";
 import { positionLabels } from "./position-labels.ts";
@@ -37,33 +38,6 @@ function rowsOf({ shape, data }: NDArray): Float64Array[] {
   return Array.from({ length: shape[0] as number }, (_, i) =>
     Float64Array.from({ length: width }, (_, k) => Number(data[i * width + k])),
   );
-}
-
-/** Each column with mean 0 and variance 1. */
-function standardised(rows: readonly Float64Array[]): Float64Array[] {
-  const width = rows[0]?.length ?? 0;
-  const moments = Array.from({ length: width }, (_, k) => {
-    const mean = rows.reduce((sum, row) => sum + (row[k] as number), 0) / rows.length;
-    const variance = rows.reduce((sum, row) => sum + ((row[k] as number) - mean) ** 2, 0) / rows.length;
-    return { mean, inverse: 1 / Math.sqrt(variance + 1e-5) };
-  });
-  return rows.map((row) =>
-    row.map((value, k) => {
-      const { mean = 0, inverse = 0 } = moments[k] ?? {};
-      return (value - mean) * inverse;
-    }),
-  );
-}
-
-function unit(row: Float64Array): Float64Array {
-  const length = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0)) || 1;
-  return row.map((value) => value / length);
-}
-
-function dot(a: Float64Array, b: Float64Array): number {
-  let sum = 0;
-  for (let k = 0; k < a.length; k++) sum += (a[k] as number) * (b[k] as number);
-  return sum;
 }
 
 function asArray(rows: readonly Float64Array[]): NDArray<"float32"> {
@@ -139,12 +113,6 @@ async function projected(
   const rows = rowsOf(await project(projector, asArray(pooled)));
   await project.close();
   return rows;
-}
-
-function largest(values: ArrayLike<number>): number {
-  let best = 0;
-  for (let i = 1; i < values.length; i++) if ((values[i] as number) > (values[best] as number)) best = i;
-  return best;
 }
 
 /** A random crop of one volume against the base crops of another (or the same). */

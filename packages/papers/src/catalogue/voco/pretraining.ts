@@ -9,14 +9,11 @@ import {
   foldIn,
   greaterOrEqual,
   type Key,
-  mean,
   mse,
   mul,
   narrow,
   reshape,
   resize,
-  sqrt,
-  square,
   sub,
   sum,
   type Tensor,
@@ -41,7 +38,7 @@ import {
   reconstructionInit,
   segmenterInit,
 } from "./network.ts";
-import { type VolumeEmbeddings, vocoLoss } from "./objective.ts";
+import { overlapCorrelation, type VolumeEmbeddings, vocoLoss } from "./objective.ts";
 import { type VocoProjectorParams, vocoProjector } from "./projector.ts";
 import type { PreparedVolume } from "./task.ts";
 import { ema } from "./teacher.ts";
@@ -83,12 +80,6 @@ export function pretrainedInit(
 function teacherInit(key: Key, pretext: Pretext, config: NetworkConfig): PretrainedParams {
   const { encoder } = segmenterInit(foldIn(key, 1), config, 1);
   return pretrainedInit(key, encoder, pretext, config);
-}
-
-/** Pearson's correlation of two tensors of one shape: what a falling loss may hide. */
-function correlation(a: Tensor, b: Tensor): Tensor {
-  const [x, y] = [sub(a, mean(a)), sub(b, mean(b))];
-  return div(mean(mul(x, y)), sqrt(add(mul(mean(square(x)), mean(square(y))), 1e-12)));
 }
 
 /** Embeddings of all crops of a step, standardised together, parted into those of random and of base crops. */
@@ -138,7 +129,7 @@ function pretextLoss(
       batch.labels,
       { form, lambdaReg, ...(teacher && { teacher }) },
     );
-    return { loss, prediction, regularisation, correlation: correlation(logits, batch.labels) };
+    return { loss, prediction, regularisation, correlation: overlapCorrelation(logits, batch.labels) };
   };
 }
 
