@@ -10,6 +10,7 @@ import {
   bodyVolumes,
   decodeNifti,
   NiftiError,
+  prepareVolume,
   readNifti,
   resizeVolume,
 } from "../src/index.ts";
@@ -189,6 +190,55 @@ describe("decodeNifti", () => {
         expect(error).toBeInstanceOf(NiftiError);
       }
     }
+  });
+});
+
+describe("prepareVolume", () => {
+  const whole = { window: [0, 10], foreground: 0, spacing: null, size: [2, 2, 2] } as const;
+  const ramp = ndarray([0, 10, 0, 10, 0, 10, 0, 10], { shape: [2, 2, 2] }) as NDArray<"float32">;
+
+  it("scales a window to [0, 1], cuts off beyond it, and makes what is no number black", () => {
+    const volume = ndarray([-5, 0, 5, 10, 20, Number.NaN, Infinity, -Infinity], { shape: [2, 2, 2] });
+    const { data } = prepareVolume({ volume: volume as NDArray<"float32"> }, whole);
+    expect([...data]).toEqual([0, 0, 0.5, 1, 1, 0, 1, 0]);
+  });
+
+  it("keeps the box of the foreground alone, all of it where there is none", () => {
+    const data = new Float32Array(5 * 6 * 7);
+    for (const [x, y, z] of [
+      [1, 2, 3],
+      [2, 4, 6],
+    ] as const)
+      data[(x * 6 + y) * 7 + z] = 8;
+    const volume: NDArray<"float32"> = { dtype: "float32", shape: [5, 6, 7], data };
+    const kept = prepareVolume({ volume }, { ...whole, foreground: 0.5, size: [2, 3, 4] });
+    const corners = [0, 2 * 3 * 4 - 1].map((at) => kept.data[at]);
+    expect(corners.map((value) => value?.toFixed(3))).toEqual(["0.800", "0.800"]);
+    const none = prepareVolume({ volume }, { ...whole, foreground: 0.9, size: [5, 6, 7] });
+    expect(none.data.filter((value) => value > 0)).toHaveLength(2);
+  });
+
+  it("brings voxels to a spacing: larger scans lose their border, smaller ones stand in the middle of nothing", () => {
+    const along = prepareVolume(
+      { volume: ramp, spacing: [1, 1, 2] },
+      { ...whole, spacing: [1, 1, 1], size: [4, 1, 4] },
+    );
+    expect(along.shape).toEqual([4, 1, 4]);
+    // Along the last axis 0 and 10 become 0, 2.5, 7.5, 10 of the window; along the first one voxel of 0 on each side.
+    const row = [0, 0.25, 0.75, 1];
+    expect([...along.data]).toEqual([0, 0, 0, 0, ...row, ...row, 0, 0, 0, 0]);
+    // However odd the spacing that a file claims, no more is computed than what comes out.
+    for (const spacing of [1e-30, 1e30]) {
+      const odd = prepareVolume({ volume: ramp, spacing: [1, 1, spacing] }, { ...whole, spacing: [1, 1, 1] });
+      expect(odd.shape).toEqual([2, 2, 2]);
+    }
+  });
+
+  it("refuses scans without contrast", () => {
+    const flat: NDArray<"float32"> = { dtype: "float32", shape: [2, 2, 2], data: new Float32Array(8) };
+    expect(() => prepareVolume({ volume: flat }, { ...whole, window: null })).toThrow(/has no width/);
+    flat.data.fill(Number.NaN);
+    expect(() => prepareVolume({ volume: flat }, { ...whole, window: null })).toThrow(/finite value/);
   });
 });
 

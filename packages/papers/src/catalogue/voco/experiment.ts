@@ -8,8 +8,8 @@ import { defaultConfig, paperConfig, smokeConfig, type VocoConfig } from "./conf
 import { encoderModel } from "./encoder-model.ts";
 import { evaluateArm, metrics } from "./evaluation.ts";
 import { fineTune } from "./fine-tuning.ts";
-import { type SegmenterParams, segmenterInit } from "./network.ts";
-import { inputs, loadOwnTask, ownRun, validateOwnRun } from "./own-data.ts";
+import { type EncoderParams, type SegmenterParams, segmenterInit } from "./network.ts";
+import { inputs, loadOwnTask, type OwnRun, ownRun, validateOwnRun } from "./own-data.ts";
 import { type PretrainedParams, pretrain } from "./pretraining.ts";
 import { generatedTask, type Task } from "./task.ts";
 
@@ -133,6 +133,17 @@ function noteSpeed(
   );
 }
 
+/** The encoder, and how scans were prepared for it, as `concord embed` and `concord adapt` read it. */
+async function writeEncoder(
+  context: UnitContext<unknown>,
+  encoder: EncoderParams,
+  { config, preparation: { window, foreground } }: OwnRun,
+): Promise<void> {
+  const settings = { window: window ?? "auto", foreground };
+  await writeFileAtomic(context.artefact("encoder.onnx"), [encoderModel(encoder, config)]);
+  await writeFileAtomic(context.artefact("preprocessor_config.json"), [`${JSON.stringify(settings)}\n`]);
+}
+
 async function runArm(id: string, { task, start }: Prepared, context: UnitContext<VocoConfig>) {
   const { key } = context;
   const own = ownRun(context.config, context.inputs);
@@ -152,7 +163,7 @@ async function runArm(id: string, { task, start }: Prepared, context: UnitContex
     });
     noteSpeed(context, "pre-training", config.pretraining.steps, report);
     pretrained = params;
-    if (own) await writeFileAtomic(context.artefact("encoder.onnx"), [encoderModel(params.encoder, config)]);
+    if (own) await writeEncoder(context, params.encoder, own);
   }
   if (task.labelled.length === 0) return evaluateArm(context, task, config, pretrained, null);
   const { params: finetuned, report } = await fineTune(context, {
@@ -171,12 +182,12 @@ const presets: Readonly<Record<PresetName, Preset<VocoConfig>>> = {
   smoke: {
     config: smokeConfig,
     seeds: 2,
-    description: "2 seeds, 8 arms, about 15 seconds on 2 busy cores; checks that everything runs",
+    description: "2 seeds, 8 arms, about 15 seconds on 2 cores; checks that everything runs",
   },
   default: {
     config: defaultConfig,
     seeds: 3,
-    description: "3 seeds, 8 arms; 18 minutes with one thread on 2 busy cores",
+    description: "3 seeds, 8 arms, about 6 minutes on 2 cores",
   },
   paper: {
     config: paperConfig,

@@ -85,6 +85,8 @@ describe("on own volumes", () => {
     expect(missing.every(({ optional }) => optional === true)).toBe(true);
     const model = await importOnnx(await readFile(join(folder, "encoder.onnx")));
     expect(model.inputs.map(({ name, shape }) => [name, shape])).toEqual([["crops", ["batch", 1, 8, 8, 8]]]);
+    const settings = await readFile(join(folder, "preprocessor_config.json"), "utf8");
+    expect(JSON.parse(settings)).toEqual({ window: [-175, 250], foreground: 0.3 });
   });
 
   it("takes a decathlon list, its validation part and its names", async () => {
