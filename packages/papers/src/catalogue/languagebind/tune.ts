@@ -2,19 +2,20 @@
  * Tries the settings that the paper does not give, on seeds that are never reported.
  *
  *   node --conditions=source tune.ts start      stage A: epochs, rate
- *   node --conditions=source tune.ts binding    stage B: rates, the same for both ways of binding and of tuning
+ *   node --conditions=source tune.ts binding    stage B without video: rates, the same for every arm
+ *   node --conditions=source tune.ts video      stage B of video: rates and epochs, the same for every arm
  *
- * Further arguments are seeds; default 100. Prints one line per setting, arm and seed. What was chosen and why stands in
- * README.md, under "Settings that are not the paper's".
+ * Further arguments are seeds; default 100 and 101. Prints one line per setting, arm and seed. What was chosen and why
+ * stands in README.md, under "Settings that are not the paper's".
  */
 import type { UnitContext } from "../../harness/contract.ts";
 import { contextInMemory, printArm } from "../../harness/memory-context.ts";
-import { defaultConfig, type LanguageBindConfig } from "./config.ts";
+import { defaultConfig, type LanguageBindConfig, type SensorConfig } from "./config.ts";
 import { SENSORS, type Sensor } from "./defaults.ts";
 import { experiment } from "./experiment.ts";
 
 const [stage = "", ...wantedSeeds] = process.argv.slice(2);
-const seeds = wantedSeeds.length > 0 ? wantedSeeds.map(Number) : [100];
+const seeds = wantedSeeds.length > 0 ? wantedSeeds.map(Number) : [100, 101];
 const SHOWN = [
   "rgb-shape",
   "rgb-colour",
@@ -61,27 +62,54 @@ async function tuneStart(): Promise<void> {
   }
 }
 
-/** Both ways of binding get every rate, for every sensor. */
-const rates = [3e-3, 1e-2] as const;
+/** Peak rates of adapters; full tuning takes its fixed share of each. Every arm gets every one. */
+const rates = [3e-3, 1e-2, 3e-2] as const;
+
+/** A seed's start, to bind some of the sensors to with changed settings of all sensors. */
+async function binder(seed: number, sensors: readonly Sensor[]) {
+  const prepared = await experiment.prepare(contextInMemory(defaultConfig, seed));
+  const training = Object.fromEntries(
+    Object.entries(prepared.task.training).filter(([sensor]) => sensors.includes(sensor as Sensor)),
+  );
+  return async (change: Partial<SensorConfig>, arms: readonly string[]): Promise<void> => {
+    const { binding } = defaultConfig;
+    const changed = Object.fromEntries(
+      SENSORS.map((sensor) => [sensor, { ...binding.sensors[sensor], ...change }]),
+    ) as unknown as typeof binding.sensors;
+    const config = { ...defaultConfig, binding: { ...binding, sensors: changed } };
+    const shared = { ...prepared, config, task: { ...prepared.task, training } };
+    for (const arm of arms) await report(JSON.stringify(change), arm, shared, contextInMemory(config, seed));
+  };
+}
 
 async function tuneBinding(): Promise<void> {
   for (const seed of seeds) {
-    const prepared = await experiment.prepare(contextInMemory(defaultConfig, seed));
-    const { binding } = defaultConfig;
-    for (const learningRate of rates) {
-      const sensors = Object.fromEntries(
-        SENSORS.map((sensor) => [sensor, { ...binding.sensors[sensor], learningRate }]),
-      ) as unknown as Record<Sensor, (typeof binding.sensors)[Sensor]>;
-      const config = { ...defaultConfig, binding: { ...binding, sensors } };
-      for (const arm of ["languagebind", "image-bound", "languagebind-full", "image-bound-full"])
-        await report(`rate ${learningRate}`, arm, { ...prepared, config }, contextInMemory(config, seed));
-    }
+    const bind = await binder(seed, ["depth", "infrared", "audio"]);
+    for (const learningRate of rates)
+      await bind({ learningRate }, [
+        "languagebind",
+        "image-bound",
+        "languagebind-full",
+        "image-bound-full",
+        "one-encoder",
+        "no-masking",
+      ]);
+  }
+}
+
+async function tuneVideo(): Promise<void> {
+  for (const seed of seeds) {
+    const bind = await binder(seed, ["video"]);
+    for (const epochs of [4, 6])
+      for (const learningRate of rates)
+        await bind({ epochs, learningRate }, ["languagebind", "image-bound", "no-temporal"]);
   }
 }
 
 if (stage === "start") await tuneStart();
 else if (stage === "binding") await tuneBinding();
+else if (stage === "video") await tuneVideo();
 else {
-  console.error("usage: node --conditions=source tune.ts start|binding [SEED ...]");
+  console.error("usage: node --conditions=source tune.ts start|binding|video [SEED ...]");
   process.exitCode = 2;
 }
