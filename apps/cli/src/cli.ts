@@ -90,6 +90,7 @@ interface RunFlags {
   readonly json?: boolean;
   readonly queue?: boolean;
   readonly resume?: string;
+  readonly parallel?: number;
 }
 
 function addRunOptions(command: Command): Command {
@@ -104,6 +105,12 @@ function addRunOptions(command: Command): Command {
     .addOption(new Option("--seed-list <list>", "which seeds, e.g. 3,4,5").argParser(parseSeeds))
     .addOption(new Option("--arms <list>", "which arms, e.g. pre-trained,clip-refine").argParser(parseList))
     .addOption(deviceOption())
+    .addOption(
+      new Option(
+        "--parallel <n>",
+        "units done at the same time (default: as cores and memory allow; 1 for the preset 'paper')",
+      ).argParser(parseCount),
+    )
     .option("--queue", "leave the run to the site instead of executing it here")
     .option("--resume <id>", "go on with a run that was queued, cancelled, killed or failed")
     .addOption(runsOption())
@@ -186,17 +193,17 @@ function addRun(program: Command, context: Context, experiment: Experiment | nul
     ]),
   );
   run.action(async (paper: string | undefined, flags: RunFlags & Readonly<Record<string, unknown>>) => {
-    const { runs, json, queue } = flags;
+    const { runs, json, queue, parallel } = flags;
     if (flags.resume !== undefined) {
       if (
         paper !== undefined ||
-        Object.keys(flags).some((name) => !["resume", "runs", "json", "queue"].includes(name))
+        Object.keys(flags).some((name) => !["resume", "runs", "json", "queue", "parallel"].includes(name))
       ) {
         throw new UsageError(
-          "--resume goes on with a run as it was asked for: give only --runs and --json with it.",
+          "--resume goes on with a run as it was asked for: give only --runs, --parallel and --json with it.",
         );
       }
-      settle(await resumeRun(context, flags.resume, { runs, json, queue }));
+      settle(await resumeRun(context, flags.resume, { runs, json, queue, parallel }));
       return;
     }
     if (!experiment) {
@@ -215,7 +222,7 @@ function addRun(program: Command, context: Context, experiment: Experiment | nul
       ...(flags.arms === undefined ? {} : { arms: flags.arms }),
       ...(flags.device === undefined ? {} : { device: flags.device }),
     };
-    settle(await runPaper(context, experiment, request, { runs, json, queue }));
+    settle(await runPaper(context, experiment, request, { runs, json, queue, parallel }));
   });
 }
 

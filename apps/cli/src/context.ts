@@ -12,6 +12,8 @@ export interface Papers {
   readonly loadCard: (slug: string) => Promise<PaperCard>;
   readonly hasExperiment: (slug: string) => Promise<boolean>;
   readonly loadExperiment: (slug: string) => Promise<Experiment>;
+  /** Where threads find it; without this, units are done one after another. */
+  readonly experimentModule?: (slug: string) => URL;
 }
 
 /** Everything outside the command that it touches. */

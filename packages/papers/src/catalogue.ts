@@ -212,6 +212,11 @@ export async function loadExperiment(slug: string): Promise<Experiment> {
   return experiment;
 }
 
+/** The module of a paper's experiment, for threads that import it themselves. Only for papers that `loadExperiment` loads. */
+export function experimentModule(slug: string): URL {
+  return moduleUrl(slug, "experiment");
+}
+
 /** The page of the paper's abstract, without version: always the newest. */
 export function arxivAbsUrl(card: Pick<PaperCard, "arxivId">): string {
   return `https://arxiv.org/abs/${card.arxivId}`;

@@ -19,6 +19,8 @@ export interface RunOptions {
   readonly json?: boolean | undefined;
   /** Leave the run to a running site (or a later `--resume`) instead of executing it here. */
   readonly queue?: boolean | undefined;
+  /** Units at a time; undefined: as the machine has threads and memory. */
+  readonly parallel?: number | undefined;
 }
 
 function openStore(context: Context, options: RunOptions): RunStore {
@@ -70,11 +72,13 @@ async function execute(
     controller.abort();
   });
   if (!options.json) display = new ProgressDisplay(run, experiment.arms, context);
+  const module = context.papers.experimentModule?.(run.paper);
   let record: RunRecord;
   try {
     record = await executeRun(experiment, store, run.id, {
       signal: controller.signal,
       onEvent: (event) => display?.observe(event),
+      ...(module && { parallel: { module, workers: options.parallel } }),
     });
   } finally {
     end();

@@ -10,6 +10,7 @@ const view: ProgressView = {
   index: 3,
   total: 20,
   unit: "seed-0/contrastive",
+  others: 0,
   phase: "training",
   share: 0.625,
   loss: 1.23456,
@@ -105,7 +106,7 @@ describe("RunProgress", () => {
     const progress = new RunProgress({ units }, arms, () => 0);
     expect(progress.view().remainingSeconds).toBe(4);
     progress.observe(state("seed-0/prepare", "done"));
-    expect(progress.view()).toMatchObject({ index: 1, remainingSeconds: 4 });
+    expect(progress.view()).toMatchObject({ index: 3, remainingSeconds: 4 });
   });
 
   it("shows the newest progress of the unit at work, and none of the unit before", () => {
@@ -118,5 +119,30 @@ describe("RunProgress", () => {
     progress.observe(state("seed-0/start", "done"));
     progress.observe(state("seed-0/plain", "running"));
     expect(progress.view()).toMatchObject({ unit: "seed-0/plain", share: null, loss: null });
+  });
+
+  it("shows the unit that began first where several are at work, and divides what is left among them", () => {
+    let now = 0;
+    const units = [
+      unit(0, "start", 2),
+      unit(0, "plain", 10),
+      unit(1, "plain"),
+      unit(1, "new"),
+      unit(1, "start"),
+    ];
+    const progress = new RunProgress({ units }, arms, () => now);
+    progress.observe(state("seed-1/plain", "running"));
+    progress.observe(state("seed-1/new", "running"));
+    const report = { kind: "progress", time, phase: "training", steps: 8 } as const;
+    progress.observe({ ...report, unit: "seed-1/new", step: 6 });
+    progress.observe({ ...report, unit: "seed-1/plain", step: 2 });
+    expect(progress.view()).toMatchObject({ index: 4, unit: "seed-1/plain", others: 1, share: 0.25 });
+    expect(progress.view().remainingSeconds).toBe((10 + 10 + 2) / 2);
+    now += 4000;
+    progress.observe(state("seed-1/plain", "done"));
+    expect(progress.view()).toMatchObject({ index: 4, unit: "seed-1/new", others: 0, share: 0.75 });
+    expect(progressLine({ ...view, others: 2 }, { columns: null, colours })).toContain(
+      "seed-0/contrastive (+2) · training",
+    );
   });
 });

@@ -4,10 +4,13 @@ import { durationText, printable } from "./text.ts";
 
 /** How far a run is at one moment. */
 export interface ProgressView {
-  /** Place of the unit at work among all units, from 1; 0 before the first. */
+  /** Units that are done or at work. */
   readonly index: number;
   readonly total: number;
+  /** The unit that has been at work for longest. */
   readonly unit: string | null;
+  /** How many others are at work. */
+  readonly others: number;
   readonly phase: string | null;
   /** Share of the phase that is done, 0 to 1; null before its first step. */
   readonly share: number | null;
@@ -27,6 +30,13 @@ interface UnitTime {
   done: boolean;
 }
 
+interface AtWork {
+  readonly unit: UnitTime;
+  readonly since: number;
+  last: Extract<LogRecord, { kind: "progress" }> | null;
+  over: boolean;
+}
+
 function mean(values: readonly number[]): number | null {
   return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
 }
@@ -39,8 +49,8 @@ export class RunProgress {
   readonly #units: readonly UnitTime[];
   readonly #roles: ReadonlyMap<string, Arm["role"]>;
   readonly #now: () => number;
-  #current: { readonly unit: UnitTime; readonly since: number } | null = null;
-  #last: Extract<LogRecord, { kind: "progress" }> | null = null;
+  /** In the order in which they began; the last one stays until another begins. */
+  #atWork: readonly AtWork[] = [];
 
   /** @param now  milliseconds of a clock that never goes back */
   constructor(
@@ -59,27 +69,35 @@ export class RunProgress {
   }
 
   observe(event: LogRecord): void {
-    if (event.kind === "progress") this.#last = event;
+    if (event.kind === "progress") {
+      const at = this.#atWork.find(({ unit }) => unit.id === event.unit);
+      if (at) at.last = event;
+    }
     if (event.kind !== "state" || event.unit === undefined) return;
-    const unit = this.#units.find(({ id }) => id === event.unit);
-    if (!unit) return;
+    const at = this.#atWork.find(({ unit, over }) => unit.id === event.unit && !over);
     // The preparation of a resumed seed is done from the start, and starts and ends once more.
-    if (this.#current?.unit !== unit) {
-      this.#current = { unit, since: this.#now() };
-      this.#last = null;
+    if (at === undefined) {
+      const unit = this.#units.find(({ id }) => id === event.unit);
+      if (!unit) return;
+      const begun = { unit, since: this.#now(), last: null, over: false };
+      this.#atWork = [...this.#atWork.filter(({ over }) => !over), begun];
     } else if (event.unitStatus === "done") {
-      unit.seconds ??= (this.#now() - this.#current.since) / 1000;
-      unit.done = true;
+      at.unit.seconds ??= (this.#now() - at.since) / 1000;
+      at.unit.done = true;
+      at.over = true;
+      if (this.#atWork.some(({ over }) => !over)) this.#atWork = this.#atWork.filter(({ over }) => !over);
     }
   }
 
   view(): ProgressView {
-    const unit = this.#current?.unit ?? null;
-    const last = this.#last?.unit === unit?.id ? this.#last : null;
+    const [shown] = this.#atWork;
+    const last = shown?.last ?? null;
+    const begun = this.#units.filter((unit) => unit.done || this.#atWork.some((at) => at.unit === unit));
     return {
-      index: unit ? this.#units.indexOf(unit) + 1 : 0,
+      index: shown ? begun.length : 0,
       total: this.#units.length,
-      unit: unit?.id ?? null,
+      unit: shown?.unit.id ?? null,
+      others: Math.max(0, this.#atWork.length - 1),
       phase: last?.phase ?? null,
       share: last && last.steps > 0 ? Math.min(1, Math.max(0, last.step / last.steps)) : null,
       loss: last?.loss ?? null,
@@ -110,10 +128,11 @@ export class RunProgress {
       if (unit.done) continue;
       const estimate = this.#estimate(unit);
       if (estimate === null) return null;
-      const elapsed = this.#current?.unit === unit ? (this.#now() - this.#current.since) / 1000 : 0;
+      const since = this.#atWork.find((at) => at.unit === unit)?.since;
+      const elapsed = since === undefined ? 0 : (this.#now() - since) / 1000;
       total += Math.max(0, estimate - elapsed);
     }
-    return total;
+    return total / Math.max(1, this.#atWork.length);
   }
 }
 
@@ -167,7 +186,7 @@ function shortFigures(view: ProgressView): string[] {
  *
  *   3/20 seed-0/contrastive · training ━━━━━━──── 62 % · ETA 2 min 10 s · loss 1.234 · 980 samples/s · …
  *
- * In a terminal it is cut to `columns`, first by a shorter bar, then by shorter and fewer figures.
+ * Units that are at work beside the one shown are counted behind it: `seed-0/contrastive (+1)`. In a terminal it is cut to `columns`, first by a shorter bar, then by shorter and fewer figures.
  *
  * @param options.columns  null for plain lines of any length, without a bar
  */
@@ -177,14 +196,15 @@ export function progressLine(
 ): string {
   const place = `${view.index}/${view.total}`;
   if (view.unit === null) return `${place} starting`;
+  const unit = view.others === 0 ? view.unit : `${view.unit} (+${view.others})`;
   const phase = printable(view.phase ?? "working");
   const percent = view.share === null ? "" : `${Math.floor(100 * view.share)} %`;
   let rest = figures(view);
   if (columns === null) {
-    return [`${place} ${view.unit}`, [phase, percent].filter(Boolean).join(" "), ...rest].join(" · ");
+    return [`${place} ${unit}`, [phase, percent].filter(Boolean).join(" "), ...rest].join(" · ");
   }
   const lengthWith = (barWidth: number, parts: readonly string[]) =>
-    [`${place} ${view.unit}`, `${phase} ${"-".repeat(barWidth)} ${percent.padStart(5)}`, ...parts].join(" · ")
+    [`${place} ${unit}`, `${phase} ${"-".repeat(barWidth)} ${percent.padStart(5)}`, ...parts].join(" · ")
       .length;
   let width = BAR_WIDTH;
   while (width > MIN_BAR_WIDTH && lengthWith(width, rest) > columns) width--;
@@ -192,5 +212,5 @@ export function progressLine(
   while (rest.length > 1 && lengthWith(width, rest) > columns) rest.pop();
   while (width < BAR_WIDTH && lengthWith(width + 1, rest) <= columns) width++;
   const work = `${phase} ${bar(view.share ?? 0, width, colours)} ${percent.padStart(5)}`;
-  return [`${colours.bold(place)} ${view.unit}`, work, ...rest].join(colours.dim(" · "));
+  return [`${colours.bold(place)} ${unit}`, work, ...rest].join(colours.dim(" · "));
 }

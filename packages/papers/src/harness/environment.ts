@@ -6,8 +6,15 @@ const { version } = JSON.parse(readFileSync(new URL("../../package.json", import
   readonly version: string;
 };
 
-/** What a run was computed on and with, as shown beside its results. */
-export function describeEnvironment(device: string = defaultDevice()): Record<string, string> {
+/**
+ * What a run was computed on and with, as shown beside its results.
+ *
+ * @param division  threads of a graph, and how many workers have as many
+ */
+export function describeEnvironment(
+  device: string = defaultDevice(),
+  division?: { readonly workers: number; readonly threads: number },
+): Record<string, string> {
   return {
     concord: version,
     node: process.version,
@@ -16,7 +23,8 @@ export function describeEnvironment(device: string = defaultDevice()): Record<st
     system: `${platform()} ${release()} ${arch()}`,
     processor: cpus()[0]?.model.trim() ?? "unknown",
     cores: String(availableParallelism()),
-    threads: String(defaultThreads()),
+    threads: String(division?.threads ?? defaultThreads()),
+    ...(division && { workers: String(division.workers) }),
     memory: `${(totalmem() / 2 ** 30).toFixed(1)} GiB`,
   };
 }

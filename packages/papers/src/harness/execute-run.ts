@@ -1,30 +1,39 @@
-import { existsSync } from "node:fs";
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
+import { freemem } from "node:os";
 import { join } from "node:path";
+import { defaultDevice, defaultThreads } from "@concord/tensor/environment";
 import { TEMPORARY_SUFFIX, writeFileAtomic } from "./atomic-file.ts";
 import { checkExperiment } from "./check-experiment.ts";
-import type { ArmResult, Experiment } from "./contract.ts";
+import type { Experiment } from "./contract.ts";
 import { onDevice } from "./device.ts";
-import { checkEmbeddings, loadEmbeddings, mapEmbeddings, saveEmbeddings } from "./embeddings.ts";
 import { describeEnvironment } from "./environment.ts";
+import { type Hand, LocalHand } from "./hand.ts";
 import { RunJournal } from "./run-journal.ts";
 import { RunLog } from "./run-log.ts";
 import type { LogRecord, RunRecord, UnitRecord } from "./run-record.ts";
 import { type RunStore, withStatus } from "./run-store.ts";
-import { checkFigures, saveFigures } from "./save-figures.ts";
-import { createUnitContext } from "./unit-context.ts";
-import { removeSaves, settleSaves } from "./unit-saves.ts";
+import { UnitRunner, WHOLE_RUN } from "./run-units.ts";
+import { ThreadHand } from "./thread-hand.ts";
+import { folderOfUnit, settleSaves } from "./unit-saves.ts";
 import { judge } from "./verdict.ts";
 
 const CANCEL_POLL_MS = 500;
-/** Unit of notes about the run as a whole. */
-const WHOLE_RUN = "run";
+const MAX_WORKERS = 4;
+/** Memory that a worker should find free. */
+const BYTES_PER_WORKER = 2 * 2 ** 30;
 
 export interface ExecuteOptions {
   /** Cancels the run; it can be resumed. */
   readonly signal?: AbortSignal;
   /** Told about everything that is written to the log, as it happens. */
   readonly onEvent?: (event: LogRecord) => void;
+  /**
+   * Units may be done at the same time, in threads that import the experiment from this module. `workers`: how many;
+   * default: as many as there are threads for graphs (CONCORD_THREADS, else cores) and memory, at most 4, and one for
+   * the preset `paper` and on other devices than the CPU. They share the threads for graphs. Default: one unit after
+   * another, in this thread.
+   */
+  readonly parallel?: { readonly module: URL; readonly workers?: number | undefined };
 }
 
 /** What a killed process may have left half-written. */
@@ -37,126 +46,21 @@ async function removeTemporaries(folder: string): Promise<void> {
   );
 }
 
-function checkResult(experiment: Experiment, unit: UnitRecord, result: ArmResult): void {
-  for (const { id, optional } of experiment.metrics) {
-    const value = result.metrics[id];
-    if (optional === true && value === undefined) continue;
-    if (value === undefined || !Number.isFinite(value)) {
-      throw new Error(`${unit.id}: metric '${id}' must be a finite number, got ${value}.`);
-    }
-  }
-  const declared = new Set(experiment.metrics.map(({ id }) => id));
-  const extra = Object.keys(result.metrics).find((id) => !declared.has(id));
-  if (extra !== undefined)
-    throw new Error(`${unit.id}: metric '${extra}' is not declared by the experiment.`);
-  checkEmbeddings(result);
-  checkFigures(unit.id, result);
+/** How many units of a run are done at a time unless somebody says otherwise. */
+function defaultWorkers({ device = defaultDevice(), preset }: RunRecord): number {
+  if (device !== "cpu" || preset === "paper") return 1;
+  return Math.max(1, Math.min(MAX_WORKERS, defaultThreads(), Math.floor(freemem() / BYTES_PER_WORKER)));
 }
 
-/** One execution of a run: everything that is left of it, from the first unit that is not done. */
-class Execution {
-  readonly #experiment: Experiment;
-  readonly #folder: string;
-  readonly #journal: RunJournal;
-  readonly #signal: AbortSignal;
-
-  constructor(experiment: Experiment, folder: string, journal: RunJournal, signal: AbortSignal) {
-    this.#experiment = experiment;
-    this.#folder = folder;
-    this.#journal = journal;
-    this.#signal = signal;
-  }
-
-  async run(): Promise<void> {
-    for (const seed of this.#journal.record.seeds) await this.#runSeed(seed);
-    const { verdicts, untested } = judge(this.#experiment.claims, this.#journal.record);
-    for (const { claim, reason } of untested) {
-      this.note(`Claim '${claim.id}' was not tested: ${reason}.`, "info");
-    }
-    const finishedAt = new Date().toISOString();
-    await this.#journal.write({
-      ...withStatus(this.#journal.record, "done"),
-      verdicts: [...verdicts],
-      finishedAt,
-    });
-  }
-
-  note(message: string, level: "info" | "warning"): void {
-    this.#journal.emit({ kind: "note", unit: WHOLE_RUN, level, message });
-  }
-
-  async #runSeed(seed: number): Promise<void> {
-    const units = this.#journal.record.units.filter((unit) => unit.seed === seed);
-    const preparation = units.find(({ arm }) => arm === null);
-    const arms = units.filter(({ arm, status }) => arm !== null && status !== "done");
-    if (preparation && arms.length > 0) {
-      const shared = await this.#runUnit(preparation, (context) => this.#experiment.prepare(context));
-      let finished = false;
-      try {
-        for (const unit of arms) await this.#runArm(unit, shared);
-        finished = true;
-      } finally {
-        const disposal = this.#experiment.dispose?.(shared);
-        // After a failure, that one is what must be reported.
-        await (finished ? disposal : disposal?.catch(() => {}));
-      }
-    }
-    await this.#writeMap(seed, units);
-    for (const { id } of units) await removeSaves(this.#folderOf(id));
-  }
-
-  async #runArm(unit: UnitRecord, shared: unknown): Promise<void> {
-    await this.#runUnit(
-      unit,
-      (context) => this.#experiment.runArm(unit.arm as string, shared, context),
-      async (result) => {
-        checkResult(this.#experiment, unit, result);
-        await saveEmbeddings(this.#folderOf(unit.id), result);
-        await saveFigures(this.#folderOf(unit.id), result);
-        return result.metrics;
-      },
-    );
-    await removeSaves(this.#folderOf(unit.id));
-  }
-
-  async #runUnit<T>(
-    unit: UnitRecord,
-    work: (context: ReturnType<typeof createUnitContext>) => Promise<T>,
-    settle?: (result: T) => Promise<Readonly<Record<string, number>>>,
-  ): Promise<T> {
-    this.#signal.throwIfAborted();
-    await this.#journal.startUnit(unit.id);
-    const folder = this.#folderOf(unit.id);
-    await mkdir(folder, { recursive: true });
-    const result = await work(
-      createUnitContext({ unit, journal: this.#journal, folder, signal: this.#signal }),
-    );
-    await this.#journal.finishUnit(unit.id, await settle?.(result));
-    return result;
-  }
-
-  async #writeMap(seed: number, units: readonly UnitRecord[]): Promise<void> {
-    const path = join(this.#folder, "maps", `seed-${seed}.json`);
-    if (existsSync(path)) return;
-    const arms = new Map();
-    for (const { id, arm } of units) {
-      const saved = arm === null ? null : await loadEmbeddings(this.#folderOf(id));
-      if (saved) arms.set(arm, saved);
-    }
-    if (arms.size === 0) return;
-    try {
-      const map = mapEmbeddings(seed, arms);
-      await mkdir(join(this.#folder, "maps"), { recursive: true });
-      await writeFileAtomic(path, [JSON.stringify(map)]);
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-      this.note(`No embedding map of seed ${seed}: ${error.message}.`, "warning");
-    }
-  }
-
-  #folderOf(unit: string): string {
-    return join(this.#folder, "units", ...unit.split("/"));
-  }
+/** Units at a time, and the threads of each one's graphs. */
+function divideThreads(
+  record: RunRecord,
+  parallel: ExecuteOptions["parallel"],
+): { readonly workers: number; readonly threads: number } {
+  const left = record.units.filter(({ arm, status }) => arm !== null && status !== "done").length;
+  const wanted = parallel === undefined ? 1 : (parallel.workers ?? defaultWorkers(record));
+  const workers = Math.max(1, Math.min(wanted, left));
+  return { workers, threads: Math.max(1, Math.floor(defaultThreads() / workers)) };
 }
 
 /** Opens the log without the lines that what is left of the run will write again, and drops unusable saves. */
@@ -165,7 +69,7 @@ async function openLog(folder: string, record: RunRecord): Promise<{ log: RunLog
   const log = await RunLog.open(join(folder, "log.jsonl"), async (counts) => {
     const limits = new Map<string, number>();
     for (const { id, status } of record.units) {
-      const settled = await settleSaves(join(folder, "units", ...id.split("/")), counts.get(id) ?? 0);
+      const settled = await settleSaves(folderOfUnit(folder, id), counts.get(id) ?? 0);
       removed.push(...settled.removed.map((name) => `${id}/${name}`));
       if (status !== "done") limits.set(id, settled.logLines);
     }
@@ -251,20 +155,39 @@ export async function executeRun(
     await removeTemporaries(folder);
     const { log, removed } = await openLog(folder, record);
     const watch = watchCancelRequests(store, id, options.signal);
-    const environment = describeEnvironment(record.device);
+    const { workers, threads } = divideThreads(record, options.parallel);
+    const environment = describeEnvironment(record.device, { workers, threads });
     const journal = new RunJournal(store, started(record, environment), log, options.onEvent);
+    const note = (message: string, level: "info" | "warning") =>
+      journal.emit({ kind: "note", unit: WHOLE_RUN, level, message });
+    const failing = new AbortController();
+    const signal = AbortSignal.any([watch.signal, failing.signal]);
+    const hands: Hand[] = [];
     try {
       await journal.write();
       journal.state();
-      const execution = new Execution(experiment, folder, journal, watch.signal);
-      for (const name of removed) execution.note(`Removed ${name}: damaged or incomplete.`, "warning");
+      for (const name of removed) note(`Removed ${name}: damaged or incomplete.`, "warning");
       const changes = describeDifference(record.environment, environment);
-      if (changes.length > 0) execution.note(`Resumed elsewhere: ${changes.join(", ")}.`, "warning");
-      await onDevice(record.device, () => execution.run());
+      if (changes.length > 0) note(`Resumed elsewhere: ${changes.join(", ")}.`, "warning");
+      const runner = new UnitRunner(experiment, folder, journal, { signal, fail: () => failing.abort() });
+      if (options.parallel && workers > 1) {
+        const setup = { experiment: options.parallel.module.href, folder, record: journal.record };
+        for (let i = 0; i < workers; i++) hands.push(new ThreadHand(setup, { journal, threads, signal }));
+        await runner.run(hands);
+      } else {
+        const hand = new LocalHand(experiment, folder, journal, signal);
+        await onDevice(record.device, () => runner.run([hand]));
+      }
+      const { verdicts, untested } = judge(experiment.claims, journal.record);
+      for (const { claim, reason } of untested)
+        note(`Claim '${claim.id}' was not tested: ${reason}.`, "info");
+      const finishedAt = new Date().toISOString();
+      await journal.write({ ...withStatus(journal.record, "done"), verdicts: [...verdicts], finishedAt });
     } catch (error) {
       await stop(journal, folder, error, watch.signal.aborted);
     } finally {
       watch.end();
+      await Promise.all(hands.map((hand) => hand.close()));
       journal.state();
       log.close();
     }

@@ -17,7 +17,8 @@ export class RunJournal {
   readonly #log: RunLog;
   readonly #onEvent: ((event: LogRecord) => void) | undefined;
   #record: RunRecord;
-  #unit: string | null = null;
+  /** Units at work, and how many work on each. */
+  readonly #atWork = new Map<string, number>();
   #clock = performance.now();
   #writing: Promise<void> = Promise.resolve();
 
@@ -48,10 +49,10 @@ export class RunJournal {
     return write;
   }
 
-  /** Marks a unit as the one that is at work. A unit that was done (a preparation that is repeated) stays done. */
+  /** Marks a unit as one that is at work. A unit that was done (a preparation that is repeated) stays done. */
   async startUnit(id: string): Promise<void> {
     this.#addTime();
-    this.#unit = id;
+    this.#atWork.set(id, (this.#atWork.get(id) ?? 0) + 1);
     if (this.unit(id).status !== "done") await this.write({ units: this.#unitsWith(id, "running") });
     this.state(id);
   }
@@ -59,14 +60,11 @@ export class RunJournal {
   /** Marks a unit as done, in the same write as its results: a reader never sees one without the other. */
   async finishUnit(id: string, metrics?: Readonly<Record<string, number>>): Promise<void> {
     this.#log.sync();
-    const { seed, arm } = this.unit(id);
-    const results =
-      metrics && arm !== null
-        ? [...this.#record.results, { arm, seed, metrics: { ...metrics } }]
-        : this.#record.results;
     this.#addTime();
-    await this.write({ units: this.#unitsWith(id, "done"), results });
-    this.#unit = null;
+    await this.write({ units: this.#unitsWith(id, "done"), results: this.#resultsWith(id, metrics) });
+    const others = (this.#atWork.get(id) ?? 1) - 1;
+    if (others > 0) this.#atWork.set(id, others);
+    else this.#atWork.delete(id);
     this.state(id);
   }
 
@@ -84,19 +82,27 @@ export class RunJournal {
     if (this.#log.append(timed)) this.#onEvent?.(timed);
   }
 
-  linesOf(unit: string): number {
+  /** Brings the log to the disk. @returns lines that it has of a unit */
+  async point(unit: string): Promise<number> {
+    this.#log.sync();
     return this.#log.linesOf(unit);
   }
 
-  syncLog(): void {
-    this.#log.sync();
+  /** Results in the order of units, whatever order they were finished in. */
+  #resultsWith(id: string, metrics: Readonly<Record<string, number>> | undefined): RunRecord["results"] {
+    const { results, units } = this.#record;
+    const { seed, arm } = this.unit(id);
+    if (!metrics || arm === null) return results;
+    const place = (of: { readonly arm: string; readonly seed: number }) =>
+      units.findIndex((unit) => unit.arm === of.arm && unit.seed === of.seed);
+    return [...results, { arm, seed, metrics: { ...metrics } }].sort((a, b) => place(a) - place(b));
   }
 
   #unitsWith(id: string, status: UnitRecord["status"]): UnitRecord[] {
     return this.#record.units.map((unit) => (unit.id === id ? { ...unit, status } : unit));
   }
 
-  /** Adds the time since the last call to the run and to the unit at work. */
+  /** Adds the time since the last call to the run and to the units at work. */
   #addTime(): void {
     const now = performance.now();
     const seconds = (now - this.#clock) / 1000;
@@ -105,7 +111,7 @@ export class RunJournal {
       ...this.#record,
       seconds: this.#record.seconds + seconds,
       units: this.#record.units.map((unit) =>
-        unit.id === this.#unit ? { ...unit, seconds: (unit.seconds ?? 0) + seconds } : unit,
+        this.#atWork.has(unit.id) ? { ...unit, seconds: (unit.seconds ?? 0) + seconds } : unit,
       ),
     };
   }

@@ -3,11 +3,21 @@ import { join } from "node:path";
 import { randomKey } from "@concord/tensor";
 import type { ArrayTree, LogValue, Progress, UnitContext } from "./contract.ts";
 import { assertFileName } from "./run-id.ts";
-import type { RunJournal } from "./run-journal.ts";
-import type { UnitRecord } from "./run-record.ts";
+import type { NewLogRecord } from "./run-journal.ts";
+import type { RunRecord, UnitRecord } from "./run-record.ts";
 import { readSave, type SaveKind, writeSave } from "./unit-saves.ts";
 
 const PROGRESS_MS = 500;
+
+/** The journal of a run as a unit needs it; `RunJournal` is one. */
+export interface UnitJournal {
+  readonly record: Pick<RunRecord, "config" | "inputs">;
+  emit(record: NewLogRecord): void;
+  /** Brings the log to the disk. @returns lines that it has of a unit */
+  point(unit: string): Promise<number>;
+  /** Writes the record. */
+  write(): Promise<void>;
+}
 
 /** JSON knows no NaN and no infinity. */
 function recordable(value: LogValue): LogValue {
@@ -38,7 +48,7 @@ function throttle(): (progress: Progress) => boolean {
 /** The harness as one unit of work sees it. */
 export function createUnitContext(options: {
   readonly unit: UnitRecord;
-  readonly journal: RunJournal;
+  readonly journal: UnitJournal;
   /** Where the unit keeps its files. */
   readonly folder: string;
   readonly signal: AbortSignal;
@@ -49,8 +59,7 @@ export function createUnitContext(options: {
   const save = async (kind: SaveKind, name: string, step: number, tree: ArrayTree): Promise<void> => {
     if (!Number.isSafeInteger(step) || step < 0) throw new RangeError(`checkpoint: step ${step} is no count`);
     // The log first: a save speaks only of lines that are there.
-    journal.syncLog();
-    await writeSave(folder, kind, name, tree, { step, logLines: journal.linesOf(unit.id) });
+    await writeSave(folder, kind, name, tree, { step, logLines: await journal.point(unit.id) });
     await journal.write();
   };
 

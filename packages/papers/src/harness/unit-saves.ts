@@ -9,6 +9,11 @@ const SUFFIX = ".safetensors";
 /** What a unit saves: `memo` for results that are built once, `checkpoint` for the newest state of a training. */
 export type SaveKind = "memo" | "checkpoint";
 
+/** Folder of a unit, e.g. of "seed-0/contrastive", in that of its run. */
+export function folderOfUnit(run: string, unit: string): string {
+  return join(run, "units", ...unit.split("/"));
+}
+
 function folderOf(unitFolder: string): string {
   return join(unitFolder, "saves");
 }

@@ -6,10 +6,12 @@ import { logRecord, type RunStore } from "../../src/harness/index.ts";
 export async function runOutcome(store: RunStore, id: string): Promise<unknown> {
   const record = await store.read(id);
   const text = await readFile(store.path(id, "log.jsonl"), "utf8");
+  // Units that were done at the same time have their lines between each other's.
   const log = text
     .split("\n")
     .filter((line) => line !== "")
-    .map((line) => logRecord.parse(JSON.parse(line)));
+    .map((line) => logRecord.parse(JSON.parse(line)))
+    .sort((a, b) => ((a.unit ?? "") < (b.unit ?? "") ? -1 : Number(a.unit !== b.unit)));
   const files: Record<string, string> = {};
   for (const entry of await readdir(store.path(id), { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
