@@ -198,7 +198,10 @@ it.each([
   [["run", "--resume", "../../etc"], 'Unknown run "../../etc"'],
   [["run", "--resume", "20260901-101500-123-toy-4f2a1c"], "Unknown run"],
   [["run", "toy", "--resume", "20260901-101500-123-toy-4f2a1c"], "--resume goes on with a run as it was"],
-  [["run", "--resume", "20260901-101500-123-toy-4f2a1c", "--seeds", "3"], "give only --runs and --json"],
+  [
+    ["run", "--resume", "20260901-101500-123-toy-4f2a1c", "--seeds", "3"],
+    "give only --runs, --parallel and --json",
+  ],
   [["runs", "nothing"], 'Unknown run "nothing" in '],
 ])("refuses %j with exit code 2 and leaves no run behind", async (args, message) => {
   const { code, stdout, stderr } = await toyCommand().run(...args, "--runs", runs);

@@ -47,6 +47,8 @@ class LiveRun {
   #data: RunData;
   #collector: CurveCollector;
   #source: EventSource | null = null;
+  /** The newest progress of each unit. */
+  readonly #points = new Map<string, ProgressPoint>();
   readonly #redrawSoon = soon(() => this.#redraw(), REDRAW_MS);
   readonly #refreshSoon = soon(() => void this.#refresh(), REFRESH_MS);
 
@@ -103,12 +105,14 @@ class LiveRun {
     this.#redrawSoon();
   }
 
-  #showProgress(progress: ProgressPoint): void {
+  #showProgress(point: ProgressPoint): void {
     const { total, done } = this.#data.units;
+    this.#points.set(point.unit, point);
+    const progress = [...this.#points.values()];
     const bar = document.querySelector<HTMLProgressElement>("#status progress");
     if (bar) bar.value = 100 * doneShare(total, done, progress);
     const text = document.getElementById("progress-text");
-    if (text) text.textContent = progressText(progress);
+    if (text) text.textContent = progressText(done, progress);
   }
 
   #redraw(): void {

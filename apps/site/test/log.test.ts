@@ -100,7 +100,7 @@ describe("Journals", () => {
       },
     ]);
     expect(first.notes.map(({ message }) => message)).toEqual(["left out 3 rows"]);
-    expect(first.progress).toBeNull();
+    expect(first.progress).toEqual([]);
     const progress = { kind: "progress", time: "", unit: "seed-0/a", phase: "training", step: 3, steps: 9 };
     await appendFile(path, `${step(3, 1)}${JSON.stringify(progress)}\n{"kind":"step"}\nnonsense\n`);
     const second = await journals.read(path);
@@ -109,7 +109,7 @@ describe("Journals", () => {
       [2, 2],
       [3, 1],
     ]);
-    expect(second.progress).toMatchObject({ step: 3, steps: 9 });
+    expect(second.progress).toMatchObject([{ step: 3, steps: 9 }]);
   });
 
   it("forgets what a rewritten log no longer says", async () => {

@@ -87,16 +87,21 @@ describe("results", () => {
 describe("progress", () => {
   const point = { unit: "b", phase: "training", step: 5, steps: 10 };
 
-  it("counts finished units and the part of the one under way", () => {
-    expect(doneShare(4, ["a"], point)).toBe(0.375);
-    expect(doneShare(4, ["a", "b"], point)).toBe(0.5);
-    expect(doneShare(0, [], null)).toBe(0);
-    expect(doneShare(1, [], { ...point, step: 50 })).toBe(1);
+  it("counts finished units and the parts of those under way", () => {
+    expect(doneShare(4, ["a"], [point])).toBe(0.375);
+    expect(doneShare(4, ["a"], [point, { ...point, unit: "c", step: 10 }])).toBe(0.625);
+    expect(doneShare(4, ["a", "b"], [point])).toBe(0.5);
+    expect(doneShare(0, [], [])).toBe(0);
+    expect(doneShare(1, [], [{ ...point, step: 50 }])).toBe(1);
   });
 
   it("is told in words", () => {
-    expect(progressText({ ...point, samplesPerSecond: 1240.4, dataSeconds: 1, computeSeconds: 3 })).toBe(
-      "b: training, step 5 of 10 · 1,240 samples a second · 25 % waiting for data",
+    const told = { ...point, samplesPerSecond: 1240.4, dataSeconds: 1, computeSeconds: 3 };
+    const text = "b: training, step 5 of 10 · 1,240 samples a second · 25 % waiting for data";
+    expect(progressText([], [told])).toBe(text);
+    expect(progressText(["a"], [{ ...point, unit: "a" }, told, { ...point, unit: "c", step: 3 }])).toBe(
+      `${text} · c: training, 30 %`,
     );
+    expect(progressText(["b"], [told])).toBe("");
   });
 });

@@ -14,13 +14,14 @@ export function doneUnits(run: RunRecord): readonly string[] {
 
 function statusText(view: RunView): Html {
   const { run, queuePosition, journal } = view;
-  const done = doneUnits(run).length;
+  const ids = doneUnits(run);
+  const done = ids.length;
   const units = `${done} of ${countText(run.units.length, "unit")} done`;
   switch (run.status) {
     case "queued":
       return html`${queuePosition === null || queuePosition === 1 ? "Next in the queue." : `Number ${queuePosition} in the queue.`} ${done > 0 ? `${units}; it goes on from there.` : ""}`;
     case "running":
-      return html`${units}. ${journal.progress ? html`<span id="progress-text">${progressText(journal.progress)}</span>` : ""}`;
+      return html`${units}. <span id="progress-text">${progressText(ids, journal.progress)}</span>`;
     case "done":
       return html`Finished ${run.finishedAt ? timeElement(run.finishedAt) : ""} after ${durationText(run.seconds)} of computing.`;
     case "failed":

@@ -12,8 +12,8 @@ export interface Journal {
   readonly notes: readonly NoteRecord[];
   /** How many more messages there were than are kept. */
   readonly notesDropped: number;
-  /** How far the unit that reported last has come. */
-  readonly progress: ProgressRecord | null;
+  /** How far the units at work have come, in the order in which they began. */
+  readonly progress: readonly ProgressRecord[];
   /** Where a reader of the log goes on from here. */
   readonly position: LogPosition;
 }
@@ -38,7 +38,7 @@ class LogFollower {
   #curves = new CurveCollector();
   #notes = new Map<string, NoteRecord>();
   #notesDropped = 0;
-  #progress: ProgressRecord | null = null;
+  #progress = new Map<string, ProgressRecord>();
   #reading: Promise<void> = Promise.resolve();
 
   constructor(path: string) {
@@ -53,7 +53,7 @@ class LogFollower {
       charts: this.#curves.charts(),
       notes: [...this.#notes.values()],
       notesDropped: this.#notesDropped,
-      progress: this.#progress,
+      progress: [...this.#progress.values()],
       position: this.#position,
     };
   }
@@ -65,7 +65,7 @@ class LogFollower {
         this.#curves = new CurveCollector();
         this.#notes = new Map();
         this.#notesDropped = 0;
-        this.#progress = null;
+        this.#progress = new Map();
       }
       this.#position = chunk.position;
       for (const line of chunk.lines) this.#take(parseRecord(line));
@@ -75,7 +75,9 @@ class LogFollower {
 
   #take(record: LogRecord | null): void {
     if (record?.kind === "step") this.#curves.add(record);
-    else if (record?.kind === "progress") this.#progress = record;
+    else if (record?.kind === "progress") this.#progress.set(record.unit, record);
+    else if (record?.kind === "state" && record.unit !== undefined && record.unitStatus === "done")
+      this.#progress.delete(record.unit);
     else if (record?.kind === "note") {
       const key = `${record.level}\n${record.message}`;
       if (this.#notes.has(key)) return;

@@ -70,7 +70,7 @@ describe("units done at the same time", () => {
   });
 
   it("are cancelled together, and go on to the same outcome", async () => {
-    const { id } = await createRun(toy, store, { preset: "paper" });
+    const { id } = await createRun(toy, store, { seeds: [0, 1, 2] });
     const controller = new AbortController();
     const cancelled = await executeRun(toy, store, id, {
       parallel: { module, workers: 2 },
@@ -82,12 +82,13 @@ describe("units done at the same time", () => {
     expect(cancelled.status).toBe("cancelled");
     const record = await executeRun(toy, store, id, { parallel: { module, workers: 2 } });
     expect(record).toMatchObject({ status: "done", resumes: 1 });
-    expect(await runOutcome(store, id)).toEqual(await serial({ preset: "paper" }));
+    expect(await runOutcome(store, id)).toEqual(await serial({ seeds: [0, 1, 2] }));
   });
 
   it("survive being killed again and again", async () => {
-    const expected = await serial({ preset: "paper" });
-    const { id } = await createRun(toy, store, { preset: "paper" });
+    const request = { preset: "paper", seeds: [0, 1] };
+    const expected = await serial(request);
+    const { id } = await createRun(toy, store, request);
     const program = fileURLToPath(new URL("./toy-main.ts", import.meta.url));
     let kills = 0;
     for (let finished = false; !finished; ) {
@@ -102,12 +103,12 @@ describe("units done at the same time", () => {
         units += dots.length;
       });
       // Later and later, so that each of them gets further.
-      while (kills < 4 && units < 6 + 12 * kills && child.exitCode === null) await sleep(5);
-      if (kills < 4 && child.exitCode === null && child.kill("SIGKILL")) kills++;
+      while (kills < 2 && units < 6 + 12 * kills && child.exitCode === null) await sleep(5);
+      if (kills < 2 && child.exitCode === null && child.kill("SIGKILL")) kills++;
       const [code] = await ended;
       finished = code === 0;
     }
-    expect(kills).toBeGreaterThan(1);
+    expect(kills).toBeGreaterThan(0);
     expect(await runOutcome(store, id)).toEqual(expected);
   });
 });
