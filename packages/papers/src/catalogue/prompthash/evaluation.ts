@@ -87,8 +87,8 @@ async function encodeItems(
   { model, params, start, task, encoders }: EvaluationRequest,
 ): Promise<{ readonly codes: Record<Protocol, ProtocolCodes>; readonly image: Rows; readonly text: Rows }> {
   const { protocols } = model;
-  const run = encoders.get(model.parts) ?? itemEncoder(model);
-  encoders.set(model.parts, run);
+  const run = encoders.get(model.parts.evaluation) ?? itemEncoder(model);
+  encoders.set(model.parts.evaluation, run);
   const { set } = task.items;
   const chunks: Chunk<NDArray>[] = [];
   const size = Math.min(CHUNK, set.count);

@@ -26,26 +26,23 @@ interface BitStatistics {
 /** What the bits of a set of codes [N, B] look like; a bit is set above 0. */
 export function examineBits(codes: Rows): BitStatistics {
   const [N, B] = codes.shape as [number, number];
-  const set = (i: number, b: number): number => Number((codes.data[i * B + b] as number) > 0);
-  const ones = new Array<number>(B).fill(0);
-  const both = Array.from({ length: B }, () => new Array<number>(B).fill(0));
-  for (let i = 0; i < N; i++)
-    for (let a = 0; a < B; a++) {
-      if (!set(i, a)) continue;
-      ones[a] = (ones[a] as number) + 1 / N;
-      const row = both[a] as number[];
-      for (let b = 0; b < B; b++) row[b] = (row[b] as number) + set(i, b) / N;
+  const both = Array.from({ length: B }, () => new Float64Array(B));
+  const set: number[] = [];
+  for (let i = 0; i < N; i++) {
+    set.length = 0;
+    for (let b = 0; b < B; b++) if ((codes.data[i * B + b] as number) > 0) set.push(b);
+    for (const a of set) {
+      const row = both[a] as Float64Array;
+      for (const b of set) row[b] = (row[b] as number) + 1;
     }
+  }
+  const ones = both.map((row, a) => (row[a] as number) / N);
   const deviation = ones.map((p) => Math.sqrt(Math.max(0, p * (1 - p))));
-  // A share of ones is a sum of 1 / N, so that of a constant bit may miss 0 or 1 by rounding.
-  const constant = deviation.map((value) => value < 1e-4);
   const correlations = both.map((row, a) =>
-    row.map((share, b) =>
-      constant[a] || constant[b]
-        ? null
-        : (share - (ones[a] as number) * (ones[b] as number)) /
-          ((deviation[a] as number) * (deviation[b] as number)),
-    ),
+    Array.from(row, (count, b) => {
+      const scale = (deviation[a] as number) * (deviation[b] as number);
+      return scale === 0 ? null : (count / N - (ones[a] as number) * (ones[b] as number)) / scale;
+    }),
   );
   return { ones, correlations };
 }

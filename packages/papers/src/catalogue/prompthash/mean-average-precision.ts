@@ -1,4 +1,4 @@
-import { hammingDistances, packCodes, sharedLabel } from "@concord/align";
+import { hammingDistances, packCodes } from "@concord/align";
 import type { NDArray } from "@concord/tensor";
 
 export interface MeanAveragePrecision {
@@ -94,7 +94,13 @@ export function forEachRanking(
         `forEachRanking: ${what} have codes [${codes.shape.join(", ")}] but labels [${labels.shape.join(", ")}]`,
       );
   }
-  const isRelevant = sharedLabel(queryLabels, databaseLabels);
+  if (queryLabels.shape[1] !== databaseLabels.shape[1])
+    throw new RangeError(
+      `forEachRanking: queries have ${queryLabels.shape[1]} labels, the database ${databaseLabels.shape[1]}`,
+    );
+  // A bit a label: eight labels are compared at once.
+  const [wanted, given] = [packCodes(queryLabels), packCodes(databaseLabels)];
+  const labelBytes = given.bytes.length / N;
   const database = packCodes(databaseCodes);
   const packed = packCodes(queryCodes);
   const width = packed.bytes.length / Q;
@@ -107,7 +113,14 @@ export function forEachRanking(
     for (let q = 0; q < count; q++) {
       const counts = Array.from({ length: bits + 1 }, () => ({ items: 0, relevant: 0 }));
       for (let i = 0; i < N; i++) {
-        relevant[i] = isRelevant(start + q, i);
+        relevant[i] = 0;
+        for (let b = 0; b < labelBytes; b++)
+          if (
+            ((wanted.bytes[(start + q) * labelBytes + b] as number) &
+              (given.bytes[i * labelBytes + b] as number)) !==
+            0
+          )
+            relevant[i] = 1;
         const group = counts[distances[q * N + i] as number] as { items: number; relevant: number };
         group.items++;
         group.relevant += relevant[i] as number;

@@ -66,8 +66,8 @@ export interface Encoded extends ModalFeatures {
 export interface ArmModel {
   readonly recipe: ArmRecipe;
   readonly config: HashingConfig;
-  /** What it is made of, settings included: models of the same parts share their graphs. */
-  readonly parts: string;
+  /** What it is made of, settings included. Models of the same parts share their graphs. */
+  readonly parts: { readonly training: string; readonly evaluation: string };
   /** Under which protocol codes are computed for each: one that differs in nothing stands for the other. */
   readonly protocols: Readonly<Record<Protocol, Protocol>>;
   init(key: Key, start: DualEncoderParams, context: number): ArmParams;
@@ -149,7 +149,10 @@ export function armModel(
   return {
     recipe,
     config,
-    parts: JSON.stringify([hasPrompt, recipe.fusion, leavesOut, config]),
+    parts: {
+      training: JSON.stringify([hasPrompt, recipe.fusion, leavesOut, config]),
+      evaluation: JSON.stringify([hasPrompt, recipe.fusion, config]),
+    },
     protocols: { p1: hasPrompt ? "p1" : fuses ? "p2" : "p3", p2: fuses ? "p2" : "p3", p3: "p3" },
     init(key, { tuned }, context) {
       const stream = (name: keyof typeof initStreams): Key => foldIn(key, initStreams[name]);

@@ -156,8 +156,8 @@ export async function trainHashing(
     set.count,
     foldIn(context.key, streams.memory),
   );
-  const trainer = trainers.get(model.parts) ?? hashTrainer(model, state, steps);
-  trainers.set(model.parts, trainer);
+  const trainer = trainers.get(model.parts.training) ?? hashTrainer(model, state, steps);
+  trainers.set(model.parts.training, trainer);
   trainer.restore(state);
   const stepKey = foldIn(context.key, streams.steps);
   const scalar = (value: number): NDArray => ndarray([value], { shape: [] });

@@ -3,6 +3,7 @@
  *
  *   node --conditions=source tune.ts rates      learning rates of hash parts, fusion and encoders
  *   node --conditions=source tune.ts weights    weight of the alignment, dropout
+ *   node --conditions=source tune.ts epochs     how much longer training would help
  *
  * Further arguments are seeds; default 100 101. Every arm gets every setting. Prints one line per setting, arm and seed.
  * What was chosen and why stands in README.md, under "Settings that are not the paper's".
@@ -26,18 +27,22 @@ const TUNED_ARMS = ["hashing", "alignment", "no-fusion", "prompthash"];
 
 type Change = Partial<HashingConfig>;
 
-const { learningRates } = defaultConfig.hashing;
-const scaled = (factor: number): Change => ({
-  learningRates: {
-    hash: factor * learningRates.hash,
-    fusion: factor * learningRates.fusion,
-    encoder: factor * learningRates.encoder,
-  },
+const rates = (hash: number, fusion: number, encoder: number): Change => ({
+  learningRates: { hash, fusion, encoder },
 });
 
 const stages: Readonly<Record<string, readonly Change[]>> = {
-  rates: [scaled(1 / 3), scaled(1), scaled(3)],
+  rates: [
+    rates(3e-3, 1e-3, 3e-4),
+    rates(9e-3, 3e-3, 1e-3),
+    // One rate for what is new, a lower one for encoders.
+    rates(9e-3, 9e-3, 1e-3),
+    // The paper's ratio.
+    rates(9e-3, 9e-4, 9e-5),
+    rates(2.7e-2, 2.7e-3, 2.7e-4),
+  ],
   weights: [{ alignmentWeight: 1 }, { alignmentWeight: 20 }, { residualDropout: 0.1 }],
+  epochs: [{ epochs: 10 }, { epochs: 40 }],
 };
 
 const changes = stages[stageName];
@@ -46,7 +51,9 @@ for (const seed of seeds) {
   const prepared = await experiment.prepare(contextInMemory(defaultConfig, seed));
   for (const change of changes) {
     const config = { ...defaultConfig, hashing: { ...defaultConfig.hashing, ...change } };
+    const shared = { ...prepared, trainers: new Map(), encoders: new Map() };
     for (const arm of TUNED_ARMS)
-      await printArm(experiment, JSON.stringify(change), arm, prepared, contextInMemory(config, seed), SHOWN);
+      await printArm(experiment, JSON.stringify(change), arm, shared, contextInMemory(config, seed), SHOWN);
+    await experiment.dispose?.(shared);
   }
 }
