@@ -98,6 +98,7 @@ export {
   type RowProblems,
 } from "./loaders/rows.ts";
 export { isTable, plainFields, readTable, type TableRow } from "./loaders/table.ts";
+export { type ListedVolumes, listVolumes, type VolumeFiles } from "./loaders/volume-list.ts";
 export { expandShards } from "./streams/shards.ts";
 export { shuffleBuffer } from "./streams/shuffle-buffer.ts";
 export {

@@ -1,8 +1,8 @@
-import { glob, open, stat } from "node:fs/promises";
-import { createInterface } from "node:readline";
-import { ImageFileError, type ImageFiles, listColumns, openImageFiles, openPairs } from "@concord/data";
+import { open, stat } from "node:fs/promises";
+import { ImageFileError, type ImageFiles, openImageFiles } from "@concord/data";
 import type { NDArray } from "@concord/tensor";
 import type { Encoder, EncoderItem, Modality } from "../encoders/encoder.ts";
+import { at, describeRows, openRows } from "./dataset-rows.ts";
 import { AdaptDataError } from "./errors.ts";
 import type { AdaptRequest, RowLabels } from "./request.ts";
 
@@ -218,68 +218,6 @@ interface ItemTower {
   readonly column?: string | undefined;
 }
 
-type Row = Readonly<Record<string, string | undefined>> & { readonly [at]: string };
-const at = Symbol("where");
-
-/** Rows as cells by column, and where the files that they name are. */
-interface OpenRows {
-  readonly rows: AsyncIterable<Row>;
-  readonly files: string | ImageFiles | null;
-}
-
-/** A table, read by the names of its columns. The first one wanted may hold files, in Parquet their bytes too. */
-async function openTable(file: string, wanted: readonly string[], skipped: SkipLog): Promise<OpenRows> {
-  const [first, second = first] = wanted as readonly [string, ...string[]];
-  const { pairs, images } = await openPairs(file, { image: first, caption: second });
-  async function* rows(): AsyncGenerator<Row> {
-    for await (const row of pairs.rows(({ line, reason }) => skipped.add(reason, `${file}:${line}`))) {
-      const cells = Object.fromEntries(wanted.map((name) => [name, row.labels.get(name)]));
-      yield { ...cells, [second]: row.caption, [first]: row.image, [at]: `${row.file}:${row.line}` };
-    }
-  }
-  return { rows: rows(), files: images };
-}
-
-/** Pairs of formats that have an image and a caption and no names for them: folders, shards, COCO. */
-async function openNamed(file: string, skipped: SkipLog): Promise<OpenRows> {
-  const { pairs, images } = await openPairs(file);
-  async function* rows(): AsyncGenerator<Row> {
-    for await (const { image, caption, labels, file: source, line } of pairs.rows((problem) =>
-      skipped.add(problem.reason, `${problem.file}:${problem.line}`),
-    ))
-      yield { ...Object.fromEntries(labels), image, caption, [at]: `${source}:${line}` };
-  }
-  return { rows: rows(), files: images };
-}
-
-async function* textLines(file: string): AsyncGenerator<Row> {
-  const handle = await open(file, "r").catch((cause: unknown) => {
-    throw new AdaptDataError(`There is no file at ${file}.`, { cause });
-  });
-  let line = 0;
-  for await (const text of createInterface({ input: handle.createReadStream(), crlfDelay: Infinity }))
-    yield { text, [at]: `${file}:${++line}` };
-}
-
-/** Every scan below a folder is a row. */
-async function* scansOf(folder: string): AsyncGenerator<Row> {
-  const names: string[] = [];
-  for await (const name of glob("**/*.{nii,nii.gz}", { cwd: folder })) names.push(name);
-  for (const volume of names.sort()) yield { volume, [at]: `${folder}/${volume}` };
-}
-
-/** Which rows and columns there are; no columns where the format has no names for them. */
-async function describeRows(
-  file: string,
-  towers: readonly { readonly modality: Modality }[],
-): Promise<{ readonly kind: "lines" | "scans" | "pairs"; readonly columns: readonly string[] | null }> {
-  if (/\.txt$/i.test(file)) return { kind: "lines", columns: ["text"] };
-  const scans = towers.length === 1 && towers[0]?.modality === "volume";
-  if (scans && (await stat(file).catch(() => null))?.isDirectory())
-    return { kind: "scans", columns: ["volume"] };
-  return { kind: "pairs", columns: await listColumns(file) };
-}
-
 /** Rows of a file of pairs, their items checked as far as that needs no encoder. */
 export async function readPairs(
   request: AdaptRequest & { readonly pairs: string },
@@ -312,12 +250,7 @@ export async function readPairs(
       ...extra.flatMap(([name]) => name ?? []),
     ]),
   ];
-  const opened: OpenRows =
-    kind === "lines"
-      ? { rows: textLines(file), files: null }
-      : kind === "scans"
-        ? { rows: scansOf(file), files: file }
-        : await (columns ? openTable(file, wanted, skipped) : openNamed(file, skipped));
+  const opened = await openRows(file, kind, columns === null, wanted, skipped);
   const { rows } = opened;
   const place = request.images ?? opened.files;
   const limits = described.some(({ modality }) => modality === "volume")

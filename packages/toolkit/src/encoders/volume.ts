@@ -7,11 +7,13 @@ import type { ModelFolder } from "./model-folder.ts";
 import type { Preparer } from "./preparer.ts";
 import type { ModelInput } from "./signature.ts";
 import { checkVolumeSize, readVolumeSettings, type VolumeSize } from "./volume-settings.ts";
-import type { VoxelsReply, VoxelsRequest } from "./volume-voxels.ts";
+import { modelVoxels, type VoxelsReply, type VoxelsRequest } from "./volume-voxels.ts";
 
 const BATCH = 4;
 /** Voxels of one run of the model: two scans of 256 × 256 × 128. */
 const VOXELS_PER_BATCH = 2 ** 24;
+/** Arrays of fewer voxels are prepared where they are: a thread would cost more. */
+const SMALL = 2 ** 18;
 /** A scan of a whole body takes half a gigabyte while it is read. */
 const MAX_WORKERS = 2;
 
@@ -48,6 +50,11 @@ export async function volumePreparer(
   const pool = new WorkerPool<VoxelsRequest, VoxelsReply>(siblingModule(import.meta.url, "./volume-worker"), {
     size: workers,
   });
+  const inPlace = (source: VoxelsRequest["source"], size: VolumeSize): boolean =>
+    typeof source === "object" &&
+    "volume" in source &&
+    source.volume.data.length <= SMALL &&
+    size.reduce((product, side) => product * side, 1) <= SMALL;
   const voxels = settings.size.reduce((product, side) => product * side, 1);
   return {
     settings,
@@ -61,12 +68,13 @@ export async function volumePreparer(
         items.map((item): Promise<VoxelsReply> => {
           signal?.throwIfAborted();
           const source = sourceOf(item);
-          return source === null
-            ? Promise.resolve({
-                ok: false,
-                reason: "expected a scan: a file's path, its bytes or an array [X, Y, Z]",
-              })
-            : pool.run({ source, settings: { ...settings, size } });
+          if (source === null)
+            return Promise.resolve({
+              ok: false,
+              reason: "expected a scan: a file's path, its bytes or an array [X, Y, Z]",
+            });
+          const request = { source, settings: { ...settings, size } };
+          return inPlace(source, size) ? modelVoxels(request) : pool.run(request);
         }),
       );
       const ready: (readonly [number, Voxels])[] = [];

@@ -60,6 +60,12 @@ beforeAll(async () => {
   }
   rows.push("scans/broken.nii,90", "scans/none.nii,91", "../elsewhere.nii,92");
   files["scans.csv"] = rows.join("\n");
+  files["list.json"] = {
+    training: [{ image: "scans/p0.nii.gz", label: "masks/p0.nii.gz" }],
+    validation: ["scans/p1.nii.gz"],
+    test: ["scans/p2.nii.gz", "scans/p3.nii.gz"],
+  };
+  files["climbs.json"] = { training: ["../p0.nii.gz"] };
   await writeFiles(root, files);
 });
 
@@ -133,7 +139,10 @@ describe("adapting encoders of scans", () => {
     );
     await fails({ train: "adapters" }).toThrow("voco trains whole, head");
     await fails({ metric: "mrr" }).toThrow("there are position, uniformity");
+    await fails({ pairs: join(root, "climbs.json") }).toThrow("leads outside of its folder");
     expect((await planAdapt(requestOf())).metric).toBe("position");
+    const listed = await planAdapt(requestOf({ pairs: join(root, "list.json") }));
+    expect(listed).toMatchObject({ rows: 4, skipped: { count: 0 } });
     const odd = exportOnnx(
       (p, { crops }: { crops: Tensor }) => ({ features: globalAveragePool(conv3d(crops, p.w)) }),
       {

@@ -1,10 +1,9 @@
-import { NiftiError, readNifti } from "@concord/data";
+import { listVolumes, NiftiError, readNifti, type VolumeFiles } from "@concord/data";
 import { foldIn, type NDArray, permutation } from "@concord/tensor";
 import type { PresetName, RunInput, UnitContext } from "../../harness/contract.ts";
 import type { VocoConfig } from "./config.ts";
 import { checkGeometry } from "./crops.ts";
 import { PAPER_DEFAULTS } from "./defaults.ts";
-import { listVolumes, type VolumeFiles } from "./own-volumes.ts";
 import { type PreparationOptions, prepareVolume } from "./prepare-volume.ts";
 import type { PreparedVolume, Task } from "./task.ts";
 

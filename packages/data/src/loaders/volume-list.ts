@@ -1,6 +1,6 @@
 import { open, readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, extname, join, relative, resolve, sep } from "node:path";
-import { z } from "zod";
+import { isRecord } from "../json.ts";
 
 /** Files of a scan. */
 export interface VolumeFiles {
@@ -21,16 +21,31 @@ const ENDING = /\.nii(\.gz)?$/;
 const MAX_VOLUMES = 100_000;
 const MAX_LIST_BYTES = 64 * 2 ** 20;
 
-const entry = z.union([
-  z.string().transform((image) => ({ image, label: undefined })),
-  z.object({ image: z.string(), label: z.string().optional() }),
-]);
-const decathlon = z.object({
-  training: z.array(entry).max(MAX_VOLUMES).default([]),
-  validation: z.array(entry).max(MAX_VOLUMES).default([]),
-  test: z.array(entry).max(MAX_VOLUMES).default([]),
-  labels: z.record(z.string(), z.string()).default({}),
-});
+/** A part of a list: names of files, or of pairs of files. @throws Error that says which entry is none */
+function entriesOf(
+  list: Readonly<Record<string, unknown>>,
+  part: string,
+): { image: string; label: string | null }[] {
+  const entries = list[part] ?? [];
+  if (!Array.isArray(entries) || entries.length > MAX_VOLUMES)
+    throw new Error(`"${part}" must be a list of at most ${MAX_VOLUMES} volumes`);
+  return entries.map((entry: unknown, i) => {
+    if (typeof entry === "string") return { image: entry, label: null };
+    const { image, label = null } = isRecord(entry) ? entry : {};
+    if (typeof image !== "string" || (label !== null && typeof label !== "string"))
+      throw new Error(
+        `"${part}" has at place ${i} neither a file's name nor {"image": name, "label": name or none}`,
+      );
+    return { image, label };
+  });
+}
+
+/** Names of label values. @throws Error unless they are texts by value */
+function classNamesOf({ labels = {} }: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
+  if (!isRecord(labels) || !Object.values(labels).every((name) => typeof name === "string"))
+    throw new Error('"labels" must give names by values, such as {"1": "liver"}');
+  return labels as Readonly<Record<string, string>>;
+}
 
 async function isFolder(path: string): Promise<boolean> {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
@@ -88,32 +103,37 @@ async function readList(path: string): Promise<string> {
 
 /** A list as the Medical Segmentation Decathlon has it: {"training": [{"image": .., "label": ..}], "validation": [..]}. */
 async function listFromJson(path: string): Promise<ListedVolumes> {
-  let parsed: z.infer<typeof decathlon>;
+  const root = dirname(resolve(path));
+  const files = (list: ReturnType<typeof entriesOf>): Promise<VolumeFiles[]> =>
+    Promise.all(
+      list.map(async ({ image, label }) => ({
+        name: basename(image).replace(ENDING, ""),
+        image: await below(root, image, path),
+        label: label === null ? null : await below(root, label, path),
+      })),
+    );
+  let parts: Readonly<Record<"training" | "validation" | "test", ReturnType<typeof entriesOf>>>;
+  let classNames: ListedVolumes["classNames"];
   try {
-    parsed = decathlon.parse(JSON.parse(await readList(path)));
+    const list: unknown = JSON.parse(await readList(path));
+    if (!isRecord(list)) throw new Error("it is no object");
+    classNames = classNamesOf(list);
+    parts = {
+      training: entriesOf(list, "training"),
+      validation: entriesOf(list, "validation"),
+      test: entriesOf(list, "test"),
+    };
   } catch (error) {
-    const reason = error instanceof z.ZodError ? z.prettifyError(error) : (error as Error).message;
     throw new Error(
-      `${path} is no list of volumes, {"training": [{"image": "a.nii.gz", "label": "b.nii.gz"}], "validation": [..]}: ${reason}`,
+      `${path} is no list of volumes, {"training": [{"image": "a.nii.gz", "label": "b.nii.gz"}], "validation": [..]}: ${(error as Error).message}`,
       { cause: error },
     );
   }
-  const root = dirname(resolve(path));
-  const files = (list: readonly { readonly image: string; readonly label?: string | undefined }[]) =>
-    Promise.all(
-      list.map(
-        async ({ image, label }): Promise<VolumeFiles> => ({
-          name: basename(image).replace(ENDING, ""),
-          image: await below(root, image, path),
-          label: label === undefined ? null : await below(root, label, path),
-        }),
-      ),
-    );
   // The test part of a decathlon list has no labels: more volumes to learn from.
-  const unlabelled = parsed.test.map(({ image }) => ({ image }));
-  const training = await files([...parsed.training, ...unlabelled]);
+  const unlabelled = parts.test.map(({ image }) => ({ image, label: null }));
+  const training = await files([...parts.training, ...unlabelled]);
   if (training.length === 0) throw new Error(`${path} lists no volume under "training"`);
-  return { training, validation: await files(parsed.validation), classNames: parsed.labels };
+  return { training, validation: await files(parts.validation), classNames };
 }
 
 /**
