@@ -33,8 +33,21 @@ function leaves(value: Results): number[] {
   return typeof value === "object" ? Object.values(value).flatMap(leaves) : [Number(value)];
 }
 
+/** What stands at a path such as "params/gain". */
+function at(root: unknown, path: string): unknown {
+  return path
+    .split("/")
+    .reduce<unknown>((node, key) => (node as Record<string, unknown> | undefined)?.[key], root);
+}
+
+/** Paths of everything in a tree that is no record. */
+function pathsOf(node: unknown, path = ""): string[] {
+  if (typeof node !== "object" || node === null || Array.isArray(node)) return [path];
+  return Object.entries(node).flatMap(([key, child]) => pathsOf(child, path ? `${path}/${key}` : key));
+}
+
 /**
- * The golden cases of a paper: numbers that were computed independently.
+ * The golden cases of a paper: numbers that were computed independently. Keys may be paths into records.
  *
  * @param callerUrl  `import.meta.url` of a module beside `golden.json`
  */
@@ -49,8 +62,9 @@ export function goldenCases(callerUrl: string) {
       const { inputs, expected, tolerance } = found;
       const compared = new Set<string>();
       const value = (key: string): Numbers => {
-        if (!(key in inputs)) throw new Error(`golden case '${name}' has no input '${key}'`);
-        return numbers.parse(inputs[key]);
+        const input = at(inputs, key);
+        if (input === undefined) throw new Error(`golden case '${name}' has no input '${key}'`);
+        return numbers.parse(input);
       };
       return {
         inputs,
@@ -63,9 +77,10 @@ export function goldenCases(callerUrl: string) {
         list: (key: string): number[] => z.array(z.number()).parse(value(key)),
         /** Every entry within tolerance · max(1, |expected|). */
         compare(key: string, actual: Actual): void {
-          if (!(key in expected)) throw new Error(`golden case '${name}' expects no '${key}'`);
+          const wanted = at(expected, key);
+          if (wanted === undefined) throw new Error(`golden case '${name}' expects no '${key}'`);
           compared.add(key);
-          const want = leaves(results.parse(expected[key]));
+          const want = leaves(results.parse(wanted));
           const got =
             typeof actual === "number" ? [actual] : isArray(actual) ? toNumbers(actual) : Array.from(actual);
           expect(got.length, key).toBe(want.length);
@@ -83,7 +98,9 @@ export function goldenCases(callerUrl: string) {
         },
         /** Fails when an expected value was left out of the comparison. */
         expectAllCompared(): void {
-          expect(Object.keys(expected).filter((key) => !compared.has(key))).toEqual([]);
+          const done = (path: string): boolean =>
+            [...compared].some((key) => path === key || path.startsWith(`${key}/`));
+          expect(pathsOf(expected).filter((path) => !done(path))).toEqual([]);
         },
       };
     },

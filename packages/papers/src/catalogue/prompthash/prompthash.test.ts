@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import {
   add,
   compile,
@@ -15,7 +14,7 @@ import {
   transpose,
 } from "@concord/tensor";
 import { describe, expect, it } from "vitest";
-import { z } from "zod";
+import { goldenCases } from "../../../test/golden.ts";
 import { type AdaptiveGatedSelectionParams, adaptiveGatedSelection } from "./adaptive-gated-selection.ts";
 import { bertAdam, warmupCosine } from "./bert-adam.ts";
 import { grn } from "./grn.ts";
@@ -25,98 +24,31 @@ import { meanAveragePrecision } from "./mean-average-precision.ts";
 import { promptAffinityAlignment } from "./prompt-affinity-alignment.ts";
 import { textAffinityPrompt } from "./text-affinity-prompt.ts";
 
-type Value = number | Value[] | { [name: string]: Value };
-const value: z.ZodType<Value> = z.lazy(() =>
-  z.union([z.number(), z.array(value), z.record(z.string(), value)]),
-);
-const golden = z
-  .object({
-    cases: z.array(
-      z.object({
-        name: z.string(),
-        inputs: z.record(z.string(), value),
-        expected: z.record(z.string(), value),
-        tolerance: z.number(),
-      }),
-    ),
-  })
-  .parse(JSON.parse(readFileSync(new URL("./golden.json", import.meta.url), "utf8")));
-
-function at(root: Value, path: string): Value {
-  const found = path
-    .split("/")
-    .reduce<Value | undefined>((node, key) => (node as Record<string, Value> | undefined)?.[key], root);
-  if (found === undefined) throw new Error(`the golden case has no '${path}'`);
-  return found;
-}
-
-function pathsOf(node: Value, path = ""): string[] {
-  if (typeof node !== "object" || Array.isArray(node)) return [path];
-  return Object.entries(node).flatMap(([key, child]) => pathsOf(child, path ? `${path}/${key}` : key));
-}
-
-/** Inputs of a golden case by path, and a comparison with its expected values. */
-function goldenCase(name: string) {
-  const found = golden.cases.find((entry) => entry.name === name);
-  if (!found) throw new Error(`golden.json has no case '${name}'`);
-  const { inputs, expected, tolerance } = found;
-  const compared = new Set<string>();
-  const array = (path: string): NDArray => ndarray(at(inputs, path) as number[]);
-  return {
-    array,
-    tensor: (path: string): Tensor => tensor(at(inputs, path) as number[]),
-    /** Weight matrices are (out, in) there and [in, out] here. */
-    weight: (path: string): Tensor => transpose(tensor(at(inputs, path) as number[])),
-    /** For lists whose entries differ in shape. */
-    list: (path: string): Value[] => z.array(value).parse(at(inputs, path)),
-    number: (path: string): number => z.number().parse(at(inputs, path)),
-    compare(path: string, actual: NDArray | ArrayLike<number> | number): void {
-      const wanted = at(expected, path);
-      compared.add(path);
-      const want = [wanted].flat(4).map(Number);
-      const got =
-        typeof actual === "number" ? [actual] : "dtype" in actual ? toNumbers(actual) : Array.from(actual);
-      expect(got.length, path).toBe(want.length);
-      want.forEach((number, i) => {
-        const error = Math.abs((got[i] as number) - number);
-        expect(error, `${path}, entry ${i}: ${got[i]} instead of ${number}`).toBeLessThanOrEqual(
-          tolerance * Math.max(1, Math.abs(number)),
-        );
-      });
-    },
-    /** Fails when an expected value was left out of the comparison. */
-    expectAllCompared: () => expect(pathsOf(expected).filter((path) => !compared.has(path))).toEqual([]),
-  };
-}
-
-type GoldenCase = ReturnType<typeof goldenCase>;
+const golden = goldenCases(import.meta.url);
+type GoldenCase = ReturnType<typeof golden.of>;
 
 function mambaOf(data: GoldenCase, path: string): Traced<MambaParams> {
   return {
-    input: { weight: data.weight(`${path}/in_proj`) },
+    input: { weight: data.transposed(`${path}/in_proj`) },
     kernel: data.tensor(`${path}/conv_w`),
     kernelBias: data.tensor(`${path}/conv_b`),
-    selection: { weight: data.weight(`${path}/x_proj`) },
-    step: { weight: data.weight(`${path}/dt_w`), bias: data.tensor(`${path}/dt_b`) },
+    selection: { weight: data.transposed(`${path}/x_proj`) },
+    step: { weight: data.transposed(`${path}/dt_w`), bias: data.tensor(`${path}/dt_b`) },
     logA: data.tensor(`${path}/A_log`),
     skip: data.tensor(`${path}/Dskip`),
-    output: { weight: data.weight(`${path}/out_proj`) },
+    output: { weight: data.transposed(`${path}/out_proj`) },
   };
 }
 
-function tensors(list: Value): NDArray[] {
-  return z
-    .array(value)
-    .parse(list)
-    .map((entry) => ndarray(entry as number[]));
-}
+/** A list of arrays that differ in shape. */
+const arrays = (list: unknown): NDArray[] => (list as number[][]).map((entry) => ndarray(entry));
 
 /** ⟨upstream, y⟩, whose gradients the golden cases hold. */
 const against = (y: Tensor, upstream: Tensor): Tensor => sum(mul(y, upstream));
 
 describe("golden cases", () => {
   it("covers every case", () => {
-    expect(golden.cases.map(({ name }) => name)).toEqual([
+    expect(golden.names).toEqual([
       "text_affinity_prompt",
       "grn",
       "mamba_block",
@@ -129,7 +61,7 @@ describe("golden cases", () => {
   });
 
   it("text_affinity_prompt", async () => {
-    const data = goldenCase("text_affinity_prompt");
+    const data = golden.of("text_affinity_prompt");
     const tokens = data.tensor("tokens_after_prompt_transformer");
     expect(tokens.shape[1]).toBe(2 * data.number("text_length"));
     const [projection, gain, bias] = ["text_projection", "ln_weight", "ln_bias"].map(data.tensor) as [
@@ -154,7 +86,7 @@ describe("golden cases", () => {
   });
 
   it("grn", async () => {
-    const data = goldenCase("grn");
+    const data = golden.of("grn");
     const [x, gamma, beta] = ["x", "gamma", "beta"].map(data.tensor) as [Tensor, Tensor, Tensor];
     const y = grn(x, { gamma, beta });
     const [dx, dGamma, dBeta] = gradients(against(y, data.tensor("upstream")), [x, gamma, beta]) as [
@@ -171,7 +103,7 @@ describe("golden cases", () => {
   });
 
   it("mamba_block", async () => {
-    const data = goldenCase("mamba_block");
+    const data = golden.of("mamba_block");
     const x = data.tensor("x");
     const params = mambaOf(data, "params");
     const y = mambaBlock(params, x);
@@ -203,11 +135,11 @@ describe("golden cases", () => {
   });
 
   it("adaptive_gated_selection", async () => {
-    const data = goldenCase("adaptive_gated_selection");
+    const data = golden.of("adaptive_gated_selection");
     const x = data.tensor("x");
     const params: Traced<AdaptiveGatedSelectionParams> = {
-      input: { weight: data.weight("params/nin_w"), bias: data.tensor("params/nin_b") },
-      output: { weight: data.weight("params/nin2_w"), bias: data.tensor("params/nin2_b") },
+      input: { weight: data.transposed("params/nin_w"), bias: data.tensor("params/nin_b") },
+      output: { weight: data.transposed("params/nin2_w"), bias: data.tensor("params/nin2_b") },
       inputNorm: { gamma: data.tensor("params/grn1_gamma"), beta: data.tensor("params/grn1_beta") },
       outputNorm: { gamma: data.tensor("params/grn2_gamma"), beta: data.tensor("params/grn2_beta") },
       mamba: mambaOf(data, "mamba"),
@@ -235,7 +167,7 @@ describe("golden cases", () => {
   });
 
   it("hash_loss_group", async () => {
-    const data = goldenCase("hash_loss_group");
+    const data = golden.of("hash_loss_group");
     const [imageCodes, textCodes] = [data.tensor("image_codes"), data.tensor("text_codes")];
     const similarity = sharedLabels(data.tensor("buffer_labels"), data.tensor("batch_labels"));
     const losses = hashLossGroup(
@@ -268,7 +200,7 @@ describe("golden cases", () => {
   });
 
   it("prompt_affinity_alignment", async () => {
-    const data = goldenCase("prompt_affinity_alignment");
+    const data = golden.of("prompt_affinity_alignment");
     const features = {
       image: data.tensor("image"),
       text: data.tensor("text"),
@@ -294,7 +226,7 @@ describe("golden cases", () => {
   });
 
   it("map_hamming", () => {
-    const data = goldenCase("map_hamming");
+    const data = golden.of("map_hamming");
     const [queries, database, queryLabels, databaseLabels] = [
       "query_codes",
       "database_codes",
@@ -313,8 +245,8 @@ describe("golden cases", () => {
   });
 
   it("bert_adam", async () => {
-    const data = goldenCase("bert_adam");
-    const steps = data.list("grads_per_step").map((step) => tensors(step));
+    const data = golden.of("bert_adam");
+    const steps = (data.inputs.grads_per_step as unknown[]).map(arrays);
     const schedule = {
       learningRate: data.number("lr"),
       warmup: data.number("warmup"),
@@ -328,7 +260,7 @@ describe("golden cases", () => {
       weightDecay: data.number("weight_decay"),
       maximumNorm: data.number("max_grad_norm"),
     });
-    const params = { tensors: tensors(data.list("params")) };
+    const params = { tensors: arrays(data.inputs.params) };
     const trainer = createTrainer({
       state: { params, optimiser: optimiser.init(params) },
       step: (state, given: { readonly tensors: readonly Tensor[] }) => {
