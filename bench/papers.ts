@@ -1,0 +1,217 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import {
+  createRun,
+  executeRun,
+  hasExperiment,
+  loadCatalogue,
+  loadExperiment,
+  RunStore,
+} from "@concord/papers";
+import {
+  createTrainer,
+  foldIn,
+  matmul,
+  openRuntime,
+  type Runtime,
+  randomKey,
+  type Session,
+  setDefaultRuntime,
+  slice,
+  sum,
+  type Tensor,
+  uniformArray,
+  zerosArray,
+} from "@concord/tensor";
+import { peakMatrixSize } from "./engines.ts";
+import { median } from "./statistics.ts";
+
+const usage = `node --conditions=source bench/papers.ts [PAPER ...] [--preset smoke] [--arm ARM]
+
+What the training step of each paper's experiment costs: median time, wait for data, GFLOP of its products and
+convolutions, and their share of the speed of a large matrix product. Runs one seed of the method (or of ARM) under
+ONNX Runtime's profiler, which slows small graphs. One thread unless CONCORD_THREADS says otherwise, as units of a run have on two cores.`;
+
+process.env.CONCORD_THREADS ??= "1";
+/** Runs of a graph that make it a training step or the like, rather than an evaluation. */
+const LEAST_RUNS = 20;
+/** Of the first runs, which are slower. */
+const WARMUP = 3;
+
+type Typed = Readonly<Record<string, readonly number[]>>;
+
+/** An event of ONNX Runtime's trace. Times in microseconds. */
+interface TraceEvent {
+  readonly cat: string;
+  readonly name: string;
+  readonly dur: number;
+  readonly args?: {
+    readonly op_name?: string;
+    readonly input_type_shape?: readonly Typed[];
+    readonly output_type_shape?: readonly Typed[];
+  };
+}
+
+const product = (sizes: readonly number[]) => sizes.reduce((all, size) => all * size, 1);
+const shapeOf = (value: Typed | undefined): readonly number[] => Object.values(value ?? {})[0] ?? [];
+
+/** Multiplications and additions of a product or convolution; 0 for other operators. */
+function operations({ args }: TraceEvent): number {
+  const [a, b] = (args?.input_type_shape ?? []).map(shapeOf);
+  const out = shapeOf(args?.output_type_shape?.[0]);
+  if (a === undefined || b === undefined) return 0;
+  switch (args?.op_name) {
+    case "MatMul":
+    case "FusedMatMul":
+    case "Gemm":
+    case "FusedGemm": {
+      // [m, k] and [k, n] give [m, n], whichever of them are transposed: k² = (mk) (kn) / (mn).
+      const area = (shape: readonly number[]) => product(shape.slice(-2));
+      const inner = Math.sqrt((area(a) * area(b)) / area(out));
+      return 2 * product(out) * inner;
+    }
+    case "Conv":
+    case "FusedConv":
+      return (2 * product(out) * product(b)) / (b[0] ?? 1);
+    case "ConvTranspose":
+      return (2 * product(a) * product(b)) / (b[0] ?? 1);
+    default:
+      return 0;
+  }
+}
+
+interface Graph {
+  readonly runs: number;
+  /** Milliseconds. */
+  readonly median: number;
+  readonly total: number;
+  readonly gflop: number;
+}
+
+function readTrace(path: string): Graph | null {
+  const events = JSON.parse(readFileSync(path, "utf8")) as TraceEvent[];
+  const times: number[] = [];
+  let [flop, last] = [0, 0];
+  for (const event of events) {
+    if (event.name === "model_run") {
+      times.push(event.dur / 1000);
+      [last, flop] = [flop, 0];
+    } else if (event.cat === "Node" && event.name.endsWith("_kernel_time")) flop += operations(event);
+  }
+  if (times.length < LEAST_RUNS) return null;
+  return {
+    runs: times.length,
+    median: median(times.slice(WARMUP)),
+    total: times.reduce((all, time) => all + time, 0),
+    gflop: last / 1e9,
+  };
+}
+
+/** GFLOP/s of a large matrix product. */
+async function matmulPeak(): Promise<number> {
+  const shape = [peakMatrixSize, peakMatrixSize] as const;
+  const operands = {
+    a: uniformArray(foldIn(randomKey(0), 0), shape),
+    b: uniformArray(foldIn(randomKey(0), 1), shape),
+  };
+  const trainer = createTrainer({
+    state: { out: zerosArray(shape) },
+    step: (_state, { a, b }: { a: Tensor; b: Tensor }) => {
+      const out = matmul(a, b);
+      return { state: { out }, metrics: { corner: sum(slice(out, [0, 0], [1, 1])) } };
+    },
+  });
+  const times: number[] = [];
+  for (let i = 0; i < 10; i++) {
+    const start = performance.now();
+    await trainer.step(operands);
+    times.push(performance.now() - start);
+  }
+  await trainer.close();
+  return (2 * peakMatrixSize ** 3) / median(times.slice(2)) / 1e6;
+}
+
+async function measure(slug: string, preset: string, wanted: string | undefined): Promise<string> {
+  const experiment = await loadExperiment(slug);
+  const arm = wanted ?? experiment.arms.find(({ role }) => role === "method")?.id ?? "";
+  const folder = mkdtempSync(join(tmpdir(), "concord-papers-"));
+  const real = await openRuntime({ device: "cpu" });
+  let graphs = 0;
+  // A trace is whole when its session is released; some graphs live as long as the process.
+  const open = new Set<Session>();
+  const profiled: Runtime = {
+    ...real,
+    async load(model, options) {
+      const session = await real.load(model, {
+        ...options,
+        profile: join(folder, `trace-${String(graphs++).padStart(4, "0")}-`),
+      });
+      const watched: Session = {
+        run: (feeds, fetches) => session.run(feeds, fetches),
+        release() {
+          open.delete(watched);
+          return session.release();
+        },
+      };
+      open.add(watched);
+      return watched;
+    },
+  };
+  try {
+    const before = await matmulPeak();
+    setDefaultRuntime(profiled);
+    const store = new RunStore(join(folder, "runs"));
+    const { id } = await createRun(experiment, store, { preset, seeds: [100], arms: [arm] }, { hold: true });
+    let [data, compute] = [0, 0];
+    const record = await executeRun(experiment, store, id, {
+      onEvent(event) {
+        if (event.kind !== "progress" || event.unit !== `seed-100/${arm}`) return;
+        if (event.step < event.steps) return;
+        data += event.dataSeconds ?? 0;
+        compute += event.computeSeconds ?? 0;
+      },
+    });
+    if (record.status !== "done") throw new Error(`${slug}: ${record.error}`);
+    setDefaultRuntime(undefined);
+    for (const session of [...open]) await session.release();
+    const peak = (before + (await matmulPeak())) / 2;
+    const found = readdirSync(folder)
+      .filter((file) => file.startsWith("trace-"))
+      .flatMap((file) => readTrace(join(folder, file)) ?? [])
+      .sort((a, b) => b.total - a.total)
+      .slice(0, 3);
+    const wait = data + compute > 0 ? `${((100 * data) / (data + compute)).toFixed(1)} %` : "-";
+    const unit = record.units.find((each) => each.arm === arm)?.seconds ?? 0;
+    return found
+      .map(
+        ({ runs, median: time, gflop }, i) =>
+          `| ${i === 0 ? `${slug}, ${arm}` : ""} | ${runs} | ${time.toFixed(1)} | ${gflop.toFixed(2)} | ${((gflop / time) * 1000).toFixed(1)} | ${((100_000 * gflop) / time / peak).toFixed(0)} % | ${i === 0 ? `${wait} | ${unit.toFixed(0)}` : "|"} |`,
+      )
+      .join("\n");
+  } finally {
+    setDefaultRuntime(undefined);
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    preset: { type: "string", default: "default" },
+    arm: { type: "string" },
+    help: { type: "boolean" },
+  },
+});
+if (values.help) console.log(usage);
+else {
+  const slugs = [...positionals];
+  if (slugs.length === 0) {
+    for (const { slug } of await loadCatalogue()) if (await hasExperiment(slug)) slugs.push(slug);
+  }
+  console.log(
+    "| paper, arm | runs | ms a run | GFLOP | GFLOP/s | of peak | data wait | unit, s |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+  );
+  for (const slug of slugs) console.log(await measure(slug, values.preset, values.arm));
+}
