@@ -29,8 +29,6 @@ export interface BindingConfig {
   readonly weightDecay: number;
   /** Factor on the rate of what is trained beside the adapters (`coef-lr`). */
   readonly otherRateFactor: number;
-  /** Factor on the rate where the attention's own weights are trained instead of adapters. */
-  readonly fullRateFactor: number;
   readonly sensors: Readonly<Record<Sensor, SensorConfig>>;
 }
 
@@ -81,14 +79,10 @@ function sensorsOf(of: (sensor: Sensor) => SensorConfig): Readonly<Record<Sensor
   return Object.fromEntries(SENSORS.map((sensor) => [sensor, of(sensor)])) as Record<Sensor, SensorConfig>;
 }
 
-/** Small settings: ranks, rates and lengths are ours, shares of dropped patches the paper's. Clips cost most. */
-function smallSensors(
-  epochs: number,
-  batchSize: number,
-  clipEpochs = epochs,
-): Readonly<Record<Sensor, SensorConfig>> {
+/** Small settings: ranks, rates and lengths are ours, shares of dropped patches the paper's. */
+function smallSensors(epochs: number, batchSize: number): Readonly<Record<Sensor, SensorConfig>> {
   return sensorsOf((sensor) => ({
-    epochs: sensor === "video" ? clipEpochs : epochs,
+    epochs,
     batchSize,
     rank: 4,
     learningRate: 1e-2,
@@ -118,8 +112,7 @@ export const defaultConfig: LanguageBindConfig = {
     alpha: PAPER_DEFAULTS.alpha,
     weightDecay: PAPER_DEFAULTS.weightDecay,
     otherRateFactor: PAPER_DEFAULTS.otherRateFactor,
-    fullRateFactor: 0.3,
-    sensors: smallSensors(6, 64, 2),
+    sensors: smallSensors(6, 64),
   },
 };
 
@@ -167,7 +160,6 @@ export const paperConfig: LanguageBindConfig = {
     alpha: PAPER_DEFAULTS.alpha,
     weightDecay: PAPER_DEFAULTS.weightDecay,
     otherRateFactor: PAPER_DEFAULTS.otherRateFactor,
-    fullRateFactor: 1,
     sensors: MODALITY_DEFAULTS,
   },
 };

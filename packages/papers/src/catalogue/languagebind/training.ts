@@ -221,7 +221,7 @@ export async function bindEncoder(
     name: request.name,
     start,
     steps,
-    learningRate: settings.learningRate * (tuning === "full" ? binding.fullRateFactor : 1),
+    learningRate: settings.learningRate,
     warmup: settings.warmup,
     weightDecay: binding.weightDecay,
     rateFactor: (path) => (path.includes("lora") ? 1 : binding.otherRateFactor),

@@ -5,16 +5,25 @@
  *   node --conditions=source tune.ts binding    stage B without video: rates, the same for every arm
  *   node --conditions=source tune.ts video      stage B of video: rates and epochs, the same for every arm
  *
- * Further arguments are seeds; default 100 and 101. Prints one line per setting, arm and seed. What was chosen and why
- * stands in README.md, under "Settings that are not the paper's".
+ * Further arguments are seeds; default 100 and 101. `--rates` and, of video, `--epochs` try others than the default
+ * ones, e.g. `--rates 1e-2,3e-2`. Prints one line per setting, arm and seed. What was chosen and why stands in README.md, under "Settings that are not the paper's".
  */
+import { parseArgs } from "node:util";
 import type { UnitContext } from "../../harness/contract.ts";
 import { contextInMemory, printArm } from "../../harness/memory-context.ts";
 import { defaultConfig, type LanguageBindConfig, type SensorConfig } from "./config.ts";
 import { SENSORS, type Sensor } from "./defaults.ts";
 import { experiment } from "./experiment.ts";
 
-const [stage = "", ...wantedSeeds] = process.argv.slice(2);
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rates: { type: "string", default: "3e-3,1e-2,3e-2" },
+    epochs: { type: "string", default: "2,4,6" },
+  },
+});
+const numbers = (list: string): number[] => list.split(",").map(Number);
+const [stage = "", ...wantedSeeds] = positionals;
 const seeds = wantedSeeds.length > 0 ? wantedSeeds.map(Number) : [100, 101];
 const SHOWN = [
   "rgb-shape",
@@ -62,8 +71,8 @@ async function tuneStart(): Promise<void> {
   }
 }
 
-/** Peak rates of adapters; full tuning takes its fixed share of each. Every arm gets every one. */
-const rates = [3e-3, 1e-2, 3e-2] as const;
+/** Peak rates; every arm gets every one. */
+const rates = numbers(values.rates);
 
 /** A seed's start, to bind some of the sensors to with changed settings of all sensors. */
 async function binder(seed: number, sensors: readonly Sensor[]) {
@@ -100,7 +109,7 @@ async function tuneBinding(): Promise<void> {
 async function tuneVideo(): Promise<void> {
   for (const seed of seeds) {
     const bind = await binder(seed, ["video"]);
-    for (const epochs of [4, 6])
+    for (const epochs of numbers(values.epochs))
       for (const learningRate of rates)
         await bind({ epochs, learningRate }, ["languagebind", "image-bound", "no-temporal"]);
   }
@@ -110,6 +119,8 @@ if (stage === "start") await tuneStart();
 else if (stage === "binding") await tuneBinding();
 else if (stage === "video") await tuneVideo();
 else {
-  console.error("usage: node --conditions=source tune.ts start|binding|video [SEED ...]");
+  console.error(
+    "usage: node --conditions=source tune.ts start|binding|video [--rates R,R] [--epochs N,N] [SEED ...]",
+  );
   process.exitCode = 2;
 }
