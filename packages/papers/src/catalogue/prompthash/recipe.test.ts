@@ -23,7 +23,7 @@ const labels = ndarray(
   { shape: [N, 3] },
 );
 
-function contextOf(labelled: boolean): RecipeContext<typeof recipe.options> {
+function contextOf(labels: NDArray | null): RecipeContext<typeof recipe.options> {
   return {
     options: resolveOptions(recipe.options, { bits: BITS, auxiliaryBits: 16, dropout: 0 }) as never,
     towers: Object.entries(widths).map(([name, width]) => {
@@ -32,7 +32,7 @@ function contextOf(labelled: boolean): RecipeContext<typeof recipe.options> {
     }),
     train: "head",
     items: N,
-    labels: labelled ? labels : null,
+    labels: labels as RecipeContext<typeof recipe.options>["labels"],
     batchSize: B,
     stepsPerEpoch: STEPS_PER_EPOCH,
     steps: 10,
@@ -48,8 +48,9 @@ const features = Object.fromEntries(
 );
 const chosen = [4, 0, 2];
 
-async function stepOf(step: number, labelled: boolean) {
-  const context = contextOf(labelled);
+async function stepOf(step: number, labels: NDArray | null) {
+  const context = contextOf(labels);
+  const width = labels?.shape[1] ?? 0;
   const traced = (tree: unknown): unknown => treeMap(tree, (leaf) => asTensor(leaf as NDArray));
   const params = traced(recipe.init(randomKey(7), context));
   const start = recipe.state?.(randomKey(8), context) as Memories;
@@ -60,14 +61,14 @@ async function stepOf(step: number, labelled: boolean) {
     teacher: {},
     views: {},
     targets: {},
-    labels: labelled
-      ? asTensor(
-          ndarray(
-            chosen.flatMap((item) => Array.from(toNumbers(labels)).slice(item * 3, item * 3 + 3)),
-            { shape: [B, 3] },
-          ),
-        )
-      : null,
+    labels:
+      labels &&
+      asTensor(
+        ndarray(
+          chosen.flatMap((item) => Array.from(toNumbers(labels)).slice(item * width, (item + 1) * width)),
+          { shape: [B, width] },
+        ),
+      ),
     items: asTensor(ndarray(chosen, { dtype: "int32" })),
     key: keyTensor(randomKey(9)),
     step: asTensor(step),
@@ -82,7 +83,7 @@ async function stepOf(step: number, labelled: boolean) {
 
 describe("the recipe", () => {
   it.each([true, false])("keeps the codes that it embeds (labels: %s)", async (labelled) => {
-    const { start, got } = await stepOf(0, labelled);
+    const { start, got } = await stepOf(0, labelled ? labels : null);
     expect(Number.isFinite(Number(got.loss.data[0]))).toBe(true);
     const [photo = [], caption = []] = got.codes.map((codes) => Array.from(toNumbers(codes)));
     chosen.forEach((item, row) => {
@@ -99,19 +100,25 @@ describe("the recipe", () => {
   });
 
   it("refreshes its targets with the last step of an epoch", async () => {
-    const { got } = await stepOf(STEPS_PER_EPOCH - 1, true);
+    const { got } = await stepOf(STEPS_PER_EPOCH - 1, labels);
     const { image, text, targets } = got.state.code;
     const want = Array.from(toNumbers(image)).map((value, i) => (value + Number(text.data[i]) > 0 ? 1 : -1));
     expect(Array.from(toNumbers(targets))).toEqual(want);
   });
 
-  it("takes other items for dissimilar where there are no labels", async () => {
-    const [labelled, plain] = [await stepOf(0, true), await stepOf(0, false)];
-    expect(Number(labelled.got.loss.data[0])).not.toBeCloseTo(Number(plain.got.loss.data[0]), 3);
+  it("takes other items for dissimilar where there are no labels, as if each had a label of its own", async () => {
+    const own = Array.from({ length: N }, (_, i) => Array.from({ length: N }, (_, j) => Number(i === j)));
+    const [some, none, each] = [
+      await stepOf(0, labels),
+      await stepOf(0, null),
+      await stepOf(0, ndarray(own)),
+    ].map(({ got }) => Number(got.loss.data[0]));
+    expect(each).toBeCloseTo(none as number, 4);
+    expect(some).not.toBeCloseTo(none as number, 3);
   });
 
   it("refuses auxiliary codes that are shorter than the codes", () => {
-    const context = contextOf(true);
+    const context = contextOf(labels);
     const options = { ...context.options, bits: 64, auxiliaryBits: 32 };
     expect(() => recipe.check?.({ ...context, options } as never)).toThrow(
       /--auxiliary-bits must be at least --bits \(64\), got 32/,
