@@ -61,7 +61,9 @@ export async function startSite(options: SiteOptions): Promise<Site> {
   const started: Service[] = [];
   let search: OpenedSearch | undefined;
   const stopServices = async () => {
-    for (const service of started.reverse()) await service.stop();
+    for (const service of started.splice(0).reverse()) await service.stop();
+  };
+  const closeStore = async () => {
     await search?.close();
     await store.close();
   };
@@ -127,10 +129,13 @@ export async function startSite(options: SiteOptions): Promise<Site> {
         if ("closeIdleConnections" in server) server.closeIdleConnections();
         await closed;
         clearTimeout(grace);
+        // A request may come over a connection that was taken just before: it is answered from the store, too.
+        await closeStore();
       },
     };
   } catch (error) {
     await stopServices();
+    await closeStore();
     throw error;
   }
 }
