@@ -121,6 +121,8 @@ export const smokeConfig: LanguageBindConfig = {
   data: {
     ...defaultConfig.data,
     generated: { pictures: 512, events: 256, evaluation: 100, tie: 0.5 },
+    // Whole patches of 6.
+    own: { ...smallOwn, audio: [30, 60] },
   },
   encoder: { ...defaultConfig.encoder, patchSize: 6, width: 32, layers: 1, heads: 2, outputs: 32 },
   text: { kind: "bag-of-words", width: 32, hidden: [32], wordDeviation: 1 },

@@ -91,6 +91,12 @@ describe("declarations", () => {
     await expect(experiment.validate?.({}, "default")).resolves.toBeUndefined();
   });
 
+  it("part pictures and own sounds into whole patches in every preset", () => {
+    for (const { config } of Object.values(experiment.presets))
+      for (const inputSize of [config.encoder.inputSize, config.data.own.audio])
+        expect(patchGrid({ ...config.encoder, inputSize }).every((side) => side > 1)).toBe(true);
+  });
+
   it("build the paper's sizes: 16 x 16 patches of pictures, 9 x 74 of sounds", () => {
     const { encoder, data, text } = paperConfig;
     expect(patchGrid(encoder)).toEqual([16, 16]);

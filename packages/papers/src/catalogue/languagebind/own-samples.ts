@@ -220,14 +220,19 @@ export async function loadOwnSamples(
   const kept: { readonly row: Row; readonly values: Float32Array; readonly picture: Float32Array | null }[] =
     [];
   const read = new Map<string, Float32Array>();
+  const shown = new Map<string, Float32Array>();
   try {
     for (const [i, row] of rows.entries()) {
       context.signal.throwIfAborted();
       try {
-        // A file with several captions is read once.
+        // A file with several captions is read once, and so is a picture that many samples show.
         const values = read.get(row.path) ?? (await decode(row.path, foldIn(context.key, row.line)));
         read.set(row.path, values);
-        const picture = row.picture === undefined ? null : await paired.decode(row.picture, context.key);
+        const picture =
+          row.picture === undefined
+            ? null
+            : (shown.get(row.picture) ?? (await paired.decode(row.picture, context.key)));
+        if (row.picture !== undefined && picture) shown.set(row.picture, picture);
         kept.push({ row, values, picture });
       } catch (error) {
         if (!(error instanceof ImageFileError || error instanceof AudioError || error instanceof RangeError))
