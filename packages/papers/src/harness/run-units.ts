@@ -35,8 +35,10 @@ interface Seed {
   readonly preparation: UnitRecord;
   /** Arms that nobody has begun. */
   readonly left: UnitRecord[];
-  /** Settled when the first preparation is over, with whether it was done; null before it began. */
-  prepared: Promise<boolean> | null;
+  /** Whether somebody took it on. */
+  begun: boolean;
+  /** Settled when the first preparation is over, with whether it was done. */
+  readonly prepared: PromiseWithResolvers<boolean>;
   hands: number;
 }
 
@@ -73,7 +75,8 @@ export class UnitRunner {
       const units = record.units.filter((unit) => unit.seed === seed);
       const preparation = units.find(({ arm }) => arm === null);
       const left = units.filter(({ arm, status }) => arm !== null && status !== "done");
-      if (preparation && left.length > 0) seeds.push({ units, preparation, left, prepared: null, hands: 0 });
+      if (preparation && left.length > 0)
+        seeds.push({ units, preparation, left, begun: false, prepared: Promise.withResolvers(), hands: 0 });
       else await this.#finishSeed(units);
     }
     let failure: { readonly error: unknown } | undefined;
@@ -92,20 +95,17 @@ export class UnitRunner {
 
   async #workOn(hand: Hand, seed: Seed): Promise<void> {
     seed.hands++;
-    const preparing = this.#runUnit(seed.preparation, async () => {
-      await hand.prepare(seed.preparation);
-      return undefined;
-    });
-    seed.prepared ??= preparing.then(
-      () => true,
-      () => false,
-    );
     let finished = false;
     try {
-      await preparing;
+      await this.#runUnit(seed.preparation, async () => {
+        await hand.prepare(seed.preparation);
+        return undefined;
+      });
+      seed.prepared.resolve(true);
       for (let arm = seed.left.shift(); arm; arm = seed.left.shift()) await this.#runArm(hand, arm);
       finished = true;
     } finally {
+      seed.prepared.resolve(false);
       await hand.release(!finished);
       seed.hands--;
     }
@@ -170,11 +170,14 @@ export class UnitRunner {
 
 /** A seed to begin, or to help with; undefined when there is nothing to do for another hand. */
 async function nextSeed(seeds: readonly Seed[]): Promise<Seed | undefined> {
+  const fresh = seeds.find(({ begun }) => !begun);
+  if (fresh) {
+    fresh.begun = true;
+    return fresh;
+  }
   for (;;) {
-    const fresh = seeds.find(({ prepared }) => prepared === null);
-    if (fresh) return fresh;
-    const open = seeds.find(({ left }) => left.length >= 2);
-    if (open === undefined || !(await open.prepared)) return undefined;
-    if (open.left.length >= 2) return open;
+    const busy = seeds.find(({ left }) => left.length >= 2);
+    if (busy === undefined || !(await busy.prepared.promise)) return undefined;
+    if (busy.left.length >= 2) return busy;
   }
 }

@@ -56,6 +56,15 @@ describe("units done at the same time", () => {
     }
     // Arms of a single seed may be done before another thread has prepared it.
     if (request.seeds.length > 1) expect(most).toBeGreaterThan(1);
+    // Each thread begins with a seed of its own, and nobody prepares a seed that another is preparing.
+    const begun = events.flatMap((event) =>
+      event.kind === "state" && event.unitStatus !== undefined ? [[event.unit, event.unitStatus]] : [],
+    );
+    for (const seed of request.seeds) {
+      const own = begun.filter(([unit]) => unit === `seed-${seed}/prepare`).map(([, status]) => status);
+      expect(own.slice(0, 2)).toEqual(["running", "done"]);
+      expect(own.filter((status) => status === "running")).toHaveLength(1);
+    }
   });
 
   it("end when one fails, and go on later to the same outcome", async () => {
@@ -107,6 +116,7 @@ describe("units done at the same time", () => {
       if (kills < 2 && child.exitCode === null && child.kill("SIGKILL")) kills++;
       const [code] = await ended;
       finished = code === 0;
+      if (!finished) expect(child.signalCode).toBe("SIGKILL");
     }
     expect(kills).toBeGreaterThan(0);
     expect(await runOutcome(store, id)).toEqual(expected);
