@@ -52,15 +52,21 @@ function defaultWorkers({ device = defaultDevice(), preset }: RunRecord): number
   return Math.max(1, Math.min(MAX_WORKERS, defaultThreads(), Math.floor(freemem() / BYTES_PER_WORKER)));
 }
 
-/** Units at a time, and the threads of each one's graphs. */
+/**
+ * Units at a time, and the threads of each one's graphs: those of the start for a run that is resumed, as graphs of
+ * another number of threads may round otherwise.
+ */
 function divideThreads(
   record: RunRecord,
   parallel: ExecuteOptions["parallel"],
 ): { readonly workers: number; readonly threads: number } {
-  const left = record.units.filter(({ arm, status }) => arm !== null && status !== "done").length;
-  const wanted = parallel === undefined ? 1 : (parallel.workers ?? defaultWorkers(record));
-  const workers = Math.max(1, Math.min(wanted, left));
-  return { workers, threads: Math.max(1, Math.floor(defaultThreads() / workers)) };
+  const all = defaultThreads();
+  if (parallel === undefined) return { workers: 1, threads: all };
+  const { workers: before = "1", threads: share = String(all) } = record.environment;
+  const resumed = record.startedAt !== undefined;
+  const wanted = parallel.workers ?? (resumed ? Number(before) : defaultWorkers(record));
+  const workers = Math.max(1, Math.min(wanted, record.arms.length * record.seeds.length));
+  return { workers, threads: resumed ? Number(share) : Math.max(1, Math.floor(all / workers)) };
 }
 
 /** Opens the log without the lines that what is left of the run will write again, and drops unusable saves. */
@@ -172,7 +178,9 @@ export async function executeRun(
       const runner = new UnitRunner(experiment, folder, journal, { signal, fail: () => failing.abort() });
       if (options.parallel && workers > 1) {
         const setup = { experiment: options.parallel.module.href, folder, record: journal.record };
-        for (let i = 0; i < workers; i++) hands.push(new ThreadHand(setup, { journal, threads, signal }));
+        const left = record.units.filter(({ arm, status }) => arm !== null && status !== "done").length;
+        for (let i = 0; i < Math.min(workers, left); i++)
+          hands.push(new ThreadHand(setup, { journal, threads, signal }));
         await runner.run(hands);
       } else {
         const hand = new LocalHand(experiment, folder, journal, signal);

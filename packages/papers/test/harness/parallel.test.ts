@@ -82,15 +82,16 @@ describe("units done at the same time", () => {
     const { id } = await createRun(toy, store, { seeds: [0, 1, 2] });
     const controller = new AbortController();
     const cancelled = await executeRun(toy, store, id, {
-      parallel: { module, workers: 2 },
+      parallel: { module },
       signal: controller.signal,
       onEvent: (event) => {
         if (event.kind === "step" && event.phase === "training") controller.abort();
       },
     });
     expect(cancelled.status).toBe("cancelled");
-    const record = await executeRun(toy, store, id, { parallel: { module, workers: 2 } });
+    const record = await executeRun(toy, store, id, { parallel: { module } });
     expect(record).toMatchObject({ status: "done", resumes: 1 });
+    expect(record.environment).toEqual(cancelled.environment);
     expect(await runOutcome(store, id)).toEqual(await serial({ seeds: [0, 1, 2] }));
   });
 
