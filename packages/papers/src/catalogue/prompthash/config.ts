@@ -18,6 +18,8 @@ export interface HashingConfig {
   readonly auxiliaryBits: number;
   /** Peaks of the schedule for hash parts, fusion and the last blocks of the encoders. */
   readonly learningRates: { readonly hash: number; readonly fusion: number; readonly encoder: number };
+  /** Similar pairs weigh as much as all others together; not the paper's. */
+  readonly balance: boolean;
   readonly interWeight: number;
   readonly quantWeight: number;
   readonly reconWeight: number;
@@ -67,10 +69,11 @@ export interface PromptHashConfig {
 const smallOwn = { imageSize: 32, queries: 0.15, training: 0.6, vocabulary: 4096, context: 24 } as const;
 
 const smallHashing: HashingConfig = {
-  epochs: 20,
+  epochs: 30,
   batchSize: 64,
   auxiliaryBits: 128,
   learningRates: { hash: 9e-3, fusion: 3e-3, encoder: 1e-3 },
+  balance: false,
   interWeight: PAPER_DEFAULTS.interWeight,
   quantWeight: PAPER_DEFAULTS.quantWeight,
   reconWeight: PAPER_DEFAULTS.reconWeight,
@@ -145,6 +148,7 @@ export const paperConfig: PromptHashConfig = {
       fusion: PAPER_DEFAULTS.fusionRate,
       encoder: PAPER_DEFAULTS.encoderRate,
     },
+    balance: false,
     interWeight: PAPER_DEFAULTS.interWeight,
     quantWeight: PAPER_DEFAULTS.quantWeight,
     reconWeight: PAPER_DEFAULTS.reconWeight,

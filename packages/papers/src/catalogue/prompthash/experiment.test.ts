@@ -338,6 +338,9 @@ describe("on own pictures", () => {
     expect(notes).toMatch(/1 pictures have no label that is kept/);
     const { metrics } = await experiment.runArm("alignment", prepared, context);
     expect(Object.keys(metrics).sort()).toEqual(experiment.metrics.map(({ id }) => id).sort());
+    const balancing = contextInMemory(tiny, 3, given({ "min-count": "5", epochs: "1", balance: true }));
+    expect((await experiment.runArm("alignment", prepared, balancing)).metrics).not.toEqual(metrics);
+    await experiment.dispose?.(prepared);
   });
 
   it("says what is wrong with its inputs", async () => {

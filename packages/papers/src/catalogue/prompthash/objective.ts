@@ -49,6 +49,7 @@ export function objective(
         binaryTargets: targets,
       },
       {
+        balance: config.balance,
         interWeight: config.interWeight,
         quantWeight: config.quantWeight,
         groupWeight: bits === auxiliary ? PAPER_DEFAULTS.auxiliaryWeight : 1,

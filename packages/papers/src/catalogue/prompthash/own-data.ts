@@ -53,6 +53,12 @@ export const inputs = captionedInputs(
       description: "Epochs of the hashing. Default: the preset's.",
       requires: ["pairs"],
     },
+    {
+      name: "balance",
+      kind: "flag",
+      description: "Similar pairs weigh as much as all others together: for labels that few pictures share.",
+      requires: ["pairs"],
+    },
   ],
 );
 
@@ -85,7 +91,7 @@ export function ownRun(config: PromptHashConfig, given: Inputs): OwnRun | null {
     labelsColumn: textInput(given, "labels-column") ?? "labels",
     separator,
     minCount: integerInput(given, "min-count", { most: MAX_IMAGES }) ?? 10,
-    config: { ...config, hashing: { ...config.hashing, epochs } },
+    config: { ...config, hashing: { ...config.hashing, epochs, balance: given.balance === true } },
   };
 }
 
