@@ -328,7 +328,7 @@ describe("on own pictures", () => {
   });
 
   it("splits, trains, tells what it left out and measures everything", async () => {
-    const context = contextInMemory(tiny, 3, given({ "min-count": "5", epochs: "1" }));
+    const context = contextInMemory(tiny, 3, given({ "min-count": "5", epochs: "3" }));
     const prepared = await experiment.prepare(context);
     const { items, queries, training } = prepared.task;
     expect(items.classes.toSorted()).toEqual(["bright", "cold", "dark", "warm"]);
@@ -338,7 +338,7 @@ describe("on own pictures", () => {
     expect(notes).toMatch(/1 pictures have no label that is kept/);
     const { metrics } = await experiment.runArm("alignment", prepared, context);
     expect(Object.keys(metrics).sort()).toEqual(experiment.metrics.map(({ id }) => id).sort());
-    const balancing = contextInMemory(tiny, 3, given({ "min-count": "5", epochs: "1", balance: true }));
+    const balancing = contextInMemory(tiny, 3, given({ "min-count": "5", epochs: "3", balance: true }));
     expect((await experiment.runArm("alignment", prepared, balancing)).metrics).not.toEqual(metrics);
     await experiment.dispose?.(prepared);
   });
