@@ -1,6 +1,7 @@
 import { describe } from "vitest";
 import { activityConformance } from "./activity.ts";
 import { mailConformance } from "./mail.ts";
+import { paperListsConformance } from "./paper-lists.ts";
 import { papersConformance } from "./papers.ts";
 import { peopleConformance } from "./people.ts";
 import { searchConformance } from "./search.ts";
@@ -15,6 +16,7 @@ import { workConformance } from "./work.ts";
 export function conformance(name: string, openStore: OpenStore): void {
   describe(name, () => {
     papersConformance(openStore);
+    paperListsConformance(openStore);
     searchConformance(openStore);
     peopleConformance(openStore);
     activityConformance(openStore);
