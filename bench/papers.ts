@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -10,23 +10,10 @@ import {
   loadExperiment,
   RunStore,
 } from "@concord/papers";
-import {
-  createTrainer,
-  foldIn,
-  matmul,
-  openRuntime,
-  type Runtime,
-  randomKey,
-  type Session,
-  setDefaultRuntime,
-  slice,
-  sum,
-  type Tensor,
-  uniformArray,
-  zerosArray,
-} from "@concord/tensor";
-import { peakMatrixSize } from "./engines.ts";
+import { openRuntime, type Runtime, type Session, setDefaultRuntime } from "@concord/tensor";
+import { matmulTrainer, peakOf } from "./matmul.ts";
 import { median } from "./statistics.ts";
+import { isKernel, readTrace, type TraceEvent, type TypedShape } from "./trace.ts";
 
 const usage = `node --conditions=source bench/papers.ts [PAPER ...] [--preset smoke] [--arm ARM]
 
@@ -40,22 +27,8 @@ const LEAST_RUNS = 20;
 /** Of the first runs, which are slower. */
 const WARMUP = 3;
 
-type Typed = Readonly<Record<string, readonly number[]>>;
-
-/** An event of ONNX Runtime's trace. Times in microseconds. */
-interface TraceEvent {
-  readonly cat: string;
-  readonly name: string;
-  readonly dur: number;
-  readonly args?: {
-    readonly op_name?: string;
-    readonly input_type_shape?: readonly Typed[];
-    readonly output_type_shape?: readonly Typed[];
-  };
-}
-
 const product = (sizes: readonly number[]) => sizes.reduce((all, size) => all * size, 1);
-const shapeOf = (value: Typed | undefined): readonly number[] => Object.values(value ?? {})[0] ?? [];
+const shapeOf = (value: TypedShape | undefined): readonly number[] => Object.values(value ?? {})[0] ?? [];
 
 /** Multiplications and additions of a product or convolution; 0 for other operators. */
 function operations({ args }: TraceEvent): number {
@@ -90,15 +63,14 @@ interface Graph {
   readonly gflop: number;
 }
 
-function readTrace(path: string): Graph | null {
-  const events = JSON.parse(readFileSync(path, "utf8")) as TraceEvent[];
+function readGraph(path: string): Graph | null {
   const times: number[] = [];
   let [flop, last] = [0, 0];
-  for (const event of events) {
+  for (const event of readTrace(path)) {
     if (event.name === "model_run") {
       times.push(event.dur / 1000);
       [last, flop] = [flop, 0];
-    } else if (event.cat === "Node" && event.name.endsWith("_kernel_time")) flop += operations(event);
+    } else if (isKernel(event)) flop += operations(event);
   }
   if (times.length < LEAST_RUNS) return null;
   return {
@@ -107,30 +79,6 @@ function readTrace(path: string): Graph | null {
     total: times.reduce((all, time) => all + time, 0),
     gflop: last / 1e9,
   };
-}
-
-/** GFLOP/s of a large matrix product. */
-async function matmulPeak(): Promise<number> {
-  const shape = [peakMatrixSize, peakMatrixSize] as const;
-  const operands = {
-    a: uniformArray(foldIn(randomKey(0), 0), shape),
-    b: uniformArray(foldIn(randomKey(0), 1), shape),
-  };
-  const trainer = createTrainer({
-    state: { out: zerosArray(shape) },
-    step: (_state, { a, b }: { a: Tensor; b: Tensor }) => {
-      const out = matmul(a, b);
-      return { state: { out }, metrics: { corner: sum(slice(out, [0, 0], [1, 1])) } };
-    },
-  });
-  const times: number[] = [];
-  for (let i = 0; i < 10; i++) {
-    const start = performance.now();
-    await trainer.step(operands);
-    times.push(performance.now() - start);
-  }
-  await trainer.close();
-  return (2 * peakMatrixSize ** 3) / median(times.slice(2)) / 1e6;
 }
 
 async function measure(slug: string, preset: string, wanted: string | undefined): Promise<string> {
@@ -160,7 +108,7 @@ async function measure(slug: string, preset: string, wanted: string | undefined)
     },
   };
   try {
-    const before = await matmulPeak();
+    const before = await peakOf(matmulTrainer());
     setDefaultRuntime(profiled);
     const store = new RunStore(join(folder, "runs"));
     const { id } = await createRun(experiment, store, { preset, seeds: [100], arms: [arm] }, { hold: true });
@@ -176,10 +124,10 @@ async function measure(slug: string, preset: string, wanted: string | undefined)
     if (record.status !== "done") throw new Error(`${slug}: ${record.error}`);
     setDefaultRuntime(undefined);
     for (const session of [...open]) await session.release();
-    const peak = (before + (await matmulPeak())) / 2;
+    const peak = (before + (await peakOf(matmulTrainer()))) / 2;
     const found = readdirSync(folder)
       .filter((file) => file.startsWith("trace-"))
-      .flatMap((file) => readTrace(join(folder, file)) ?? [])
+      .flatMap((file) => readGraph(join(folder, file)) ?? [])
       .sort((a, b) => b.total - a.total)
       .slice(0, 3);
     const wait = data + compute > 0 ? `${((100 * data) / (data + compute)).toFixed(1)} %` : "-";

@@ -1,9 +1,10 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { encodeSafetensors } from "@concord/tensor";
 import { EngineProcess } from "./driver.ts";
 import { findEngine } from "./engines.ts";
+import { isKernel, readTrace, type TraceEvent, type TypedShape } from "./trace.ts";
 import { loadWorkload, type WorkloadId, workloadIds } from "./workload.ts";
 
 const usage = `node --conditions=source bench/profile.ts WORKLOAD [STEPS]
@@ -13,18 +14,6 @@ WORKLOAD is one of ${workloadIds.join(", ")}; CONCORD_THREADS sets the threads (
 
 const WARMUP_STEPS = 2;
 const SHOWN = 20;
-
-/** An event of ONNX Runtime's trace. Times in microseconds. */
-interface TraceEvent {
-  readonly cat: string;
-  readonly name: string;
-  readonly dur: number;
-  readonly args?: {
-    readonly op_name?: string;
-    readonly input_type_shape?: readonly Readonly<Record<string, readonly number[]>>[];
-    readonly output_type_shape?: readonly Readonly<Record<string, readonly number[]>>[];
-  };
-}
 
 interface Total {
   microseconds: number;
@@ -38,7 +27,7 @@ function addTo(totals: Map<string, Total>, name: string, event: TraceEvent): voi
   totals.set(name, total);
 }
 
-function shapes(types: readonly Readonly<Record<string, readonly number[]>>[] | undefined): string {
+function shapes(types: readonly TypedShape[] | undefined): string {
   return (types ?? []).map((type) => `[${Object.values(type)[0]?.join(" ")}]`).join(" ");
 }
 
@@ -72,16 +61,14 @@ async function profile(id: WorkloadId, steps: number): Promise<string> {
     await child.close();
     const trace = readdirSync(folder).find((file) => file.startsWith("trace"));
     if (trace === undefined) throw new Error("the step wrote no profile");
-    const events = JSON.parse(readFileSync(join(folder, trace), "utf8")) as TraceEvent[];
+    const events = readTrace(join(folder, trace));
     // The event of a run comes after those of its kernels.
     const ends = events.flatMap(({ name }, i) => (name === "model_run" ? [i] : [])).slice(-steps);
     const durations = ends.map((end) => events[end]?.dur ?? 0);
     const fastest = Math.min(...durations);
     const end = ends[durations.indexOf(fastest)] as number;
     const before = events.findLastIndex(({ name }, i) => i < end && name === "model_run");
-    const kernels = events
-      .slice(before + 1, end)
-      .filter(({ cat, name }) => cat === "Node" && name.endsWith("_kernel_time"));
+    const kernels = events.slice(before + 1, end).filter(isKernel);
     const [byOperator, byShape] = [new Map<string, Total>(), new Map<string, Total>()];
     for (const event of kernels) {
       const {
