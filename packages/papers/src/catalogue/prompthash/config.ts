@@ -69,7 +69,7 @@ export interface PromptHashConfig {
 const smallOwn = { imageSize: 32, queries: 0.15, training: 0.6, vocabulary: 4096, context: 24 } as const;
 
 const smallHashing: HashingConfig = {
-  epochs: 30,
+  epochs: 20,
   batchSize: 64,
   auxiliaryBits: 128,
   learningRates: { hash: 9e-3, fusion: 3e-3, encoder: 1e-3 },
