@@ -23,7 +23,7 @@ ONNX Runtime's profiler, which slows small graphs. One thread unless CONCORD_THR
 
 process.env.CONCORD_THREADS ??= "1";
 /** Runs of a graph that make it a training step or the like, rather than an evaluation. */
-const LEAST_RUNS = 20;
+const LEAST_RUNS = 12;
 /** Of the first runs, which are slower. */
 const WARMUP = 3;
 
