@@ -16,6 +16,7 @@ export type RecipedArm = Arm & { readonly recipe: ArmRecipe };
 
 const full: ArmRecipe = { prompt: "label-free", fusion: "full", alignment: "both", missing: "some" };
 
+/** Arms whose models have the same parts follow each other, so that they can share graphs. */
 export const arms: readonly RecipedArm[] = [
   {
     id: "hashing",
@@ -40,25 +41,33 @@ export const arms: readonly RecipedArm[] = [
     recipe: full,
   },
   {
-    id: "no-fusion",
-    label: "Without fusion",
-    role: "ablation",
-    description: "Prompt and both alignments, without the adaptive gated selection fusion.",
-    recipe: { ...full, fusion: "none", missing: "none" },
-  },
-  {
-    id: "no-prompt",
-    label: "Without prompt",
-    role: "ablation",
-    description: "Fusion and global alignment; texts meet no prompt.",
-    recipe: { ...full, prompt: "none", alignment: "global" },
-  },
-  {
     id: "no-alignment",
     label: "Without alignment",
     role: "ablation",
     description: "Prompt and fusion, trained by the hashing losses alone.",
     recipe: { ...full, alignment: "none" },
+  },
+  {
+    id: "unimodal",
+    label: "Always unimodal",
+    role: "ablation",
+    description: "The whole method; in training no image meets its text in the fusion.",
+    recipe: { ...full, missing: "all" },
+  },
+  {
+    id: "paired",
+    label: "Never unimodal",
+    role: "ablation",
+    description: "The whole method; in training every image comes with its text.",
+    recipe: { ...full, missing: "none" },
+  },
+  {
+    id: "label-prompts",
+    label: "Label prompts",
+    role: "ablation",
+    description:
+      "As released, if its prompts are built from labels: prompts name the item's own labels, never unimodal.",
+    recipe: { ...full, prompt: "labels", missing: "none" },
   },
   {
     id: "no-selection",
@@ -69,26 +78,18 @@ export const arms: readonly RecipedArm[] = [
     recipe: { ...full, fusion: "no-selection" },
   },
   {
-    id: "paired",
-    label: "Never unimodal",
+    id: "no-prompt",
+    label: "Without prompt",
     role: "ablation",
-    description: "The whole method; in training every image comes with its text.",
-    recipe: { ...full, missing: "none" },
+    description: "Fusion and global alignment; texts meet no prompt.",
+    recipe: { ...full, prompt: "none", alignment: "global" },
   },
   {
-    id: "unimodal",
-    label: "Always unimodal",
+    id: "no-fusion",
+    label: "Without fusion",
     role: "ablation",
-    description: "The whole method; in training no image meets its text in the fusion.",
-    recipe: { ...full, missing: "all" },
-  },
-  {
-    id: "label-prompts",
-    label: "Label prompts",
-    role: "ablation",
-    description:
-      "As released, if its prompts are built from labels: prompts name the item's own labels, never unimodal.",
-    recipe: { ...full, prompt: "labels", missing: "none" },
+    description: "Prompt and both alignments, without the adaptive gated selection fusion.",
+    recipe: { ...full, fusion: "none", missing: "none" },
   },
 ];
 

@@ -4,6 +4,7 @@ import type { ArmResult, UnitContext } from "../../harness/contract.ts";
 import { PAPER_DEFAULTS } from "./defaults.ts";
 import type { DualEncoderParams, FrozenParams } from "./encoders.ts";
 import { bitStatistics, figuresOf } from "./figures.ts";
+import type { Latest } from "./latest.ts";
 import { averagePrecision, forEachRanking } from "./mean-average-precision.ts";
 import { PROTOCOLS, type Protocol } from "./metrics.ts";
 import type { ArmModel, ArmParams, Encoded, TextInputs } from "./model.ts";
@@ -33,8 +34,8 @@ export interface EvaluationRequest {
   readonly params: ArmParams;
   readonly start: DualEncoderParams;
   readonly task: Task;
-  /** Compiled evaluations of earlier arms by the parts of their models; a new one is added. */
-  readonly encoders: Map<string, Encoder>;
+  /** The compiled evaluation of the arm before, which serves this one if their models have the same parts. */
+  readonly encoders: Latest<Encoder>;
 }
 
 /** What a compiled chunk gives: codes of the protocols that differ, and features of each item alone. */
@@ -87,8 +88,7 @@ async function encodeItems(
   { model, params, start, task, encoders }: EvaluationRequest,
 ): Promise<{ readonly codes: Record<Protocol, ProtocolCodes>; readonly image: Rows; readonly text: Rows }> {
   const { protocols } = model;
-  const run = encoders.get(model.parts.evaluation) ?? itemEncoder(model);
-  encoders.set(model.parts.evaluation, run);
+  const run = await encoders.get(model.parts.evaluation, () => itemEncoder(model));
   const { set } = task.items;
   const chunks: Chunk<NDArray>[] = [];
   const size = Math.min(CHUNK, set.count);

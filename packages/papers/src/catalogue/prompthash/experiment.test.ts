@@ -239,6 +239,16 @@ describe("on the generated world", () => {
     expect(resumed.metrics).toEqual(metricsOf("hashing"));
   });
 
+  it("has arms that share a graph one after another", () => {
+    const { encoder, hashing } = tiny;
+    const parts = arms.map(({ recipe }) => armModel(prepared.dual, encoder.width, hashing, recipe).parts);
+    for (const graph of ["training", "evaluation"] as const) {
+      const runs = parts.map((part) => part[graph]).filter((key, i, all) => key !== all[i - 1]);
+      expect(new Set(runs).size, graph).toBe(runs.length);
+      expect(runs.length, graph).toBeLessThan(arms.length);
+    }
+  });
+
   it("declares arms that differ in what their names say", () => {
     const { recipe } = armById("prompthash");
     const differences = (id: string): string[] =>

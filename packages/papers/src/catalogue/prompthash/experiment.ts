@@ -3,6 +3,7 @@ import { armById, arms } from "./arms.ts";
 import { defaultConfig, type PromptHashConfig, paperConfig, smokeConfig } from "./config.ts";
 import { type DualEncoder, type DualEncoderParams, dualEncoder } from "./encoders.ts";
 import { type Encoder, evaluateArm } from "./evaluation.ts";
+import { Latest } from "./latest.ts";
 import { metrics } from "./metrics.ts";
 import { armModel } from "./model.ts";
 import { inputs, loadOwnTask, ownRun, validateOwnRun } from "./own-data.ts";
@@ -121,9 +122,9 @@ export interface Prepared {
   readonly task: Task;
   readonly dual: DualEncoder;
   readonly start: DualEncoderParams;
-  /** Compiled graphs, by the parts of the models that they serve. */
-  readonly trainers: Map<string, HashTrainer>;
-  readonly encoders: Map<string, Encoder>;
+  /** Compiled graphs, for arms whose models have the same parts; such arms follow each other. */
+  readonly trainers: Latest<HashTrainer>;
+  readonly encoders: Latest<Encoder>;
 }
 
 async function prepare(context: UnitContext<PromptHashConfig>): Promise<Prepared> {
@@ -148,8 +149,8 @@ async function prepare(context: UnitContext<PromptHashConfig>): Promise<Prepared
     task,
     dual,
     start: start as unknown as DualEncoderParams,
-    trainers: new Map(),
-    encoders: new Map(),
+    trainers: new Latest(),
+    encoders: new Latest(),
   };
 }
 
@@ -182,7 +183,7 @@ export const experiment: Experiment<PromptHashConfig, Prepared> = {
   validate: (given, preset) => validateOwnRun(presets[preset].config, given, preset),
   prepare,
   async dispose({ trainers, encoders }) {
-    await Promise.all([...trainers.values(), ...encoders.values()].map((graph) => graph.close()));
+    await Promise.all([trainers.close(), encoders.close()]);
   },
   async runArm(id, { task, dual, start, trainers, encoders }, context) {
     const { encoder, hashing } = ownRun(context.config, context.inputs)?.config ?? context.config;

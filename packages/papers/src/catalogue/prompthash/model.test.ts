@@ -16,6 +16,7 @@ import { contextInMemory } from "../../harness/memory-context.ts";
 import { type ArmRecipe, armById } from "./arms.ts";
 import { smokeConfig } from "./config.ts";
 import { type DualEncoderParams, dualEncoder } from "./encoders.ts";
+import { Latest } from "./latest.ts";
 import { type ArmParams, armModel, RANDOM_USES } from "./model.ts";
 import { generatedTask } from "./task.ts";
 import { trainHashing } from "./training.ts";
@@ -151,7 +152,7 @@ it("trains the prompt's context and the last blocks, each with its rate, and no 
   const context = contextInMemory({}, 0);
   const run = (learningRates: typeof hashing.learningRates) => {
     const model = armModel(own, C, { ...hashing, learningRates }, recipe);
-    return trainHashing(context, { model, start: begin, task, trainers: new Map() });
+    return trainHashing(context, { model, start: begin, task, trainers: new Latest() });
   };
   const words = Array.from(toNumbers(begin.frozen.text.words.table));
   const still = await run({ hash: 0, fusion: 0, encoder: 0 });

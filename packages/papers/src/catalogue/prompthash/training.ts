@@ -23,6 +23,7 @@ import { codeMemoryInit, refreshTargets } from "./code-memory.ts";
 import type { HashingConfig } from "./config.ts";
 import { PAPER_DEFAULTS } from "./defaults.ts";
 import type { DualEncoderParams, FrozenParams } from "./encoders.ts";
+import type { Latest } from "./latest.ts";
 import { type ArmModel, type ArmParams, RANDOM_USES, type TextInputs } from "./model.ts";
 import { type ObjectiveInputs, objective } from "./objective.ts";
 import { endsOf, missingText, type Task, takeRows, trainingSet } from "./task.ts";
@@ -124,8 +125,8 @@ export interface HashingRequest {
   readonly model: ArmModel;
   readonly start: DualEncoderParams;
   readonly task: Task;
-  /** Trainers of earlier arms by the parts of their models; a new one is added. */
-  readonly trainers: Map<string, HashTrainer>;
+  /** The trainer of the arm before, which serves this one if their models have the same parts. */
+  readonly trainers: Latest<HashTrainer>;
 }
 
 /**
@@ -156,8 +157,7 @@ export async function trainHashing(
     set.count,
     foldIn(context.key, streams.memory),
   );
-  const trainer = trainers.get(model.parts.training) ?? hashTrainer(model, state, steps);
-  trainers.set(model.parts.training, trainer);
+  const trainer = await trainers.get(model.parts.training, () => hashTrainer(model, state, steps));
   trainer.restore(state);
   const stepKey = foldIn(context.key, streams.steps);
   const scalar = (value: number): NDArray => ndarray([value], { shape: [] });

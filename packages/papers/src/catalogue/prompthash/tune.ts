@@ -62,9 +62,8 @@ for (const seed of seeds) {
   const prepared = await experiment.prepare(contextInMemory(defaultConfig, seed));
   for (const change of stage.changes) {
     const config = { ...defaultConfig, hashing: { ...defaultConfig.hashing, ...change } };
-    const shared = { ...prepared, trainers: new Map(), encoders: new Map() };
     for (const arm of stage.arms)
-      await printArm(experiment, JSON.stringify(change), arm, shared, contextInMemory(config, seed), SHOWN);
-    await experiment.dispose?.(shared);
+      await printArm(experiment, JSON.stringify(change), arm, prepared, contextInMemory(config, seed), SHOWN);
   }
+  await experiment.dispose?.(prepared);
 }
