@@ -206,8 +206,8 @@ export interface RecipeDefinition<P, S, O extends RecipeOptions> {
    */
   views?(item: NDArray, key: Key, context: RecipeContext<O>): ItemViews;
   /**
-   * Sides of the items that views are made of, by the sides that the encoder takes: volumes [x, y, z]. Default: the
-   * encoder's. For views that are cut, as large as the encoder's input, out of a larger item.
+   * Sides of the items that views are made of, by the sides that the encoder takes: pictures [height, width], volumes
+   * [x, y, z]. Default: the encoder's. For views that are cut, as large as the encoder's input, out of a larger item.
    */
   itemSize?(input: readonly number[], context: RecipeContext<O>): readonly number[];
   /** What is measured besides what the data allow; it chooses the best step unless the user names another metric. */

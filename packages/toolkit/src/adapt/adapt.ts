@@ -8,6 +8,7 @@ import { AdaptRequestError } from "./errors.ts";
 import { isBetter } from "./evaluate.ts";
 import { type ExportedTower, exportTower } from "./export.ts";
 import { digestOfAll } from "./features.ts";
+import { makeFeedSource } from "./feeds.ts";
 import { checkFolder, type OutputFolder, takeFolder } from "./folder.ts";
 import { judge, valueOn, type Yardstick, yardstick } from "./judge.ts";
 import { makeEmbedder, startOf, statisticsOf, type Trainable } from "./model.ts";
@@ -211,14 +212,18 @@ export async function adapt(request: AdaptRequest, options: AdaptOptions = {}): 
     checkRecipe(resolved, context);
     const { recipe } = resolved;
     // Says now, not in the first step, when there is nothing to make views of.
-    const viewed = recipe.views ? viewTower(prepared.towers[0] as Tower, recipe, context) : null;
+    const feedSource = makeFeedSource();
+    const [first] = prepared.towers as readonly [Tower];
+    const viewed = recipe.views
+      ? await viewTower(first, prepared.split.train, recipe, context, feedSource)
+      : null;
     const embedder = makeEmbedder(recipe, context, foldIn(key, streams.base));
     const setup = viewed && {
       tower: viewed,
       measure: recipe.measure,
       key: foldIn(key, streams.views),
     };
-    stick = yardstick(request, prepared, context, embedder, setup);
+    stick = yardstick(request, prepared, context, embedder, feedSource, setup);
     const digest = requestDigest(request, resolved, prepared);
     folder = await takeFolder(request.out, digest, request.resume ?? false);
     if (folder.done) {

@@ -13,7 +13,7 @@ import {
   measure,
   possibleMetrics,
 } from "./evaluate.ts";
-import { type FeedSource, makeFeedSource } from "./feeds.ts";
+import type { FeedSource } from "./feeds.ts";
 import { type Embedder, type Measurer, makeMeasurer, type Trainable, type Vectors } from "./model.ts";
 import type { Prepared } from "./prepare.ts";
 import type { AdaptRequest } from "./request.ts";
@@ -39,6 +39,7 @@ export function yardstick(
   prepared: Prepared,
   context: RecipeContext,
   embedder: Embedder,
+  feedSource: FeedSource,
   views: ViewSetup | null,
 ): Yardstick {
   const { towers, twin, labels, scores, groups } = prepared;
@@ -49,7 +50,6 @@ export function yardstick(
     labels: labels !== null,
     binary: embedder.bits !== null,
   });
-  const feedSource = makeFeedSource();
   const own = views?.measure ? viewYardstick(views, context, embedder, feedSource) : null;
   const [first] = towers as [Tower];
   const anchor = towers.find((tower) => tower.anchor);

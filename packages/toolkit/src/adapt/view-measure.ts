@@ -41,23 +41,25 @@ export interface ViewYardstick {
  *
  * @throws AdaptRequestError when the encoder takes several inputs, or items of another size cannot be had
  */
-export function viewTower(tower: Tower, recipe: Recipe, context: RecipeContext): Tower {
+export async function viewTower(
+  tower: Tower,
+  rows: Uint32Array,
+  recipe: Recipe,
+  context: RecipeContext,
+  feedSource: FeedSource,
+): Promise<Tower> {
   const input = mainInput(tower);
-  const { encoder, layer, name } = tower;
+  const { encoder, name } = tower;
   if (!recipe.itemSize || !encoder) return tower;
-  if (encoder.modality !== "volume")
+  if (encoder.modality !== "volume" && encoder.modality !== "image")
     throw new AdaptRequestError(
-      `${recipe.slug} cuts views out of larger items, which are made of volumes; '${name}' takes ${encoder.modality}.`,
+      `${recipe.slug} cuts views out of larger items, which are made of volumes and images; '${name}' takes ${encoder.modality}.`,
     );
-  const shape = layer?.layer.inputs.find((one) => one.name === input)?.shape?.slice(2) ?? [];
-  const own = shape.filter((side): side is number => typeof side === "number");
-  if (own.length !== 3)
-    throw new AdaptRequestError(
-      `${recipe.slug} needs a model that says how large its input is; that of '${name}' is [${shape.join(", ")}]`,
-    );
+  // A model may leave open what its preprocessing decides.
+  const { shape } = (await feedSource.feeds(tower, rows.subarray(0, 1)))[input] as NDArray;
   let size: readonly number[];
   try {
-    size = recipe.itemSize(own, context);
+    size = recipe.itemSize(shape.slice(2), context);
   } catch (error) {
     throw new AdaptRequestError((error as Error).message, { cause: error });
   }

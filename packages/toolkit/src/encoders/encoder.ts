@@ -76,7 +76,10 @@ export interface EncoderGraph {
 }
 
 export interface PreprocessOptions {
-  /** Another size than the model's, without batch and channels, for what is cut up afterwards. For models of scans. */
+  /**
+   * Another size than the model's, for what is cut up afterwards: of pictures [height, width], of scans [x, y, z]. Others
+   * have none.
+   */
   readonly size?: readonly number[];
   readonly signal?: AbortSignal;
 }

@@ -139,3 +139,26 @@ export function readImageSettings(config: Config | null, input: ModelInput, name
     channels,
   };
 }
+
+/**
+ * The same preprocessing for pictures of another size: what is resized and cut out grows in proportion.
+ *
+ * @param size  [height, width]
+ * @throws EncoderError unless it is two sides within bounds
+ */
+export function imageSettingsAt(settings: ImageSettings, size: readonly number[]): ImageSettings {
+  const [height = 0, width = 0] = size;
+  if (size.length !== 2 || !size.every((side) => Number.isInteger(side) && side >= 1 && side <= MAX_SIDE))
+    throw new EncoderError(
+      `the size of pictures must be two whole numbers from 1 to ${MAX_SIDE}, [height, width], got ${shown(size)}`,
+    );
+  const { resize, crop } = settings;
+  if (resize === null || "width" in resize) return { ...settings, resize: { width, height }, crop: null };
+  const own = crop ?? { width: resize.shortest, height: resize.shortest };
+  const factor = Math.max(width / own.width, height / own.height);
+  return {
+    ...settings,
+    resize: { shortest: Math.max(1, Math.round(factor * resize.shortest)) },
+    crop: { width, height },
+  };
+}

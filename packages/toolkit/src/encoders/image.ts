@@ -4,7 +4,7 @@ import type { NDArray } from "@concord/tensor";
 import type { EncoderItem, ItemProblem } from "./encoder.ts";
 import { feedType, fillFeed } from "./feeds.ts";
 import type { PixelsReply, PixelsRequest } from "./image-pixels.ts";
-import { readImageSettings } from "./image-settings.ts";
+import { type ImageSettings, imageSettingsAt, readImageSettings } from "./image-settings.ts";
 import type { ModelFolder } from "./model-folder.ts";
 import type { Preparer } from "./preparer.ts";
 import type { ModelInput } from "./signature.ts";
@@ -34,9 +34,9 @@ export async function imagePreparer(
     size,
     depth: DEPTH,
   });
-  const request = (item: EncoderItem): Promise<PixelsReply> => {
-    if ("path" in item) return pool.run({ source: item.path, settings });
-    if ("bytes" in item) return pool.run({ source: item.bytes, settings });
+  const request = (item: EncoderItem, wanted: ImageSettings): Promise<PixelsReply> => {
+    if ("path" in item) return pool.run({ source: item.path, settings: wanted });
+    if ("bytes" in item) return pool.run({ source: item.bytes, settings: wanted });
     return Promise.resolve({ ok: false, reason: "expected a picture: a file's path or its bytes" });
   };
   return {
@@ -45,13 +45,14 @@ export async function imagePreparer(
     batch: BATCH,
     budget: Number.POSITIVE_INFINITY,
     window: 2 * BATCH,
-    async prepare(items, signal) {
+    async prepare(items, signal, size) {
+      const wanted = size ? imageSettingsAt(settings, size) : settings;
       const ready: (readonly [number, Pixels])[] = [];
       const problems: ItemProblem[] = [];
       const replies = await Promise.all(
         items.map(async (item) => {
           signal?.throwIfAborted();
-          return request(item);
+          return request(item, wanted);
         }),
       );
       for (const [index, reply] of replies.entries()) {

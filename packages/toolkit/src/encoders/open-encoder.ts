@@ -219,9 +219,9 @@ async function assemble(
     notes,
     async preprocess(items, { size, signal }: PreprocessOptions = {}) {
       signal?.throwIfAborted();
-      if (size !== undefined && modality !== "volume")
+      if (size !== undefined && modality !== "volume" && modality !== "image")
         throw new EncoderError(
-          `${folder.name}: another size can be had of scans; this is a model of ${modality}`,
+          `${folder.name}: another size can be had of pictures and scans; this is a model of ${modality}`,
         );
       const { ready, problems } = await preparer.prepare(items, signal, size);
       const feeds = ready.length === 0 ? {} : preparer.collate(ready.map(([, item]) => item)).feeds;

@@ -25,7 +25,7 @@ export interface Preparer<Prepared> {
   prepare(
     items: readonly EncoderItem[],
     signal?: AbortSignal,
-    /** Another size than the model's, where items have one: scans. */
+    /** Another size than the model's, where items have one: pictures and scans. */
     size?: readonly number[],
   ): Promise<{
     readonly ready: readonly (readonly [index: number, item: Prepared])[];

@@ -10,6 +10,7 @@ import {
   imageModel,
   SIDE,
   temporaryFolder,
+  textFiles,
   textModel,
   tokenizer,
   WIDTH,
@@ -50,6 +51,24 @@ it.each(Object.keys(fixture.resized))("resizes as Pillow does: %s", (name) => {
   const result = resample(source, w, h, filter);
   expect([result.width, result.height]).toEqual([w, h]);
   expect(Array.from(result.pixels)).toEqual(fixture.resized[name]);
+});
+
+it("prepares pictures at another size as the same settings twice as large would", async () => {
+  await using encoder = await open(imageFiles(imageModel()));
+  const settings = { size: { shortest_edge: 2 * SIDE }, crop_size: { height: 2 * SIDE, width: 2 * SIDE } };
+  const free = imageModel({ sides: ["height", "width"] });
+  await using large = await open(imageFiles(free, settings));
+  const item = [{ bytes: picture }];
+  const wanted = (await large.preprocess(item)).feeds.pixel_values;
+  const size = [2 * SIDE, 2 * SIDE];
+  expect((await encoder.preprocess(item, { size })).feeds.pixel_values).toEqual(wanted);
+  expect(wanted?.shape).toEqual([1, 3, ...size]);
+  await expect(encoder.preprocess(item, { size: [16] })).rejects.toThrow(/two whole numbers from 1 to 4096/);
+  await expect(encoder.preprocess(item, { size: [16, 1e9] })).rejects.toThrow(/two whole numbers/);
+  await using texts = await open(textFiles(textModel()));
+  await expect(texts.preprocess([{ text: "a" }], { size })).rejects.toThrow(
+    /of pictures and scans; this is a model of text/,
+  );
 });
 
 it.each([
@@ -174,7 +193,9 @@ describe("an image encoder", () => {
     await using pictures = await open(files, { modality: "image" });
     await using texts = await open(files, { modality: "text" });
     expect([pictures.graph.output, texts.graph.output]).toEqual(["image_embeds", "text_embeds"]);
-    await expect(open(files)).rejects.toThrow("Say which kind of input is meant: text, image or audio");
+    await expect(open(files)).rejects.toThrow(
+      "Say which kind of input is meant: text, image, volume or audio",
+    );
   });
 
   it.each([

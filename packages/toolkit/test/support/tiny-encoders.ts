@@ -143,9 +143,14 @@ export const SIDE = 8;
 
 /** A picture model: pixel values [B, 3, S, S] to a projection of the mean colour of each quarter. */
 export function imageModel(
-  options: { readonly output?: string; readonly batch?: number | string; readonly channels?: number } = {},
+  options: {
+    readonly output?: string;
+    readonly batch?: number | string;
+    readonly channels?: number;
+    readonly sides?: readonly (number | string)[];
+  } = {},
 ): Uint8Array {
-  const { output = "image_embeds", batch = "batch_size", channels = 3 } = options;
+  const { output = "image_embeds", batch = "batch_size", channels = 3, sides = [SIDE, SIDE] } = options;
   const half = SIDE / 2;
   return exportOnnx(
     (p, { pixel_values }: { pixel_values: Tensor }) => {
@@ -160,7 +165,7 @@ export function imageModel(
       return { [output]: matmul(features, p.projection) };
     },
     {
-      inputs: { pixel_values: { shape: [batch, channels, SIDE, SIDE] } },
+      inputs: { pixel_values: { shape: [batch, channels, ...sides] } },
       params: { projection: normalArray(randomKey(3), [4 * channels, WIDTH]) },
     },
   );
