@@ -12,7 +12,9 @@ import {
   valueAndGrad,
 } from "@concord/tensor";
 import { describe, expect, test } from "vitest";
-import { type InfoNceOptions, infoNCE, uniformityLoss } from "../src/index.ts";
+import { type InfoNceOptions, infoNCE, sigmoidLoss, tripletLoss, uniformityLoss } from "../src/index.ts";
+import { arrayOf } from "./losses-support.ts";
+import { randomMatrix, scalarOf } from "./support.ts";
 
 function double(x: NDArray): NDArray {
   return { dtype: "float64", shape: x.shape, data: Float64Array.from(x.data as Float32Array) };
@@ -149,4 +151,25 @@ describe("uniformityLoss by blocks of rows", () => {
       expect(Array.from(gradients.data, Number).every(Number.isFinite)).toBe(true);
     }
   });
+});
+
+test("by default, blocks are taken above 2²⁰ pairs, with the value of the whole", async () => {
+  const [x, y] = [randomMatrix(23, 1100, 3), randomMatrix(24, 1100, 3)];
+  const ids = arrayOf(
+    Array.from({ length: 1100 }, (_, i) => i % 40),
+    "int32",
+  );
+  const both = (loss: (blockRows: object, p: Tensor, q: Tensor, l: Tensor) => Tensor) => async () => {
+    const whole = await scalarOf(
+      (p, q, l) => loss({ blockRows: Number.POSITIVE_INFINITY }, p as Tensor, q as Tensor, l as Tensor),
+      x,
+      y,
+      ids,
+    );
+    const parts = await scalarOf((p, q, l) => loss({}, p as Tensor, q as Tensor, l as Tensor), x, y, ids);
+    expect(Math.abs(parts / whole - 1)).toBeLessThan(1e-5);
+  };
+  await both((o, p, q, l) => infoNCE(l2Normalize(p), l2Normalize(q), { labels: l, ...o }))();
+  await both((o, p, _q, l) => tripletLoss(l2Normalize(p), { labels: l, ...o }))();
+  await both((o, p, q) => sigmoidLoss(l2Normalize(p), l2Normalize(q), o))();
 });

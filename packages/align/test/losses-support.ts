@@ -1,5 +1,6 @@
 import { compile, type NDArray, type Tensor, valueAndGrad } from "@concord/tensor";
 import { expect, test } from "vitest";
+import type { SoftmaxOptions } from "../src/index.ts";
 import { dotProduct, expectGradientOfDifferences, type Matrix, squaredDistance, unit } from "./support.ts";
 
 export type Loss = (...inputs: Tensor[]) => Tensor;
@@ -130,3 +131,57 @@ export function pairsOf(
 }
 
 export const total = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
+
+export const scaledBy = (m: Matrix, s: number): Matrix => m.map((row) => row.map((v) => v * s));
+
+/** Sizes of the two sets of vectors that losses are tested on. */
+export const [N, M] = [7, 9];
+/** Classes of the first set. */
+export const labels = [0, 1, 0, 2, 1, 0, 3];
+export const others = matrixOf(N, N, (i, j) => Number(i !== j));
+export const alike = matrixOf(N, N, (i, j) => Number(labels[i] === labels[j] && i !== j));
+export const everything = (rows = N, columns = M): Matrix => matrixOf(rows, columns, () => 1);
+export const identity = matrixOf(N, M, (i, j) => Number(i === j));
+/** Several soft positives in some rows, none in row 4 and in column 2; row i matches row i by the weight `own`. */
+export const softPositives = (own: number): Matrix =>
+  matrixOf(N, M, (i, j) => (i === 4 || j === 2 ? 0 : i === j ? own : (i * 5 + j) % 4 === 0 ? 0.25 : 0));
+/** Leaves out a third of the pairs, positives among them. */
+export const kept = matrixOf(N, M, (i, j) => Number((i + 2 * j) % 3 !== 0 || i === j));
+export const weights = matrixOf(N, M, (i, j) => ((i + j) % 5 === 0 ? 0 : 0.5 + ((i * 3 + j) % 4) / 2));
+
+export const SOFTMAX_VARIANTS: Record<string, SoftmaxOptions> = {
+  "the mean outside": {},
+  "the mean inside": { severalPositives: "inside" },
+  "positives that do not compete": { denominator: "own" },
+  "negatives alone below": { denominator: "negatives" },
+  "all positive pairs alike": { average: "pairs" },
+};
+
+/** Softmax losses of the rows of logits by loops. */
+export function softmaxByLoops(
+  logits: Matrix,
+  positives: Matrix,
+  mask: Matrix,
+  options: SoftmaxOptions = {},
+): number {
+  const { severalPositives = "outside", denominator = "all", average = "rows" } = options;
+  const rows = logits.flatMap((row, i) => {
+    const { positives: own, negatives } = pairsOf(positives, mask, i);
+    const mass = total(own.map(({ weight }) => weight));
+    if (mass === 0 || (denominator === "negatives" && negatives.length === 0)) return [];
+    const power = (j: number): number => Math.exp(row[j] as number);
+    const sumOf = (pairs: readonly Pair[]): number => total(pairs.map(({ j, weight }) => weight * power(j)));
+    // A positive stands in the denominator by the mask's weight alone.
+    const held = own.map(({ j }) => ({ j, weight: mask[i]?.[j] as number }));
+    const competing = (j: number): number =>
+      denominator === "all"
+        ? sumOf(negatives) + sumOf(held)
+        : sumOf(negatives) + (denominator === "own" ? power(j) : 0);
+    const loss =
+      severalPositives === "inside"
+        ? -Math.log(sumOf(own) / mass / competing(0))
+        : -total(own.map(({ j, weight }) => (weight / mass) * Math.log(power(j) / competing(j))));
+    return [{ loss, weight: average === "pairs" ? mass : 1 }];
+  });
+  return total(rows.map(({ loss, weight }) => loss * weight)) / total(rows.map(({ weight }) => weight));
+}
