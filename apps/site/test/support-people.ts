@@ -52,3 +52,25 @@ export async function member(site: Site, name: string, password = ""): Promise<V
   await visitor.get("/settings");
   return visitor;
 }
+
+/** Somebody who signs in by password, with an account that is made straight in the store. */
+export async function signedIn(
+  site: TestApp,
+  name: string,
+  headers: Record<string, string> = {},
+): Promise<Visitor> {
+  if ((await site.feed.people.byName(name)) === null) {
+    const account = await site.feed.people.create({
+      name,
+      email: `${name}@example.org`,
+      emailVerified: true,
+    });
+    const secret = await site.people.passwords.hash(PASSWORD);
+    await site.feed.people.setCredential({ accountId: account.id, kind: "password", ref: "", secret });
+  }
+  const visitor = new Visitor((path, init) => site.app.request(path, init), headers);
+  await visitor.get("/sign-in");
+  expect((await visitor.post("/sign-in", { login: name, password: PASSWORD })).status).toBe(303);
+  await visitor.get("/settings");
+  return visitor;
+}
