@@ -1,9 +1,9 @@
 import { readFile } from "node:fs/promises";
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import * as ort from "onnxruntime-node";
 import { expect } from "vitest";
-import type { DType, NDArray, OnnxLayer, Tensor } from "../../src/index.ts";
-import { compile, importOnnx, isFloat, ndarray, sizeOf, toNumbers } from "../../src/index.ts";
+import type { DType, ExportOnnxOptions, NDArray, OnnxLayer, Tensor } from "../../src/index.ts";
+import { compile, exportOnnx, importOnnx, isFloat, ndarray, sizeOf, toNumbers } from "../../src/index.ts";
 import { onnxType } from "../../src/onnx/builder.ts";
 import type { GraphProto, ModelProto, TensorProto } from "../../src/onnx/onnx_pb.ts";
 import {
@@ -225,4 +225,50 @@ export async function recorded(name: string): Promise<Map<string, NDArray>> {
       },
     ),
   );
+}
+
+export type Inputs = Record<string, Tensor>;
+/** A function to export: parameters and inputs to outputs by their names. */
+export type Fn<P> = (params: P, inputs: Inputs) => Record<string, Tensor>;
+
+export function parseModel(bytes: Uint8Array): ModelProto {
+  return fromBinary(ModelProtoSchema, bytes);
+}
+
+/** What the engine computes. */
+export async function runEngine(
+  fn: Fn<never>,
+  params: unknown,
+  feeds: Record<string, NDArray>,
+): Promise<Record<string, NDArray>> {
+  return await compile((p: never, inputs: Inputs) => fn(p, inputs))(params as never, feeds);
+}
+
+/** Exports, runs with ONNX Runtime at several sizes, and demands what the engine computes at each of them. */
+export async function expectEqualAtSizes<P>(
+  fn: Fn<never>,
+  options: ExportOnnxOptions<P>,
+  sizes: readonly Readonly<Record<string, number>>[],
+): Promise<Uint8Array> {
+  const model = exportOnnx(fn as never, options);
+  for (const [i, size] of sizes.entries()) {
+    const feeds = Object.fromEntries(
+      Object.entries(options.inputs).map(([name, { shape, dtype }]) => [
+        name,
+        numbers(
+          shape.map((n) => (typeof n === "string" ? (size[n] as number) : n)),
+          i + 1,
+          dtype,
+        ),
+      ]),
+    );
+    const found = await runOrt(model, feeds);
+    const expected = await runEngine(fn as never, options.params ?? {}, feeds);
+    expect(Object.keys(found)).toEqual(Object.keys(expected));
+    for (const [name, array] of Object.entries(expected))
+      expect(distance(found[name] as NDArray, array), `${name} at ${JSON.stringify(size)}`).toBeLessThan(
+        1e-5,
+      );
+  }
+  return model;
 }
