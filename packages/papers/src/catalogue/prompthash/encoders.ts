@@ -26,7 +26,6 @@ import {
   full,
   layerNorm,
   matmul,
-  narrow,
   normalArray,
   quickGelu,
   relu,
@@ -34,6 +33,7 @@ import {
   squeeze,
   type Tensor,
   triu,
+  zeros,
 } from "@concord/tensor";
 
 export type ImageEncoderConfig =
@@ -192,8 +192,12 @@ export function dualEncoder(config: EncoderConfig, sizes: EncoderSizes): DualEnc
     },
     images(frozen, tuned, pixels) {
       if (vision)
-        return visionFeatures(frozen.image as never, tuned.image as never, pixels, vision, (blocks, x) =>
-          run(blocks, x, { heads: vision.heads }),
+        return visionFeatures(
+          frozen.image as never,
+          tuned.image as never,
+          pixels,
+          vision,
+          (blocks, x, read) => run(blocks, x, { heads: vision.heads, ...(read && { read }) }),
         );
       const stages = [frozen.image, tuned.image].flatMap(
         (part) => (part as Traced<ConvolutionalParams>).stages,
@@ -262,14 +266,14 @@ function visionFeatures(
   tuned: Traced<Extract<TunedParams["image"], { norm: LayerNormParams }>>,
   pixels: Tensor,
   { patchSize, width }: { readonly patchSize: number; readonly width: number },
-  run: (blocks: Traced<readonly TransformerLayerParams[]>, x: Tensor) => Tensor,
+  run: (blocks: Traced<readonly TransformerLayerParams[]>, x: Tensor, read?: Tensor) => Tensor,
 ): Tensor {
   const B = pixels.shape[0] as number;
   const patches = linear(frozen.patches, patchify(pixels, patchSize));
   const classToken = broadcastTo(reshape(frozen.classToken, [1, 1, width]), [B, 1, width]);
   const tokens = add(concat([classToken, patches], 1), frozen.positions);
   const normed = layerNorm(tokens, frozen.firstNorm.gain, frozen.firstNorm.bias);
-  const last = run(tuned.blocks, run(frozen.blocks, normed));
-  const pooled = squeeze(narrow(last, 1, 0, 1), 1);
+  // Of the last block the class token alone is read.
+  const pooled = squeeze(run(tuned.blocks, run(frozen.blocks, normed), zeros([B, 1], "int32")), 1);
   return linear(tuned.head, layerNorm(pooled, tuned.norm.gain, tuned.norm.bias));
 }

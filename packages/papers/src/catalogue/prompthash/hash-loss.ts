@@ -44,7 +44,7 @@ export function sharedLabels(labels: Tensor, batch: Tensor): Tensor {
  *
  * @param memory   A [N, K]
  * @param codes    h [n, K]
- * @param similar  S [N, n], 1 where two items share a label
+ * @param similar  S [N, n], 1 where two items share a label, else 0
  * @param balance  gives similar and other pairs the same weight in all; not the paper's. Default false
  * @returns scalar, nats a pair
  * @throws ShapeError when axes do not fit

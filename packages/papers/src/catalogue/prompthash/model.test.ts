@@ -164,3 +164,31 @@ it("trains the prompt's context and the last blocks, each with its rate, and no 
   expect(read(still.encoder.text.projection)).toEqual(read(begin.tuned.text.projection));
   expect(Array.from(toNumbers(begin.frozen.text.words.table))).toEqual(words);
 });
+
+it("a vision transformer sees the whole picture, though its class token alone is read", async () => {
+  const vision = dualEncoder(
+    {
+      width: 4,
+      image: { kind: "vision-transformer", patchSize: 8, width: 6, layers: 2, heads: 2 },
+      text: { layers: 1, heads: 2 },
+      tunedBlocks: 1,
+    },
+    { imageSize: 16, vocabulary: 10, context: 5 },
+  );
+  const { frozen, tuned } = vision.init(randomKey(0));
+  const encode = compile(
+    (early: Traced<DualEncoderParams["frozen"]>, late: Traced<DualEncoderParams["tuned"]>, x: Tensor) =>
+      vision.images(early, late, x),
+  );
+  const picture = normalArray(randomKey(1), [1, 3, 16, 16]);
+  const features = await encode(frozen, tuned, picture);
+  expect(features.shape).toEqual([1, 4]);
+  // Each of the four patches matters.
+  for (const corner of [0, 15, 15 * 16, 15 * 16 + 15]) {
+    const other = { ...picture, data: picture.data.slice() };
+    other.data[corner] = 5;
+    expect(Array.from(toNumbers(await encode(frozen, tuned, other)))).not.toEqual(
+      Array.from(toNumbers(features)),
+    );
+  }
+});
