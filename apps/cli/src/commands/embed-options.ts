@@ -2,6 +2,7 @@ import { MODALITIES, type Modality, POOLINGS, type Pooling } from "@concord/tool
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Context } from "../context.ts";
 import type { ExitCode } from "../errors.ts";
+import { parseWhole } from "./shared-options.ts";
 
 /** What opens an encoder; `search` has the same flags. */
 export interface EncoderFlags {
@@ -24,15 +25,6 @@ export interface EmbedFlags extends EncoderFlags {
 }
 
 const MAX_BATCH = 65_536;
-
-export function parseWhole(least: number, most: number) {
-  return (text: string): number => {
-    const value = Number(text);
-    if (!/^\d{1,15}$/.test(text) || value < least || value > most)
-      throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`);
-    return value;
-  };
-}
 
 export function parseNames(text: string): string[] {
   const names = text.split(",").map((name) => name.trim());

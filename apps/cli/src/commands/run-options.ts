@@ -3,9 +3,11 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { type Context, columnsOf } from "../context.ts";
 import { type ExitCode, UsageError } from "../errors.ts";
 import { paragraph } from "../render/text.ts";
-import { deviceOption, examples, jsonOption, runsOption } from "./shared-options.ts";
+import { deviceOption, examples, jsonOption, parseWhole, runsOption } from "./shared-options.ts";
 
 const MAX_SEED_COUNT = 1000;
+/** Each takes the memory of a unit. */
+const MAX_PARALLEL = 64;
 
 interface RunFlags {
   readonly preset?: string;
@@ -18,14 +20,6 @@ interface RunFlags {
   readonly queue?: boolean;
   readonly resume?: string;
   readonly parallel?: number;
-}
-
-function parseCount(text: string): number {
-  const count = Number(text);
-  if (!/^\d+$/.test(text) || count < 1 || count > MAX_SEED_COUNT) {
-    throw new InvalidArgumentError(`Expected how many seeds, 1 to ${MAX_SEED_COUNT}.`);
-  }
-  return count;
 }
 
 function parseList(text: string): string[] {
@@ -47,7 +41,7 @@ function addRunOptions(command: Command): Command {
     .option("--preset <name>", "size of the run: smoke (seconds), default (minutes) or paper (full size)")
     .addOption(
       new Option("--seeds <n>", "how many seeds: 0, 1, ... (default: the preset's)")
-        .argParser(parseCount)
+        .argParser(parseWhole(1, MAX_SEED_COUNT))
         .conflicts("seedList"),
     )
     .addOption(new Option("--seed-list <list>", "which seeds, e.g. 3,4,5").argParser(parseSeeds))
@@ -57,7 +51,7 @@ function addRunOptions(command: Command): Command {
       new Option(
         "--parallel <n>",
         "units done at the same time (default: as cores and memory allow; 1 for the preset 'paper')",
-      ).argParser(parseCount),
+      ).argParser(parseWhole(1, MAX_PARALLEL)),
     )
     .option("--queue", "leave the run to the site instead of executing it here")
     .option("--resume <id>", "go on with a run that was queued, cancelled, killed or failed")

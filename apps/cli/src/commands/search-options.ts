@@ -2,7 +2,8 @@ import type { SearchMetric } from "@concord/toolkit";
 import { type Command, Option } from "commander";
 import type { Context } from "../context.ts";
 import type { ExitCode } from "../errors.ts";
-import { addEncoderOptions, type EncoderFlags, parseNames, parseWhole } from "./embed-options.ts";
+import { addEncoderOptions, type EncoderFlags, parseNames } from "./embed-options.ts";
+import { parseWhole } from "./shared-options.ts";
 
 export interface SearchFlags extends EncoderFlags {
   readonly queryText?: string[];

@@ -1,5 +1,15 @@
-import { Option } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import type { Context } from "../context.ts";
+
+/** Reads a whole number within bounds. */
+export function parseWhole(least: number, most: number) {
+  return (text: string): number => {
+    const value = Number(text);
+    if (!/^\d{1,15}$/.test(text) || value < least || value > most)
+      throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`);
+    return value;
+  };
+}
 
 export function runsOption(): Option {
   return new Option("--runs <dir>", "folder with the runs (default: $CONCORD_RUNS, else ./runs)");
