@@ -130,7 +130,7 @@ export const defaultConfig: SwavConfig = {
   training: {
     epochs: 8,
     batchSize: 96,
-    optimiser: { kind: "adam", learningRate: 4e-3, warmup: 0.05 },
+    optimiser: { kind: "adam", learningRate: 1.6e-2, warmup: 0.05 },
     freezePrototypes: 0.1,
     temperature: PAPER_DEFAULTS.temperature,
     // Sharper than the paper's 0.05, at which the codes of so small a network become uniform: see README.md.
