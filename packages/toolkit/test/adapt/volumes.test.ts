@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -15,6 +16,7 @@ import {
   type Tensor,
 } from "@concord/tensor";
 import { beforeAll, describe, expect, it } from "vitest";
+import { pythonExample } from "../../src/adapt/examples.ts";
 import { type AdaptRequest, AdaptRequestError, adapt, openEncoder, planAdapt } from "../../src/index.ts";
 import { niftiFile } from "../support/nifti.ts";
 import { imageFiles, imageModel, temporaryFolder, writeFiles } from "../support/tiny-encoders.ts";
@@ -156,6 +158,54 @@ describe("adapting encoders of scans", () => {
     await expect(adapt(request)).rejects.toThrow("this encoder takes 8 × 6 × 4");
     expect(existsSync(request.out)).toBe(false);
   });
+});
+
+// The examples for scans bring their own preprocessing: it must come to what the encoder is given.
+const pythonWith =
+  spawnSync("python3", ["-c", "import scipy, numpy"]).status === 0 ? "python3" : "/usr/bin/python3";
+const hasScipy = spawnSync(pythonWith, ["-c", "import scipy, numpy"]).status === 0;
+it.skipIf(!hasScipy)("the example in Python prepares scans as the encoder does", async () => {
+  const encoded = {
+    folder: "volume",
+    file: "volume/onnx/model.onnx",
+    tower: "volume",
+    modality: "volume",
+  } as const;
+  const example = pythonExample({
+    towers: [{ ...encoded, inputs: ["crops"], output: "features", width: WIDTH, items: [{ file: "a.nii" }] }],
+    bits: null,
+  });
+  const [, code = ""] = /(def voxels[\s\S]*?)\ntowers = /.exec(example) ?? [];
+  const scan = bodyVolumes({ shape: [20, 18, 8] }).item(randomKey(4)).volume;
+  await writeFiles(root, { "scan.f32": new Uint8Array(scan.data.buffer) });
+  const script = `
+import sys
+import numpy as np
+from scipy import ndimage
+scan = np.fromfile(sys.argv[1], np.float32).reshape(20, 18, 8)
+class nibabel:
+    load = staticmethod(lambda path: path)
+    as_closest_canonical = staticmethod(lambda path: nibabel)
+    get_fdata = staticmethod(lambda dtype: scan)
+${code}
+for window in ["auto", [0.1, 0.7]]:
+    print(*voxels("scan", [${SIDE}, ${SIDE}, ${DEPTH}], window=window, foreground=0.3, image_mean=0.2, image_std=2).ravel())
+`;
+  const { stdout, stderr } = spawnSync(pythonWith, ["-c", script, join(root, "scan.f32")], {
+    encoding: "utf8",
+  });
+  expect(stderr).toBe("");
+  const lines = stdout.trim().split("\n");
+  for (const [i, window] of (["auto", [0.1, 0.7]] as const).entries()) {
+    await writeFiles(root, {
+      [`python-${i}/model.onnx`]: convolutionalEncoder(),
+      [`python-${i}/preprocessor_config.json`]: { window, foreground: 0.3, image_mean: 0.2, image_std: 2 },
+    });
+    await using encoder = await openEncoder(join(root, `python-${i}`), { workers: 1 });
+    const { feeds } = await encoder.preprocess([{ volume: scan }]);
+    const wanted = Array.from(feeds.crops?.data ?? [], (value) => expect.closeTo(Number(value), 5));
+    expect(lines[i]?.split(" ").map(Number)).toEqual(wanted);
+  }
 });
 
 describe("real scans", () => {
