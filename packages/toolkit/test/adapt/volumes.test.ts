@@ -203,7 +203,7 @@ for window in ["auto", [0.1, 0.7]]:
     });
     await using encoder = await openEncoder(join(root, `python-${i}`), { workers: 1 });
     const { feeds } = await encoder.preprocess([{ volume: scan }]);
-    const wanted = Array.from(feeds.crops?.data ?? [], (value) => expect.closeTo(Number(value), 5));
+    const wanted = Array.from(feeds.crops?.data ?? [], Number).map((value) => expect.closeTo(value, 5));
     expect(lines[i]?.split(" ").map(Number)).toEqual(wanted);
   }
 });
