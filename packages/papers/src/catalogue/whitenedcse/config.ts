@@ -71,7 +71,7 @@ const smallOwn = {
   sentences: 100_000,
   vocabulary: 8192,
   context: PAPER_DEFAULTS.context,
-  learningRates: { usual: 2e-3, of: {} },
+  learningRates: { usual: 5e-4, of: { standardised: 2e-3 } },
 } as const;
 
 /** The paper's rate, for all arms. */
@@ -96,7 +96,16 @@ export const defaultConfig: WhitenedCseConfig = {
     steps: 240,
     epochs: PAPER_DEFAULTS.epochs,
     batchSize: 64,
-    learningRates: { usual: 2e-3, of: { "simcse-2": 8e-3, "simcse-3": 8e-3 } },
+    learningRates: {
+      usual: 2e-3,
+      of: {
+        "simcse-2": 8e-3,
+        "simcse-3": 1.6e-2,
+        "large-groups": 1.6e-2,
+        "full-gradient": 1.6e-2,
+        "no-contrast": 3.2e-2,
+      },
+    },
     weightDecay: PAPER_DEFAULTS.weightDecay,
     temperature: PAPER_DEFAULTS.temperature,
     groupSize: 4,
