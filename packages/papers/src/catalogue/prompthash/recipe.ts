@@ -165,7 +165,7 @@ export const recipe = defineRecipe<Params, State, typeof options>({
   deviations: [
     "Each item is hashed by itself: the paper's fusion of an image with its own text, and prompts made of labels, are left out, as a query has neither.",
     "AdamW takes the place of BertAdam.",
-    "Similar pairs weigh as much as all others together: where few items share a label, the paper's mean over pairs falls when codes of one side become the opposite of those of the other.",
+    "Similar pairs weigh as much as all others together: where few items share a label, the paper's mean over pairs is nearly all about dissimilar ones.",
     "Without labels an item is similar to itself alone.",
   ],
   check({ items, options: { bits, auxiliaryBits } }) {
