@@ -138,7 +138,8 @@ export const recipe = defineRecipe<Params, Record<string, never>, typeof options
       minimumSteps: 300,
       warmup: 0.05,
       weightDecay: PAPER_DEFAULTS.weightDecay,
-      source: "ours: half the rate of the experiment from random weights; the paper takes 1e-4 for 250,000 steps",
+      source:
+        "ours: half the rate of the experiment from random weights; the paper takes 1e-4 for 250,000 steps",
     },
     head: {
       learningRate: 3e-3,
