@@ -1,4 +1,4 @@
-import { batchPlan } from "@concord/data";
+import { batchPlan, type TextTokenizer, type TokenBatch } from "@concord/data";
 import {
   adamw,
   add,
@@ -123,6 +123,31 @@ async function trainContrastive<P extends Learner, Batch>(
   return params as P;
 }
 
+/** Captions of a batch as tokens and mask, [B, L] each. A caption is encoded at its first visit only. */
+function captionReader(
+  captions: readonly string[],
+  tokenizer: TextTokenizer,
+  length: number,
+): (indices: ArrayLike<number>) => { readonly tokens: NDArray; readonly mask: NDArray } {
+  const known = new Map<number, TokenBatch>();
+  return (indices) => {
+    const shape = [indices.length, length];
+    const tokens = new Int32Array(indices.length * length);
+    const mask = new Float32Array(indices.length * length);
+    for (let row = 0; row < indices.length; row++) {
+      const i = indices[row] as number;
+      const encoded = known.get(i) ?? tokenizer.encodeBatch([captions[i] as string], { length });
+      known.set(i, encoded);
+      tokens.set(encoded.ids.data, row * length);
+      mask.set(encoded.mask.data, row * length);
+    }
+    return {
+      tokens: { dtype: "int32", shape, data: tokens },
+      mask: { dtype: "float32", shape, data: mask },
+    };
+  };
+}
+
 /** Stage A: pictures and texts from random weights, all of them trained. */
 export async function pretrain(
   context: UnitContext<unknown>,
@@ -136,6 +161,7 @@ export async function pretrain(
   const plan = batchPlan({ key: foldIn(context.key, streams.pretrainingBatches), count, batchSize: size });
   const steps = epochs * plan.stepsPerEpoch;
   const encoder = sizedFor(config.encoder, pictures.inputs.shape);
+  const read = captionReader(pictures.captions, tokenizer, task.context);
   const start = {
     image: modalityEncoderInit(foldIn(context.key, streams.image), encoder),
     language: languageInit(foldIn(context.key, streams.language), config.text, {
@@ -154,11 +180,7 @@ export async function pretrain(
     weightDecay,
     batchAt: (step) => {
       const { indices } = plan.at(step);
-      const { ids, mask } = tokenizer.encodeBatch(
-        Array.from(indices, (i) => pictures.captions[i] as string),
-        { length: task.context },
-      );
-      return { inputs: rowsOf(pictures.inputs, indices), tokens: ids as NDArray, mask: mask as NDArray };
+      return { inputs: rowsOf(pictures.inputs, indices), ...read(indices) };
     },
     samplesPerStep: size,
     loss: (params, batch) => {
