@@ -10,6 +10,7 @@ import type { MeaningCalls, SearchSetup } from "./messages.ts";
 import { timed } from "./serve.ts";
 import { tasteDirection } from "./taste.ts";
 import type { VectorShelf } from "./vector-shelf.ts";
+import { authorsLike } from "./word-ranking.ts";
 
 /** A search waits this long for changes of the store to be taken in; then it goes on with what is there. */
 const CATCH_UP_MS = 15;
@@ -61,11 +62,16 @@ export class MeaningRanker implements AsyncDisposable {
     }
   }
 
-  search({ query, filter }: MeaningCalls["search"]["ask"]): Promise<MeaningCalls["search"]["reply"]> {
+  search({
+    query,
+    filter,
+    authors,
+  }: MeaningCalls["search"]["ask"]): Promise<MeaningCalls["search"]["reply"]> {
     return this.#with(false, async (generation) => {
       const [vector, encode] = await timed(() => generation.encoder.encode([query]));
       const [hits, meaning] = await timed(() => this.#nearest(generation, vector, filter, FUSION_DEPTH));
-      return { hits, parts: { encode, meaning } };
+      const [names, spent] = await timed(() => authorsLike(this.#ports, query, authors));
+      return { hits, authors: names, parts: { encode, meaning, authors: spent } };
     });
   }
 

@@ -29,6 +29,7 @@ export type WordCalls = {
       readonly filter: PaperFilter;
       /** False: only authors are looked for. */
       readonly rank: boolean;
+      /** How many authors at most; 0: none are looked for. */
       readonly authors: number;
     };
     readonly reply: {
@@ -49,10 +50,11 @@ export type WordCalls = {
 /** The thread that ranks by meaning. Null: it has no encoder in use, or no vector of these papers. */
 export type MeaningCalls = {
   readonly search: {
-    readonly ask: { readonly query: string; readonly filter: PaperFilter };
+    readonly ask: { readonly query: string; readonly filter: PaperFilter; readonly authors: number };
     readonly reply: {
       readonly hits: readonly ScoredId[];
-      readonly parts: { readonly encode: number; readonly meaning: number };
+      readonly authors: readonly AuthorMatch[];
+      readonly parts: { readonly encode: number; readonly meaning: number; readonly authors: number };
     } | null;
   };
   readonly similar: {

@@ -127,22 +127,23 @@ export function openSearch(options: OpenSearchOptions): OpenedSearch {
   async function rank(query: string, mode: SearchMode, filter: PaperFilter): Promise<RankedList> {
     const ask = { query, filter, authors: AUTHORS_SHOWN };
     if (mode === "meaning") {
-      const [near, { authors }] = await Promise.all([
-        byMeaning("search", { query, filter }),
-        words.ask("search", { ...ask, rank: false }),
-      ]);
+      const near = await byMeaning("search", ask);
       if (near !== null) {
         parts = near.parts;
-        return { hits: fuseScores([], near.hits), authors, mode };
+        return { hits: fuseScores([], near.hits), authors: near.authors, mode };
       }
     }
+    // Ranking by words takes longest at worst, so authors are looked for in the other thread where there is one.
+    const both = mode === "hybrid" && meaning !== null;
     const [found, near] = await Promise.all([
-      words.ask("search", { ...ask, rank: true }),
-      mode === "hybrid" ? byMeaning("search", { query, filter }) : null,
+      words.ask("search", { ...ask, rank: true, authors: both ? 0 : AUTHORS_SHOWN }),
+      both ? byMeaning("search", ask) : null,
     ]);
     parts = { ...found.parts, ...near?.parts };
     const hits = fuseScores(found.hits, near?.hits ?? []);
-    return { hits, authors: found.authors, mode: near === null ? "words" : mode };
+    if (near !== null) return { hits, authors: near.authors, mode };
+    const { authors } = both ? await words.ask("search", { ...ask, rank: false }) : found;
+    return { hits, authors, mode: "words" };
   }
 
   async function ranked(key: string, fresh: boolean, work: () => Promise<RankedList>): Promise<RankedList> {

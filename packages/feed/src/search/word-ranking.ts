@@ -1,4 +1,4 @@
-import type { TextQueryOptions } from "../store/ports.ts";
+import type { AuthorMatch, TextQueryOptions } from "../store/ports.ts";
 import type { ReadingPorts } from "../store/sqlite/reading.ts";
 import { LONG_QUERY } from "../store/sqlite/text.ts";
 import { stemOf } from "../store/stem.ts";
@@ -57,6 +57,16 @@ function mayBeName(query: string): boolean {
   return /^[\p{L}\p{M}.,'’ -]{2,60}$/u.test(query) && query.trim().split(/\s+/).length <= 4;
 }
 
+/** Authors whose names resemble the query, at most `limit`. */
+export async function authorsLike(
+  { text }: Pick<ReadingPorts, "text">,
+  query: string,
+  limit: number,
+): Promise<readonly AuthorMatch[]> {
+  if (limit === 0 || !mayBeName(query)) return [];
+  return text.authors(query.slice(0, MAX_WORDS_QUERY), { limit });
+}
+
 /** Papers by words, and authors whose names resemble the query. */
 export async function searchByWords(
   ports: ReadingPorts,
@@ -66,9 +76,7 @@ export async function searchByWords(
   const [hits, words] = await timed(async () =>
     rank ? (await rankByWords(ports, short, { filter })).hits : [],
   );
-  const [names, spent] = await timed(async () =>
-    authors > 0 && mayBeName(query) ? ports.text.authors(short, { limit: authors }) : [],
-  );
+  const [names, spent] = await timed(() => authorsLike(ports, query, authors));
   return { hits, authors: names, parts: { words, authors: spent } };
 }
 

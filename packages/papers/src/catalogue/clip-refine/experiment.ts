@@ -171,7 +171,7 @@ const presets: Readonly<Record<PresetName, Preset<ClipRefineConfig>>> = {
   smoke: {
     config: smokeConfig,
     seeds: 2,
-    description: "2 seeds, 9 arms, about 12 seconds on 2 cores; checks that everything runs",
+    description: "2 seeds, 9 arms, about 5 seconds on 2 cores; checks that everything runs",
   },
   default: {
     config: defaultConfig,

@@ -202,12 +202,12 @@ const presets: Readonly<Record<PresetName, Preset<LanguageBindConfig>>> = {
   smoke: {
     config: smokeConfig,
     seeds: 2,
-    description: "2 seeds, 10 arms, about 15 seconds on 2 cores; checks that everything runs",
+    description: "2 seeds, 10 arms, about 8 seconds on 2 cores; checks that everything runs",
   },
   default: {
     config: defaultConfig,
     seeds: 3,
-    description: "3 seeds, 10 arms, about 6 minutes on 2 quiet cores",
+    description: "3 seeds, 10 arms, about 5 minutes on 2 cores",
   },
   paper: {
     config: paperConfig,

@@ -218,12 +218,12 @@ const presets: Readonly<Record<PresetName, Preset<SwavConfig>>> = {
   smoke: {
     config: smokeConfig,
     seeds: 2,
-    description: "2 seeds, 8 arms, about 10 seconds on 2 cores; checks that everything runs",
+    description: "2 seeds, 8 arms, about 7 seconds on 2 cores; checks that everything runs",
   },
   default: {
     config: defaultConfig,
     seeds: 3,
-    description: "3 seeds, 8 arms, about 4 minutes on 2 cores",
+    description: "3 seeds, 8 arms, about 5 minutes on 2 cores",
   },
   paper: {
     config: paperConfig,

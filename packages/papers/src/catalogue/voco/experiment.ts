@@ -182,12 +182,12 @@ const presets: Readonly<Record<PresetName, Preset<VocoConfig>>> = {
   smoke: {
     config: smokeConfig,
     seeds: 2,
-    description: "2 seeds, 8 arms, about 15 seconds on 2 cores; checks that everything runs",
+    description: "2 seeds, 8 arms, about 7 seconds on 2 cores; checks that everything runs",
   },
   default: {
     config: defaultConfig,
     seeds: 3,
-    description: "3 seeds, 8 arms, about 6 minutes on 2 cores",
+    description: "3 seeds, 8 arms, about 4 minutes on 2 cores",
   },
   paper: {
     config: paperConfig,

@@ -215,7 +215,7 @@ const presets: Readonly<Record<PresetName, Preset<WhitenedCseConfig>>> = {
   smoke: {
     config: smokeConfig,
     seeds: 2,
-    description: "2 seeds, 14 arms, about 15 seconds on 2 cores; checks that everything runs",
+    description: "2 seeds, 14 arms, about 10 seconds on 2 cores; checks that everything runs",
   },
   default: {
     config: defaultConfig,
