@@ -63,6 +63,11 @@ export async function openPage(
   return { page, context, complaints };
 }
 
+/** Ends when the page that an act leads to is loaded: by itself a click ends before, on a busy machine. */
+export async function follow(page: Page, act: Promise<void>): Promise<void> {
+  await Promise.all([page.waitForEvent("load"), act]);
+}
+
 /** What axe finds wrong on the page, or in a part of it, one line a finding. */
 export async function axeFindings(page: Page, within = "html"): Promise<string[]> {
   await page.evaluate(axe.source);

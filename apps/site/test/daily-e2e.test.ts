@@ -4,7 +4,7 @@ import { openSqliteStore } from "@concord/feed";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Site, STORE_FILE, startSite } from "../src/index.ts";
-import { axeFindings, hasBrowser, launchBrowser, openPage } from "./browser.ts";
+import { axeFindings, follow, hasBrowser, launchBrowser, openPage } from "./browser.ts";
 import { oddRecords, realRecords } from "./real-records.ts";
 import { eventually, temporaryFolder, testSettings, toyCommand, toyPapers } from "./support.ts";
 
@@ -243,21 +243,21 @@ describe.skipIf(!hasBrowser)("the lists in a browser", () => {
     await page.goto(site.url);
     await page.getByLabel("Category").selectOption("cs.CV");
     await page.getByLabel("Has code").check();
-    await page.getByRole("button", { name: "Apply" }).click();
+    await follow(page, page.getByRole("button", { name: "Apply" }).click());
     expect(page.url()).toContain("category=cs.CV");
     expect(await page.locator("[data-card]").count()).toBe(
       records.filter(({ categories, links }) => categories.includes("cs.CV") && links.code).length,
     );
     const names = ["Day", "Week", "Month", "Trending"];
     for (const name of names) {
-      await page.getByRole("navigation", { name: "Lists" }).getByRole("link", { name }).click();
+      await follow(page, page.getByRole("navigation", { name: "Lists" }).getByRole("link", { name }).click());
       expect(await page.locator("h1").count(), name).toBe(1);
     }
     await page.goto(`${site.url}/papers/${idOf("many")}`);
     await page.locator(".paper-authors summary").click();
     expect(await page.locator(".paper-authors a").count()).toBe(400);
     await page.goto(`${site.url}/day/2026-11-19`);
-    await page.getByRole("link", { name: /previous day/ }).click();
+    await follow(page, page.getByRole("link", { name: /previous day/ }).click());
     expect(page.url()).toBe(`${site.url}/day/2026-11-18`);
     expect(complaints).toEqual([]);
     await context.close();

@@ -5,7 +5,7 @@ import { createRun, executeRun, hasExperiment, RunStore } from "@concord/papers"
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Site, startSite } from "../src/index.ts";
-import { axeFindings, hasBrowser, launchBrowser, openPage } from "./browser.ts";
+import { axeFindings, follow, hasBrowser, launchBrowser, openPage } from "./browser.ts";
 import { eventually, temporaryFolder, testSettings, toyCommand, toyPapers } from "./support.ts";
 import { toyExperiment } from "./toy-experiment.ts";
 
@@ -247,12 +247,12 @@ describe.skipIf(!hasBrowser)("the site in a browser", () => {
     await page.goto(`${site.url}/catalogue`);
     const main = page.locator("main");
     await main.getByLabel("Search").fill("hashing");
-    await main.getByRole("button", { name: "Show" }).click();
+    await follow(page, main.getByRole("button", { name: "Show" }).click());
     expect(await main.locator("[data-card]").count()).toBeGreaterThan(0);
     expect(await main.getByRole("status").innerText()).toMatch(/of 24 papers/);
     await main.getByLabel("Runs here").check();
     await main.getByLabel("Search").fill("");
-    await main.getByRole("button", { name: "Show" }).click();
+    await follow(page, main.getByRole("button", { name: "Show" }).click());
     expect(await main.locator("[data-card]").count()).toBe(1);
     expect(await page.getByRole("button", { name: "Switch between light and dark" }).isVisible()).toBe(false);
     await pressRun(page, site.url, "smoke");
@@ -267,7 +267,7 @@ describe.skipIf(!hasBrowser)("the site in a browser", () => {
     expect(await page.locator(".interval-plot").count()).toBe(toyExperiment.claims.length);
     expect(await page.locator(".line-chart path.mean").count()).toBeGreaterThan(5);
     expect(await page.locator(".map-panel path.mark").count()).toBe(2 * toyExperiment.arms.length);
-    await page.locator("#maps").getByRole("link", { name: "1", exact: true }).click();
+    await follow(page, page.locator("#maps").getByRole("link", { name: "1", exact: true }).click());
     expect(await page.locator("#maps [aria-current=true]").innerText()).toBe("1");
     expect(complaints).toEqual([]);
     await context.close();

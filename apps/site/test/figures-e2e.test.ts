@@ -2,7 +2,7 @@ import { createRun, executeRun, RunStore } from "@concord/papers";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Site, startSite } from "../src/index.ts";
-import { axeFindings, hasBrowser, launchBrowser, openPage } from "./browser.ts";
+import { axeFindings, follow, hasBrowser, launchBrowser, openPage } from "./browser.ts";
 import { manyArms } from "./many-arms.ts";
 import { eventually, temporaryFolder, testSettings, toyCommand, toyPapers } from "./support.ts";
 import { toyExperiment } from "./toy-experiment.ts";
@@ -84,9 +84,12 @@ describe.skipIf(!hasBrowser)("figures in a browser", () => {
     await page.locator("#figure-similarity summary", { hasText: "6 ablations" }).click();
     expect(await matrices.count()).toBe(9);
 
-    await page.locator("#figure-prototypes").getByRole("link", { name: "6 further arms" }).click();
+    await follow(
+      page,
+      page.locator("#figure-prototypes").getByRole("link", { name: "6 further arms" }).click(),
+    );
     expect(await page.locator("#figure-prototypes .gallery-plot").count()).toBe(9);
-    await page.locator("#figures").getByRole("link", { name: "1", exact: true }).click();
+    await follow(page, page.locator("#figures").getByRole("link", { name: "1", exact: true }).click());
     expect(await page.locator("#figures [aria-current=true]").innerText()).toBe("1");
     expect(complaints).toEqual([]);
     await context.close();

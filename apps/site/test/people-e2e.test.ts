@@ -4,7 +4,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Site, startSite } from "../src/index.ts";
 import { OUTBOX_FOLDER } from "../src/people/service.ts";
-import { axeFindings, hasBrowser, launchBrowser, openPage, type WatchedPage } from "./browser.ts";
+import { axeFindings, follow, hasBrowser, launchBrowser, openPage, type WatchedPage } from "./browser.ts";
 import { eventually, temporaryFolder, testSettings, toyCommand, toyPapers } from "./support.ts";
 
 const PASSWORD = "seven wooden kites";
@@ -63,24 +63,24 @@ describe.skipIf(!hasBrowser)("people in a browser", () => {
       javaScriptEnabled: false,
     });
     await page.goto(site.url + PAPER);
-    await page.getByRole("link", { name: "Sign in to comment" }).click();
-    await page.getByRole("link", { name: "Make an account" }).click();
+    await follow(page, page.getByRole("link", { name: "Sign in to comment" }).click());
+    await follow(page, page.getByRole("link", { name: "Make an account" }).click());
     expect(await page.locator(".banner").textContent()).toContain("This server sends no mail");
     await page.waitForTimeout(1600);
     await page.getByLabel("E-mail address").fill("grace@example.org");
-    await page.getByRole("button", { name: "Send me a link" }).click();
+    await follow(page, page.getByRole("button", { name: "Send me a link" }).click());
     expect(await page.getByRole("heading", { level: 1 }).textContent()).toBe("Look into your mailbox");
     await page.goto(site.url + (await keptLink()));
     await page.getByLabel("Name", { exact: true }).fill("grace");
-    await page.getByRole("button", { name: "Make the account" }).click();
+    await follow(page, page.getByRole("button", { name: "Make the account" }).click());
     await page.goto(site.url + PAPER);
     await page.getByLabel("Say something about this paper").fill("Is it *so*?");
-    await page.getByRole("button", { name: "Comment", exact: true }).click();
+    await follow(page, page.getByRole("button", { name: "Comment", exact: true }).click());
     expect(await page.locator(".comment-text em").textContent()).toBe("so");
-    await page.locator("header .vote").click();
+    await follow(page, page.locator("header .vote").click());
     expect(page.url()).toContain(PAPER);
     expect(await page.locator("header .vote").getAttribute("aria-pressed")).toBe("true");
-    await page.locator("header .keep").click();
+    await follow(page, page.locator("header .keep").click());
     await page.goto(`${site.url}/you/bookmarks`);
     expect(await page.locator(".card").count()).toBe(1);
     expect(complaints).toEqual([]);
@@ -131,10 +131,10 @@ describe.skipIf(!hasBrowser)("people in a browser", () => {
     await page.goto(site.url + PAPER);
     await page.locator("details.collect > summary").click();
     await page.getByLabel("Name of a new collection").fill("Alignment");
-    await page.getByRole("button", { name: "Add" }).click();
+    await follow(page, page.getByRole("button", { name: "Add" }).click());
     await page.locator(".answer > summary").first().click();
     await page.getByLabel("Your answer").fill("It is **so**.\n\n> quoted\n\n- a\n- b\n\n`code`");
-    await page.getByRole("button", { name: "Answer", exact: true }).click();
+    await follow(page, page.getByRole("button", { name: "Answer", exact: true }).click());
     await page.goto(`${site.url}/you/collections`);
     const collection = (await page.locator(".collections a").first().getAttribute("href"))!;
     await page.goto(site.url + PAPER);
@@ -169,7 +169,7 @@ describe.skipIf(!hasBrowser)("people in a browser", () => {
       await visitor.page.goto(`${site.url}/sign-in`);
       await visitor.page.getByLabel("Name or e-mail address").fill("ada");
       await visitor.page.getByLabel("Password", { exact: true }).fill("wrong");
-      await visitor.page.getByRole("button", { name: "Sign in", exact: true }).click();
+      await follow(visitor.page, visitor.page.getByRole("button", { name: "Sign in", exact: true }).click());
       await check(visitor.page, "");
       await visitor.context.close();
     }

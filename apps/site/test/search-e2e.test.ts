@@ -5,7 +5,7 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Site, STORE_FILE, startSite } from "../src/index.ts";
 import { MODELS_FOLDER } from "../src/search/encoder-service.ts";
-import { axeFindings, hasBrowser, launchBrowser, openPage } from "./browser.ts";
+import { axeFindings, follow, hasBrowser, launchBrowser, openPage } from "./browser.ts";
 import { temporaryFolder, testSettings, toyCommand, toyPapers } from "./support.ts";
 
 const phone = { viewport: { width: 390, height: 844 } };
@@ -118,24 +118,22 @@ describe.skipIf(!hasBrowser)("the search in a browser", () => {
     await page.goto(`${site.url}/search`);
     await page.locator("#q").fill("nocturnal creatures");
     await page.getByText("Meaning", { exact: true }).click();
-    await page.getByRole("button", { name: "Search", exact: true }).click();
+    await follow(page, page.getByRole("button", { name: "Search", exact: true }).click());
     expect(page.url()).toContain("mode=meaning");
-    await expect.poll(() => page.locator("[data-card]").count()).toBe(24);
+    expect(await page.locator("[data-card]").count()).toBe(24);
     const first = await page.locator("[data-card] h3").allTextContents();
-    await page.getByRole("link", { name: "More papers" }).click();
+    await follow(page, page.getByRole("link", { name: "More papers" }).click());
     const second = await page.locator("[data-card] h3").allTextContents();
     expect(second.length).toBeGreaterThan(0);
     expect(second.filter((title) => first.includes(title))).toEqual([]);
     await page.goto(`${site.url}/papers/2605.10001`);
-    await page.getByRole("link", { name: "More like this" }).click();
+    await follow(page, page.getByRole("link", { name: "More like this" }).click());
     expect(page.url()).toContain("/recommended?like=2605.10001");
     const owls = (await page.locator("[data-card] h3").allTextContents()).slice(0, 8);
     // Every paper of a theme shares its words, and no other does.
     expect(owls.filter((title) => title.includes("owls")).length).toBeGreaterThanOrEqual(6);
-    await page
-      .getByRole("link", { name: /^Not like this/ })
-      .first()
-      .click();
+    const unlike = page.getByRole("link", { name: /^Not like this/ }).first();
+    await follow(page, unlike.click());
     expect(page.url()).toContain("unlike=");
     await context.close();
   });

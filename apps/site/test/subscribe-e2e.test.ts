@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Site, STORE_FILE, startSite } from "../src/index.ts";
 import { OUTBOX_FOLDER } from "../src/people/service.ts";
 import { createDigest, digestMailer, digestTimes } from "../src/subscribe/service.ts";
-import { axeFindings, hasBrowser, launchBrowser, openPage } from "./browser.ts";
+import { axeFindings, follow, hasBrowser, launchBrowser, openPage } from "./browser.ts";
 import { eventually, temporaryFolder, testSettings, toyCommand, toyPapers } from "./support.ts";
 
 const phone = { viewport: { width: 390, height: 844 } };
@@ -62,12 +62,12 @@ describe.skipIf(!hasBrowser)("the digest in a browser", () => {
     expect(await page.getByRole("checkbox", { name: /^image-text/ }).isChecked()).toBe(true);
     await page.getByRole("radio", { name: /Weekly/ }).check();
     await page.getByRole("radio", { name: /Daily/ }).check();
-    await page.getByRole("button", { name: "Subscribe" }).click();
+    await follow(page, page.getByRole("button", { name: "Subscribe" }).click());
     expect(await page.getByRole("heading", { level: 1 }).textContent()).toBe("Look into your mailbox");
     const asked = await kept("Do you want");
     const confirm = /\/subscribe\/confirm\/[\w-]{22}/.exec(asked.text ?? "")?.[0] ?? "";
     await page.goto(site.url + confirm);
-    await page.getByRole("button", { name: "Yes, send it to me" }).click();
+    await follow(page, page.getByRole("button", { name: "Yes, send it to me" }).click());
     expect(await page.getByRole("heading", { level: 1 }).textContent()).toBe("You are subscribed");
     const manage = new URL(
       (await page.getByRole("link", { name: "Change what you get" }).getAttribute("href")) ?? "",
@@ -100,11 +100,11 @@ describe.skipIf(!hasBrowser)("the digest in a browser", () => {
     await page.goto(site.url + manage);
     expect(await page.locator(".history tbody").textContent()).toContain("sent");
     await page.getByRole("checkbox", { name: /^video/ }).check();
-    await page.getByRole("button", { name: "Save" }).click();
+    await follow(page, page.getByRole("button", { name: "Save" }).click());
     expect(await page.getByRole("status").textContent()).toBe("Saved.");
     expect(await page.getByRole("checkbox", { name: /^video/ }).isChecked()).toBe(true);
     await page.goto(site.url + new URL(unsubscribe.slice(1, -1)).pathname);
-    await page.getByRole("button", { name: "Unsubscribe" }).click();
+    await follow(page, page.getByRole("button", { name: "Unsubscribe" }).click());
     expect(await page.getByRole("heading", { level: 1 }).textContent()).toBe("You are unsubscribed");
     expect(complaints).toEqual([]);
     await context.close();

@@ -7,8 +7,8 @@ import { filterParts } from "../store/sql/paper-filter.ts";
 import { type ReadingPorts, readingPorts } from "../store/sqlite/reading.ts";
 import { FUSION_DEPTH, type ScoredId } from "./fusion.ts";
 import type { MeaningCalls, SearchSetup } from "./messages.ts";
-import { timed } from "./serve.ts";
 import { tasteDirection } from "./taste.ts";
+import { timed } from "./timed.ts";
 import type { VectorShelf } from "./vector-shelf.ts";
 import { authorsLike } from "./word-ranking.ts";
 

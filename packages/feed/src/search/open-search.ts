@@ -2,13 +2,12 @@ import { createHash } from "node:crypto";
 import { basename, resolve } from "node:path";
 import { type AuthorMatch, type PaperFilter, type StoredPaper, StoreError } from "../store/ports.ts";
 import type { SqliteStore } from "../store/sqlite/store.ts";
-import { queryWords } from "../store/sqlite/text.ts";
+import { MAX_WORDS_QUERY, queryWords } from "../store/sqlite/text.ts";
 import { FUSION_DEPTH, type FusedHit, fuseRanks, fuseScores } from "./fusion.ts";
 import { markedWords, markWords } from "./marking.ts";
 import type { MeaningCalls, SearchSetup, WordCalls } from "./messages.ts";
 import { SearchLine, type SearchLineOptions } from "./search-line.ts";
 import type { Search, SearchMode, SearchRequest } from "./types.ts";
-import { MAX_WORDS_QUERY } from "./word-ranking.ts";
 
 export const MAX_QUERY = 250;
 const AUTHORS_SHOWN = 3;

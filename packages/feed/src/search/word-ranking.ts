@@ -1,15 +1,12 @@
 import type { AuthorMatch, TextQueryOptions } from "../store/ports.ts";
 import type { ReadingPorts } from "../store/sqlite/reading.ts";
-import { LONG_QUERY } from "../store/sqlite/text.ts";
+import { LONG_QUERY, MAX_WORDS_QUERY } from "../store/sqlite/text.ts";
 import { stemOf } from "../store/stem.ts";
 import { FUSION_DEPTH, type ScoredId } from "./fusion.ts";
 import type { WordCalls } from "./messages.ts";
-import { timed } from "./serve.ts";
 import { tasteWords } from "./taste-words.ts";
+import { timed } from "./timed.ts";
 import { wordingScores } from "./wording.ts";
-
-/** The keyword index takes queries of this length. */
-export const MAX_WORDS_QUERY = 200;
 
 export interface WordRanking {
   /** Best first, at most FUSION_DEPTH, by scores that never rise. */

@@ -13,6 +13,19 @@ export interface StepTrainer<Batch> {
   restore(state: ArrayTree): void | Promise<void>;
 }
 
+/** A trainer of the engine as one: its state of records of arrays is an array tree, which interfaces cannot say. */
+export function stepTrainer<State, Batch>(trainer: {
+  step(batch: Batch): Promise<Readonly<Record<string, number>>>;
+  state(): State;
+  restore(state: State): void;
+}): StepTrainer<Batch> {
+  return {
+    step: (batch) => trainer.step(batch),
+    state: () => trainer.state() as unknown as ArrayTree,
+    restore: (state) => trainer.restore(state as unknown as State),
+  };
+}
+
 export interface TrainLoopOptions<Batch> {
   /** Names the phase on curves and in progress, and the checkpoint; unique within the unit. */
   readonly name: string;

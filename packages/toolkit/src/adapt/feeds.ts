@@ -51,6 +51,20 @@ export function stackItems(name: string, arrays: readonly (NDArray | undefined)[
   return stacked;
 }
 
+/** Arrays that differ in their first axis alone, one after another. */
+export function joinItems<T extends NDArray>(parts: readonly T[]): T {
+  const [first] = parts as readonly [T];
+  const count = parts.reduce((sum, { shape }) => sum + (shape[0] as number), 0);
+  const shape = [count, ...first.shape.slice(1)];
+  const joined = makeArray(first, shape) as T;
+  let end = 0;
+  for (const part of parts) {
+    joined.data.set(part.data as never, end);
+    end += part.data.length;
+  }
+  return joined;
+}
+
 function rowOf(feeds: Feeds, row: number): ItemFeeds {
   return Object.fromEntries(Object.entries(feeds).map(([name, array]) => [name, itemOf(array, row)]));
 }

@@ -15,12 +15,13 @@ import {
   treeMap,
   where,
 } from "@concord/tensor";
-import type { FeedSource } from "./feeds.ts";
+import { type FeedSource, joinItems } from "./feeds.ts";
 import { type EncoderParams, gatherRows, type Tower } from "./tower.ts";
 
 const UNIT_TOLERANCE = 1e-3;
 /** Rows that go through a trained encoder at a time when they are only measured. */
 const MEASURED_TOGETHER = 64;
+const NO_ROWS: NDArray<"float32"> = { dtype: "float32", shape: [0, 0], data: new Float32Array(0) };
 
 /** Everything that is trained. */
 export interface Trainable {
@@ -155,7 +156,7 @@ export function makeMeasurer(
             )) as NDArray<"float32">,
           );
         }
-        all.push([tower.name, joinRows(parts)]);
+        all.push([tower.name, parts.length === 0 ? NO_ROWS : joinItems(parts)]);
       }
       return Object.fromEntries(all);
     },
@@ -164,17 +165,6 @@ export function makeMeasurer(
         await Promise.all([fromBase.close(), fromFeatures.close(), fromFeeds.close()]);
     },
   };
-}
-
-function joinRows(parts: readonly NDArray<"float32">[]): NDArray<"float32"> {
-  const width = parts[0]?.shape[1] ?? 0;
-  const data = new Float32Array(parts.reduce((sum, part) => sum + part.data.length, 0));
-  let end = 0;
-  for (const part of parts) {
-    data.set(part.data, end);
-    end += part.data.length;
-  }
-  return { dtype: "float32", shape: [width === 0 ? 0 : data.length / width, width], data };
 }
 
 /** What is trained at the start: the recipe's parts, in closed form where it has one, and the encoders' adapters or weights. */

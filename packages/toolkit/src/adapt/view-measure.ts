@@ -2,7 +2,7 @@ import type { Recipe, RecipeContext, RecipeTower, ViewMeasure } from "@concord/p
 import { compile, foldIn, type Key, type NDArray, type Tensor, type Traced } from "@concord/tensor";
 import { AdaptRequestError } from "./errors.ts";
 import { type Measured, type MetricInfo, measuredMean } from "./evaluate.ts";
-import { type FeedSource, itemOf, stackItems } from "./feeds.ts";
+import { type FeedSource, itemOf, joinItems, stackItems } from "./feeds.ts";
 import type { Embedder, Trainable } from "./model.ts";
 import { type EncoderParams, mainInput, type Tower } from "./tower.ts";
 
@@ -97,8 +97,7 @@ export function viewYardstick(
     const [items = 0, count = 0, ...shape] = views.shape;
     const size = shape.reduce((product, side) => product * side, 1);
     const params = (trainable && tower.trained && Object.values(trainable.encoders)[0]) || layer.params;
-    const made: Float32Array[] = [];
-    let width = 0;
+    const made: NDArray<"float32">[] = [];
     for (let from = 0; from < items * count; from += TOGETHER) {
       const to = Math.min(from + TOGETHER, items * count);
       const data = views.data.subarray(from * size, to * size);
@@ -106,16 +105,10 @@ export function viewYardstick(
       const vectors = await (trainable
         ? byTrained(trainable.head as never, params as never, x)
         : byBase(params as never, x));
-      width = vectors.shape[1] as number;
-      made.push(vectors.data as Float32Array);
+      made.push(vectors as NDArray<"float32">);
     }
-    const data = new Float32Array(items * count * width);
-    let end = 0;
-    for (const part of made) {
-      data.set(part, end);
-      end += part.length;
-    }
-    return { dtype: "float32", shape: [items, count, width], data };
+    const vectors = joinItems(made);
+    return { ...vectors, shape: [items, count, vectors.shape[1] as number] };
   };
   return {
     metric: measure.metric,
@@ -154,19 +147,4 @@ function append<T>(lists: Map<string, T[]>, name: string, value: T): void {
 
 function joined<T extends NDArray>(lists: ReadonlyMap<string, readonly T[]>): Readonly<Record<string, T>> {
   return Object.fromEntries([...lists].map(([name, parts]) => [name, joinItems(parts)]));
-}
-
-/** Arrays that differ in their first axis alone, one after another. */
-function joinItems<T extends NDArray>(parts: readonly T[]): T {
-  const [first] = parts as readonly [T];
-  const count = parts.reduce((sum, { shape }) => sum + (shape[0] as number), 0);
-  const shape = [count, ...first.shape.slice(1)];
-  const size = shape.reduce((product, side) => product * side, 1);
-  const data = new (first.data.constructor as new (size: number) => Float32Array)(size);
-  let end = 0;
-  for (const part of parts) {
-    data.set(part.data as Float32Array, end);
-    end += part.data.length;
-  }
-  return { ...first, shape, data };
 }

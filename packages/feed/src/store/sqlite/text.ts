@@ -14,7 +14,8 @@ import { authorKey, type TextWriter } from "../sql/paper-rows.ts";
 import { pageLimit } from "../sql/values.ts";
 import { foldText, stemOf } from "../stem.ts";
 
-const MAX_QUERY = 200;
+/** Characters of a query. */
+export const MAX_WORDS_QUERY = 200;
 const MAX_HITS = 200;
 /** Candidates that are ranked for one query: the newest. They bound its time; smaller stores are ranked whole. */
 const MAX_RANKED = 25_000;
@@ -118,10 +119,10 @@ export class SqliteTextIndex implements TextIndex {
   }
 
   async search(query: string, options: TextQueryOptions = {}): Promise<TextHits> {
-    if (query.length > MAX_QUERY) {
+    if (query.length > MAX_WORDS_QUERY) {
       throw new StoreError(
         "invalid",
-        `A query may have ${MAX_QUERY} characters; this one has ${query.length}.`,
+        `A query may have ${MAX_WORDS_QUERY} characters; this one has ${query.length}.`,
       );
     }
     const limit = options.limit === undefined ? MAX_HITS : pageLimit(options.limit, MAX_HITS);
@@ -226,10 +227,10 @@ export class SqliteTextIndex implements TextIndex {
   }
 
   async authors(name: string, options: { readonly limit?: number } = {}): Promise<AuthorMatch[]> {
-    if (name.length > MAX_QUERY) {
+    if (name.length > MAX_WORDS_QUERY) {
       throw new StoreError(
         "invalid",
-        `A name may have ${MAX_QUERY} characters; this one has ${name.length}.`,
+        `A name may have ${MAX_WORDS_QUERY} characters; this one has ${name.length}.`,
       );
     }
     const limit = options.limit === undefined ? 10 : pageLimit(options.limit, MAX_AUTHORS);

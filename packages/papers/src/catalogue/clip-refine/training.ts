@@ -18,8 +18,8 @@ import {
   type Traced,
   valueAndGradWithAux,
 } from "@concord/tensor";
-import type { ArrayTree, UnitContext } from "../../harness/contract.ts";
-import { type StepTrainer, trainLoop } from "../../harness/train-loop.ts";
+import type { UnitContext } from "../../harness/contract.ts";
+import { stepTrainer, trainLoop } from "../../harness/train-loop.ts";
 import type { ArmRecipe } from "./arms.ts";
 import type { PretrainingConfig, RefinementConfig } from "./config.ts";
 import { PAPER_DEFAULTS } from "./defaults.ts";
@@ -68,16 +68,10 @@ function encoderTrainer<Batch>(
     },
     options: { name },
   });
-  type State = ReturnType<typeof trainer.state>;
   return {
     params: () => trainer.state().params,
     close: () => trainer.close(),
-    // Records of arrays are array trees, which interfaces cannot say.
-    loop: {
-      step: (batch) => trainer.step(batch),
-      state: () => trainer.state() as unknown as ArrayTree,
-      restore: (state) => trainer.restore(state as unknown as State),
-    } satisfies StepTrainer<Parameters<typeof trainer.step>[0]>,
+    loop: stepTrainer(trainer),
   };
 }
 

@@ -19,8 +19,8 @@ import {
   treeMap,
   valueAndGradWithAux,
 } from "@concord/tensor";
-import type { ArrayTree, UnitContext } from "../../harness/contract.ts";
-import { type StepTrainer, trainLoop } from "../../harness/train-loop.ts";
+import type { UnitContext } from "../../harness/contract.ts";
+import { stepTrainer, trainLoop } from "../../harness/train-loop.ts";
 import type { BindingConfig, LanguageBindConfig, SensorConfig } from "./config.ts";
 import { PAPER_DEFAULTS } from "./defaults.ts";
 import { languageEncoder, languageInit, rowsOf, type Start, sizedFor } from "./embedder.ts";
@@ -106,15 +106,13 @@ async function trainContrastive<P extends Learner, Batch>(
     },
     options: { name: training.name },
   });
-  type State = ReturnType<typeof trainer.state>;
   await trainLoop(context, {
     name: training.name,
     steps,
     trainer: {
-      step: (batch) => trainer.step(batch as never),
-      state: () => trainer.state() as unknown as ArrayTree,
-      restore: (state) => trainer.restore(state as unknown as State),
-    } satisfies StepTrainer<Batch>,
+      ...stepTrainer(trainer),
+      step: (batch: Batch) => trainer.step(batch as never),
+    },
     batchAt: training.batchAt,
     samplesPerStep: training.samplesPerStep,
   });

@@ -6,12 +6,11 @@ import {
   createTrainer,
   foldIn,
   l2Normalize,
-  type NDArray,
   type Tensor,
   valueAndGradWithAux,
 } from "@concord/tensor";
-import type { ArrayTree, UnitContext } from "../../harness/contract.ts";
-import { trainLoop } from "../../harness/train-loop.ts";
+import type { UnitContext } from "../../harness/contract.ts";
+import { stepTrainer, trainLoop } from "../../harness/train-loop.ts";
 import type { PretrainingConfig } from "./config.ts";
 import type { DualEncoder, DualEncoderParams } from "./encoders.ts";
 import { endsOf, type Task } from "./task.ts";
@@ -60,15 +59,10 @@ export async function pretrain(
     },
     options: { name: "pre-training" },
   });
-  type State = ReturnType<typeof trainer.state>;
   await trainLoop(context, {
     name: "pre-training",
     steps,
-    trainer: {
-      step: (batch: { images: NDArray; tokens: NDArray; ends: NDArray }) => trainer.step(batch),
-      state: () => trainer.state() as unknown as ArrayTree,
-      restore: (state) => trainer.restore(state as unknown as State),
-    },
+    trainer: stepTrainer(trainer),
     batchAt: async (step) => {
       const { images, tokens, mask } = await batches.batch(step);
       return { images, tokens, ends: endsOf(mask) };

@@ -16,8 +16,8 @@ import {
   type Traced,
   valueAndGradWithAux,
 } from "@concord/tensor";
-import type { ArrayTree, UnitContext } from "../../harness/contract.ts";
-import { trainLoop } from "../../harness/train-loop.ts";
+import type { UnitContext } from "../../harness/contract.ts";
+import { stepTrainer, trainLoop } from "../../harness/train-loop.ts";
 import { bertAdam } from "./bert-adam.ts";
 import { codeMemoryInit, refreshTargets } from "./code-memory.ts";
 import type { HashingConfig } from "./config.ts";
@@ -179,14 +179,13 @@ export async function trainHashing(
     name: "hashing",
     steps: steps.total,
     trainer: {
+      ...stepTrainer(trainer),
       async step(batch: Omit<HashBatch<NDArray>, keyof typeof constants>) {
         const metrics = await trainer.step({ ...batch, ...constants } as never);
         // A part that has no weight is none of the arm's.
         const shown = Object.entries(metrics).filter(([name]) => weights[name as "local"] !== 0);
         return Object.fromEntries(shown);
       },
-      state: () => trainer.state() as unknown as ArrayTree,
-      restore: (saved) => trainer.restore(saved as unknown as ReturnType<typeof trainer.state>),
     },
     batchAt: async (step) => {
       const { images, tokens, mask, indices } = await batches.batch(step);

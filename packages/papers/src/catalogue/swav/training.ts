@@ -25,8 +25,8 @@ import {
   where,
   zerosArray,
 } from "@concord/tensor";
-import type { ArrayTree, UnitContext } from "../../harness/contract.ts";
-import { type StepTrainer, trainLoop } from "../../harness/train-loop.ts";
+import type { UnitContext } from "../../harness/contract.ts";
+import { stepTrainer, trainLoop } from "../../harness/train-loop.ts";
 import type { Training } from "./arms.ts";
 import type { SwavConfig, TrainingConfig } from "./config.ts";
 import { type CropBatch, openCrops } from "./crop-source.ts";
@@ -231,12 +231,7 @@ export async function trainEncoder(
   await trainLoop(context, {
     name: "training",
     steps,
-    trainer: {
-      step: (batch: CropBatch) => trainer.step(batch),
-      // Records of arrays are array trees, which interfaces cannot say.
-      state: () => trainer.state() as unknown as ArrayTree,
-      restore: (state) => trainer.restore(state as unknown as State),
-    } satisfies StepTrainer<CropBatch>,
+    trainer: stepTrainer(trainer),
     batchAt: (step) => source.batch(step),
     samplesPerStep: batchSize,
   });

@@ -11,8 +11,8 @@ import {
   type Traced,
   valueAndGrad,
 } from "@concord/tensor";
-import type { ArrayTree, UnitContext } from "../../harness/contract.ts";
-import { type TrainLoopReport, trainLoop } from "../../harness/train-loop.ts";
+import type { UnitContext } from "../../harness/contract.ts";
+import { stepTrainer, type TrainLoopReport, trainLoop } from "../../harness/train-loop.ts";
 import type { FineTuningConfig } from "./config.ts";
 import {
   augmentCrop,
@@ -142,11 +142,7 @@ export async function fineTune(
   const report = await trainLoop(context, {
     name: "fine-tuning",
     steps: config.steps,
-    trainer: {
-      step: (batch: PatchBatch) => trainer.step(batch),
-      state: () => trainer.state() as unknown as ArrayTree,
-      restore: (state) => trainer.restore(state as unknown as State),
-    },
+    trainer: stepTrainer(trainer),
     batchAt: (step) => patchesAt(step, labelled, request),
     samplesPerStep: config.patches,
   });

@@ -22,8 +22,8 @@ import {
   valueAndGradWithAux,
   where,
 } from "@concord/tensor";
-import type { ArrayTree, UnitContext } from "../../harness/contract.ts";
-import { type StepTrainer, type TrainLoopReport, trainLoop } from "../../harness/train-loop.ts";
+import type { UnitContext } from "../../harness/contract.ts";
+import { stepTrainer, type TrainLoopReport, trainLoop } from "../../harness/train-loop.ts";
 import type { ArmRecipe, Pretext } from "./arms.ts";
 import type { PretrainingConfig } from "./config.ts";
 import type { CropGeometry } from "./crops.ts";
@@ -203,11 +203,7 @@ export async function pretrain(
   const report = await trainLoop(context, {
     name: "pre-training",
     steps: config.steps,
-    trainer: {
-      step: (batch) => trainer.step(batch),
-      state: () => trainer.state() as unknown as ArrayTree,
-      restore: (state) => trainer.restore(state as unknown as State),
-    } satisfies StepTrainer<CropBatch>,
+    trainer: stepTrainer(trainer),
     batchAt: (step) => batches.batch(step),
     samplesPerStep: Math.min(config.batchSize, volumes.length) * (geometry.grid ** 2 + config.randomCrops),
   });

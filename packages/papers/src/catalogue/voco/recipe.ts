@@ -124,6 +124,15 @@ function positionAcross(crops: NDArray<"float32">, labels: NDArray): Float64Arra
   });
 }
 
+const training = {
+  learningRate: 3e-3,
+  batchSize: PAPER_DEFAULTS.batchSize,
+  epochs: 10,
+  minimumSteps: 300,
+  warmup: 0.05,
+  weightDecay: PAPER_DEFAULTS.weightDecay,
+} as const;
+
 export const recipe = defineRecipe<Params, Record<string, never>, typeof options>({
   slug: "voco",
   summary:
@@ -132,22 +141,12 @@ export const recipe = defineRecipe<Params, Record<string, never>, typeof options
   options,
   training: {
     whole: {
-      learningRate: 3e-3,
-      batchSize: PAPER_DEFAULTS.batchSize,
-      epochs: 10,
-      minimumSteps: 300,
-      warmup: 0.05,
-      weightDecay: PAPER_DEFAULTS.weightDecay,
+      ...training,
       source:
         "ours: half the rate of the experiment from random weights; the paper takes 1e-4 for 250,000 steps",
     },
     head: {
-      learningRate: 3e-3,
-      batchSize: PAPER_DEFAULTS.batchSize,
-      epochs: 10,
-      minimumSteps: 300,
-      warmup: 0.05,
-      weightDecay: PAPER_DEFAULTS.weightDecay,
+      ...training,
       source: "ours: a map on frozen features that starts at the identity",
     },
   },
