@@ -13,6 +13,7 @@ const file = z.object({
   cases: z.array(
     z.object({
       name: z.string(),
+      function: z.string(),
       inputs: z.record(z.string(), z.unknown()),
       expected: z.record(z.string(), z.unknown()),
       tolerance: z.number(),
@@ -55,6 +56,8 @@ export function goldenCases(callerUrl: string) {
   const { cases } = file.parse(JSON.parse(readFileSync(new URL("./golden.json", callerUrl), "utf8")));
   return {
     names: cases.map(({ name }) => name),
+    /** Functions that the cases are of, each once. */
+    functions: [...new Set(cases.map((entry) => entry.function))],
     /** Inputs of a case, and a comparison with its expected values. */
     of(name: string) {
       const found = cases.find((entry) => entry.name === name);
@@ -67,7 +70,11 @@ export function goldenCases(callerUrl: string) {
         return numbers.parse(input);
       };
       return {
+        /** What the case is of, by the file's name for it. */
+        function: found.function,
         inputs,
+        /** Names of the expected values; records count as one. */
+        expected: Object.keys(expected),
         value,
         array: (key: string): NDArray => ndarray(value(key)),
         tensor: (key: string): Tensor => tensor(value(key)),

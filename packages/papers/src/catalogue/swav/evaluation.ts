@@ -5,9 +5,10 @@ import {
   normalizeRows,
 } from "@concord/align";
 import { type ChannelStatistics, standardise } from "@concord/data";
-import { compile, l2Normalize, matmul, type NDArray, type Tensor, type Traced } from "@concord/tensor";
+import { compile, matmul, type NDArray, type Tensor, type Traced } from "@concord/tensor";
 import type { Metric } from "../../harness/contract.ts";
 import type { Network, SwavParams, SwavStatistics } from "./network.ts";
+import { unitRows } from "./prototypes.ts";
 import type { LabelledImages } from "./shapes-world.ts";
 
 /** Images embedded at a time. */
@@ -136,7 +137,7 @@ export function createEmbedder(
   const encode = compile(
     (params: Traced<SwavParams>, running: Traced<SwavStatistics>, images: Tensor) => {
       const { features, projections } = network.encode(params, running, [images], { training: false });
-      const cosines = matmul(l2Normalize(projections), l2Normalize(params.prototypes), { transposeB: true });
+      const cosines = matmul(unitRows(projections), unitRows(params.prototypes), { transposeB: true });
       return { features, scores: cosines };
     },
     { name: "SwAV encoder" },

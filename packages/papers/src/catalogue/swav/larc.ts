@@ -1,9 +1,11 @@
 import {
+  abs,
   add,
   checkAxes,
   div,
   greater,
   logicalAnd,
+  max,
   mul,
   type NDArray,
   norm,
@@ -27,6 +29,12 @@ export interface LarcOptions {
   readonly momentum?: number;
   /** Default 1e-8. */
   readonly eps?: number;
+}
+
+/** ‖x‖ of a tensor whose squares may be too large or too small for float32. */
+function lengthOf(x: Tensor): Tensor {
+  const largest = max(abs(x));
+  return mul(largest, norm(div(x, where(greater(largest, 0), largest, 1))));
 }
 
 /**
@@ -57,7 +65,7 @@ export function larcSgdStep(
   } = options;
   const axes = param.shape.map((_, i) => `n${i}`).join(" ");
   checkAxes("larcSgdStep", { param: [param, axes], gradient: [gradient, axes], buffer: [buffer, axes] });
-  const [paramNorm, gradientNorm] = [norm(param), norm(gradient)];
+  const [paramNorm, gradientNorm] = [lengthOf(param), lengthOf(gradient)];
   const scaled = logicalAnd(greater(paramNorm, 0), greater(gradientNorm, 0));
   const rate = div(
     mul(paramNorm, trustCoefficient),

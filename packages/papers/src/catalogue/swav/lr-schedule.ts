@@ -3,7 +3,7 @@ import { cast, gather, minimum, type NDArray, type Schedule } from "@concord/ten
 export interface LrScheduleOptions {
   /** n, iterations of an epoch. */
   readonly stepsPerEpoch: number;
-  /** w ≥ 0, less than `epochs`. */
+  /** w, from 0 to `epochs`. */
   readonly warmupEpochs: number;
   /** E. */
   readonly epochs: number;
@@ -32,9 +32,9 @@ export function lrSchedule(options: LrScheduleOptions): Float64Array {
     throw new RangeError(
       `lrSchedule: stepsPerEpoch and epochs must be integers >= 1, got ${stepsPerEpoch} and ${epochs}`,
     );
-  if (!Number.isInteger(warmupEpochs) || warmupEpochs < 0 || warmupEpochs >= epochs)
+  if (!Number.isInteger(warmupEpochs) || warmupEpochs < 0 || warmupEpochs > epochs)
     throw new RangeError(
-      `lrSchedule: warmupEpochs must be an integer from 0 to ${epochs - 1}, got ${warmupEpochs}`,
+      `lrSchedule: warmupEpochs must be an integer from 0 to ${epochs}, got ${warmupEpochs}`,
     );
   if (stepsPerEpoch * epochs > MAX_STEPS)
     throw new RangeError(

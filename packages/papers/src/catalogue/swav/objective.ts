@@ -1,8 +1,9 @@
 import { ntXentLoss } from "@concord/align";
-import { div, l2Normalize, softmax, split, stopGradient, type Tensor } from "@concord/tensor";
+import { div, softmax, split, stopGradient, type Tensor } from "@concord/tensor";
 import type { Training } from "./arms.ts";
 import type { TrainingConfig } from "./config.ts";
 import { PAPER_DEFAULTS } from "./defaults.ts";
+import { unitRows } from "./prototypes.ts";
 import { swappedPredictionLossWithQueue } from "./queue.ts";
 import { sinkhornKnopp } from "./sinkhorn-knopp.ts";
 import { ownCodePrediction, predictCodes, scoreCrops, swappedPredictionLoss } from "./swapped-prediction.ts";
@@ -32,7 +33,7 @@ export function cropObjective(
 ): CropObjective {
   const { temperature, eps, iters } = config;
   if (objective === "contrastive") {
-    const [a, b] = split(l2Normalize(projections), nCrops, 0) as [Tensor, Tensor];
+    const [a, b] = split(unitRows(projections), nCrops, 0) as [Tensor, Tensor];
     return { loss: ntXentLoss(a, b, { temperature: config.contrastiveTemperature }) };
   }
   if (objective === "swapped" && codes === "balanced") {

@@ -3,7 +3,6 @@ import {
   add,
   checkAxes,
   div,
-  l2Normalize,
   logSoftmax,
   matmul,
   mean,
@@ -15,6 +14,7 @@ import {
   type Tensor,
 } from "@concord/tensor";
 import { PAPER_DEFAULTS } from "./defaults.ts";
+import { unitRows } from "./prototypes.ts";
 import { type SinkhornKnoppOptions, sinkhornKnopp } from "./sinkhorn-knopp.ts";
 
 export interface SwappedPredictionOptions extends SinkhornKnoppOptions {
@@ -72,7 +72,7 @@ export function scoreCrops(
     throw new RangeError(
       `${operation}: ${nCrops} crops of ${batchSize} images make ${nCrops * batchSize} rows, got ${R}`,
     );
-  const embeddings = l2Normalize(projections);
+  const embeddings = unitRows(projections);
   const scores = matmul(embeddings, prototypes, { transposeB: true });
   return {
     embeddings,
