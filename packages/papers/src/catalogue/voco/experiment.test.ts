@@ -10,10 +10,11 @@ import {
 } from "@concord/tensor";
 import { beforeAll, describe, expect, it } from "vitest";
 import { problemsOf } from "../../harness/check-experiment.ts";
-import type { ArrayTree } from "../../harness/contract.ts";
+import type { ArrayTree, UnitContext } from "../../harness/contract.ts";
+import { contextInMemory } from "../../harness/memory-context.ts";
 import { judge } from "../../harness/verdict.ts";
 import { arms } from "./arms.ts";
-import { paperConfig } from "./config.ts";
+import { paperConfig, smokeConfig, type VocoConfig } from "./config.ts";
 import { augmentCrop, type CropGeometry, checkGeometry, extractCrop, PAPER_AUGMENTATION } from "./crops.ts";
 import { encoderModel } from "./encoder-model.ts";
 import { claims, experiment, type Prepared } from "./experiment.ts";
@@ -21,8 +22,33 @@ import { windowCentres } from "./fine-tuning.ts";
 import { segmenterInit } from "./network.ts";
 import { positionLabels } from "./position-labels.ts";
 import { pretrain } from "./pretraining.ts";
-import { contextOf } from "./test-context.ts";
 import { centresOf, volumeBatches } from "./volume-batches.ts";
+
+/** Small enough for every arm to run in a test. */
+const tiny: VocoConfig = {
+  ...smokeConfig,
+  data: { ...smokeConfig.data, generated: { unlabelled: 4, labelled: 2, test: 3 } },
+  pretraining: { ...smokeConfig.pretraining, steps: 6 },
+  fineTuning: { ...smokeConfig.fineTuning, steps: 4 },
+};
+
+type Saved = Map<string, { step: number; state: ArrayTree }>;
+
+/** A unit with checkpoints in memory, which is killed after so many steps of pre-training. */
+function contextOf(seed: number, saved: Saved = new Map(), killAt = Infinity) {
+  const controller = new AbortController();
+  return {
+    ...contextInMemory(tiny, seed),
+    signal: controller.signal,
+    log(phase, step) {
+      if (phase === "pre-training" && step === killAt) controller.abort(new Error("killed"));
+    },
+    checkpoint: {
+      load: async (name) => saved.get(name) ?? null,
+      save: async (name, step, state) => void saved.set(name, { step, state }),
+    },
+  } satisfies UnitContext<VocoConfig>;
+}
 
 const flat = (params: unknown): string =>
   treeEntries(params)
@@ -161,12 +187,10 @@ describe("on the generated world", () => {
   }, 60_000);
 
   it("goes on to the same bits after a kill", async () => {
-    const saved = new Map<string, { step: number; state: ArrayTree }>();
-    await expect(experiment.runArm("released", prepared, contextOf(7, { saved, killAt: 3 }))).rejects.toThrow(
-      /killed/,
-    );
+    const saved: Saved = new Map();
+    await expect(experiment.runArm("released", prepared, contextOf(7, saved, 3))).rejects.toThrow(/killed/);
     expect(saved.get("pre-training")?.step).toBe(3);
-    const { metrics } = await experiment.runArm("released", prepared, contextOf(7, { saved }));
+    const { metrics } = await experiment.runArm("released", prepared, contextOf(7, saved));
     expect(JSON.stringify(metrics)).toBe(results.get("released"));
   });
 
@@ -193,8 +217,8 @@ describe("on the generated world", () => {
   });
 
   it("the teacher of the released form starts from weights of its own and follows the student", async () => {
-    const saved = new Map<string, { step: number; state: ArrayTree }>();
-    await experiment.runArm("released", prepared, contextOf(7, { saved }));
+    const saved: Saved = new Map();
+    await experiment.runArm("released", prepared, contextOf(7, saved));
     const state = saved.get("pre-training")?.state as unknown as { params: object; teacher: object };
     expect(Object.keys(state.teacher)).toEqual(Object.keys(state.params));
     expect(flat(state.teacher)).not.toBe(flat(state.params));

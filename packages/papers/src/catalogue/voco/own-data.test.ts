@@ -5,8 +5,17 @@ import { gzipSync } from "node:zlib";
 import { bodyVolumes } from "@concord/data";
 import { foldIn, importOnnx, type NDArray, randomKey } from "@concord/tensor";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Inputs } from "../../harness/inputs.ts";
+import { contextInMemory } from "../../harness/memory-context.ts";
+import { smokeConfig } from "./config.ts";
 import { experiment } from "./experiment.ts";
-import { contextOf } from "./test-context.ts";
+
+/** Small enough for every arm to run in a test. */
+const tiny = {
+  ...smokeConfig,
+  pretraining: { ...smokeConfig.pretraining, steps: 6 },
+  fineTuning: { ...smokeConfig.fineTuning, steps: 4 },
+};
 
 /** A scan as a NIfTI-1 file of float32, in Hounsfield units; labels as 16-bit integers. */
 function nifti({ shape, data, dtype }: NDArray, scale = 1, offset = 0): Buffer {
@@ -35,6 +44,11 @@ function nifti({ shape, data, dtype }: NDArray, scale = 1, offset = 0): Buffer {
 
 describe("on own volumes", () => {
   let folder: string;
+
+  const contextOf = (inputs: Inputs) => ({
+    ...contextInMemory(tiny, 3, inputs),
+    artefact: (name: string) => join(folder, name),
+  });
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "voco-"));
@@ -69,7 +83,7 @@ describe("on own volumes", () => {
 
   it("trains on a folder, segments with its labels, says what it skipped, and leaves an ONNX encoder", async () => {
     const inputs = { volumes: join(folder, "scans"), labels: join(folder, "masks"), labelled: "2" };
-    const context = contextOf(3, { inputs, folder });
+    const context = contextOf(inputs);
     const prepared = await experiment.prepare(context);
     expect(context.notes.join()).toMatch(
       /1 of 11 volumes were skipped: .*broken\.nii\.gz cannot be read: .*348/,
@@ -90,7 +104,7 @@ describe("on own volumes", () => {
   });
 
   it("takes a decathlon list, its validation part and its names", async () => {
-    const context = contextOf(3, { inputs: { volumes: join(folder, "good.json") } });
+    const context = contextOf({ volumes: join(folder, "good.json") });
     const { task } = await experiment.prepare(context);
     expect(task.test.map(({ name }) => name)).toEqual(["p4", "p5"]);
     expect(task.unlabelled.map(({ name }) => name).sort()).toEqual(["p0", "p1", "p2", "p3", "p8"]);
@@ -99,7 +113,7 @@ describe("on own volumes", () => {
 
   it("measures positions alone without labels", async () => {
     const inputs = { volumes: join(folder, "scans"), window: "auto", foreground: "0" };
-    const context = contextOf(3, { inputs, folder });
+    const context = contextOf(inputs);
     const { metrics } = await experiment.runArm("scratch", await experiment.prepare(context), context);
     expect(metrics.dice).toBeUndefined();
     expect(metrics["position-accuracy"]).toBeGreaterThan(0);
@@ -126,7 +140,7 @@ describe("on own volumes", () => {
     );
     await expect(check("scans", { window: "5" })).rejects.toThrow(/--window must be LOW,HIGH/);
     await expect(check("scans", { foreground: "1" })).rejects.toThrow(/--foreground must be a number from 0/);
-    const strict = contextOf(3, { inputs: { volumes: join(folder, "scans"), strict: true as never } });
+    const strict = contextOf({ volumes: join(folder, "scans"), strict: true });
     await expect(experiment.prepare(strict)).rejects.toThrow(/broken\.nii\.gz cannot be read/);
   });
 });

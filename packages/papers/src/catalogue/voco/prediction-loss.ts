@@ -8,7 +8,10 @@ import {
   l2Normalize,
   log,
   matmul,
+  max,
+  maximum,
   mean,
+  minimum,
   mul,
   neg,
   relu,
@@ -48,8 +51,22 @@ export function checkForm(operation: string, form: string, eps = PAPER_DEFAULTS.
   if (!(eps > 0 && eps < 1)) throw new RangeError(`${operation}: eps must lie in (0, 1), got ${eps}`);
 }
 
+/** Below it float32 has no full precision: rows with no larger number count as zeros. */
+const SMALLEST = 1e-30;
+
+/**
+ * Rows of length 1, of whatever size they are; zeros stay zeros. Divided by their largest number first, as squares of
+ * large or small numbers leave the range of float32.
+ */
+export function directions(x: Tensor): Tensor {
+  const largest = stopGradient(max(abs(x), { axes: -1, keepDims: true }));
+  return l2Normalize(div(x, maximum(largest, SMALLEST)));
+}
+
 /**
  * The positive part of all cosines within each volume: max(0, cos(p_r, q_i)). Gradient reaches both sides.
+ *
+ * Rounding takes cosines of long vectors beyond 1 by more than the ε of the loss, which then has no value: they end at 1.
  *
  * @throws ShapeError when the two differ in D or in their volumes
  */
@@ -58,7 +75,7 @@ export function similarityLogits(crops: Tensor, bases: Tensor): Tensor {
   const [ofCrops, ofBases] = [crops, bases].map(({ shape }) => shape.slice(0, -2).join(", "));
   if (ofCrops !== ofBases)
     throw new ShapeError(`vocoLogits: crops of volumes [${ofCrops}], but bases of volumes [${ofBases}]`);
-  return relu(matmul(l2Normalize(crops), l2Normalize(bases), { transposeB: true }));
+  return minimum(relu(matmul(directions(crops), directions(bases), { transposeB: true })), 1);
 }
 
 /**

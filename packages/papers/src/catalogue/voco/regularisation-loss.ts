@@ -1,7 +1,6 @@
 import {
   abs,
   checkAxes,
-  l2Normalize,
   matmul,
   mean,
   mul,
@@ -13,7 +12,7 @@ import {
   type Tensor,
   triu,
 } from "@concord/tensor";
-import { checkForm, type VocoForm } from "./prediction-loss.ts";
+import { checkForm, directions, type VocoForm } from "./prediction-loss.ts";
 
 /**
  * Pushes the base crops of a volume apart, each pair once.
@@ -35,9 +34,9 @@ export function vocoRegularisationLoss(
   checkForm("vocoRegularisationLoss", form);
   const { n } = checkAxes("vocoRegularisationLoss", { bases: [bases, "... n D"] });
   if (n < 2) throw new ShapeError(`vocoRegularisationLoss: needs at least two bases, got ${n}`);
-  const directions = l2Normalize(bases);
-  const others = form === "paper" ? directions : stopGradient(directions);
-  const cosines = matmul(directions, others, { transposeB: true });
+  const units = directions(bases);
+  const others = form === "paper" ? units : stopGradient(units);
+  const cosines = matmul(units, others, { transposeB: true });
   const costs = form === "paper" ? abs(cosines) : square(relu(cosines));
   const pairs = sum(triu(costs, 1), { axes: [-2, -1] });
   return mean(mul(pairs, 2 / (n * (n - 1))));
