@@ -3,7 +3,7 @@ import { cast, gather, minimum, type NDArray, type Schedule } from "@concord/ten
 export interface LrScheduleOptions {
   /** n, iterations of an epoch. */
   readonly stepsPerEpoch: number;
-  /** w, from 0 to `epochs`. */
+  /** w, from 0 to `epochs`; n w must be a whole number. */
   readonly warmupEpochs: number;
   /** E. */
   readonly epochs: number;
@@ -23,7 +23,7 @@ const MAX_STEPS = 50_000_000;
  *   then, with t' from 0:   final + (base - final) (1 + cos(π t' / (n (E - w)))) / 2
  *
  * @returns [n E]
- * @throws RangeError when counts are no integers in their ranges, a rate is not finite or the table would be too long
+ * @throws RangeError when counts are not in their ranges, a rate is not finite or the table would be too long
  * @source released code
  */
 export function lrSchedule(options: LrScheduleOptions): Float64Array {
@@ -32,9 +32,10 @@ export function lrSchedule(options: LrScheduleOptions): Float64Array {
     throw new RangeError(
       `lrSchedule: stepsPerEpoch and epochs must be integers >= 1, got ${stepsPerEpoch} and ${epochs}`,
     );
-  if (!Number.isInteger(warmupEpochs) || warmupEpochs < 0 || warmupEpochs > epochs)
+  const rising = stepsPerEpoch * warmupEpochs;
+  if (!Number.isInteger(rising) || rising < 0 || warmupEpochs > epochs)
     throw new RangeError(
-      `lrSchedule: warmupEpochs must be an integer from 0 to ${epochs}, got ${warmupEpochs}`,
+      `lrSchedule: warmupEpochs must be from 0 to ${epochs} and a whole number of iterations, got ${warmupEpochs} of ${stepsPerEpoch} iterations each`,
     );
   if (stepsPerEpoch * epochs > MAX_STEPS)
     throw new RangeError(
@@ -43,8 +44,7 @@ export function lrSchedule(options: LrScheduleOptions): Float64Array {
   for (const [name, value] of Object.entries({ startWarmup, baseLr, finalLr }))
     if (!Number.isFinite(value) || value < 0)
       throw new RangeError(`lrSchedule: ${name} must be a number >= 0, got ${value}`);
-  const rising = stepsPerEpoch * warmupEpochs;
-  const falling = stepsPerEpoch * (epochs - warmupEpochs);
+  const falling = stepsPerEpoch * epochs - rising;
   return Float64Array.from({ length: rising + falling }, (_, t) =>
     t < rising
       ? startWarmup + ((baseLr - startWarmup) * t) / Math.max(1, rising - 1)

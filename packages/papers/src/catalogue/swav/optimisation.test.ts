@@ -139,7 +139,7 @@ describe("the learning rate", () => {
       0.6,
     ]);
     expect(() => lrSchedule({ ...base, warmupEpochs: 3 })).toThrow(
-      /warmupEpochs must be an integer from 0 to 2/,
+      /warmupEpochs must be from 0 to 2 and a whole number of iterations, got 3 of 3 iterations/,
     );
     expect(() => lrSchedule({ ...base, stepsPerEpoch: 0 })).toThrow(/integers >= 1, got 0/);
     expect(() => lrSchedule({ ...base, baseLr: Number.NaN })).toThrow(

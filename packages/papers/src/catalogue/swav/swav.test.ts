@@ -10,54 +10,10 @@ import {
   valueAndGrad,
 } from "@concord/tensor";
 import { describe, expect, it } from "vitest";
-import { goldenCases } from "../../../test/golden.ts";
-import { goldenOutputs } from "./golden-functions.ts";
 import { asInput, matrix, plainCodes, plainLoss, random, sums } from "./plain-loops.ts";
 import { normalizePrototypes } from "./prototypes.ts";
 import { sinkhornKnopp } from "./sinkhorn-knopp.ts";
 import { swappedPredictionLoss } from "./swapped-prediction.ts";
-
-const golden = goldenCases(import.meta.url);
-
-/** The paper's settings by the file's names; LARC has an ε of its own. */
-const paperSettings = {
-  eps: 0.05,
-  iters: 3,
-  temperature: 0.1,
-  crops_for_assign: [0, 1],
-  weight_decay: 1e-6,
-  trust_coefficient: 0.001,
-  momentum: 0.9,
-};
-
-describe("golden cases", () => {
-  it("cover every function", () => {
-    expect([...golden.functions].sort()).toEqual([
-      "larc_sgd_step",
-      "lr_schedule",
-      "sinkhorn_knopp",
-      "swapped_prediction_loss",
-      "swapped_prediction_loss_with_queue",
-    ]);
-  });
-
-  it.each(golden.names)("%s, also where the paper's settings are left out", async (name) => {
-    const data = golden.of(name);
-    const paper = { ...paperSettings, ...(data.function === "larc_sgd_step" && { eps: 1e-8 }) };
-    const changed = Object.entries(data.inputs).filter(
-      ([key, value]) => JSON.stringify(value) !== JSON.stringify((paper as Record<string, unknown>)[key]),
-    );
-    for (const inputs of [data.inputs, Object.fromEntries(changed)]) {
-      const outputs = await goldenOutputs(data.function, { ...data, inputs });
-      for (const key of data.expected) {
-        const found = outputs[key];
-        if (found === undefined) throw new Error(`${data.function} has no '${key}'`);
-        data.compare(key, found);
-      }
-    }
-    data.expectAllCompared();
-  });
-});
 
 describe("codes", () => {
   it("are those of the plain loops, rows adding up to 1, for B ≠ K", async () => {

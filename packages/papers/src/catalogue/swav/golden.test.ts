@@ -1,5 +1,6 @@
 import { evaluate, mul, type Tensor, tensor, toNumbers, valueAndGradWithAux } from "@concord/tensor";
-import type { Actual, goldenCases, Numbers } from "../../../test/golden.ts";
+import { describe, expect, it } from "vitest";
+import { type Actual, goldenCases, type Numbers } from "../../../test/golden.ts";
 import { larcSgdStep } from "./larc.ts";
 import { lrSchedule } from "./lr-schedule.ts";
 import { sums } from "./plain-loops.ts";
@@ -8,7 +9,7 @@ import { type QueuedPrediction, swappedPredictionLossWithQueue } from "./queue.t
 import { sinkhornKnopp } from "./sinkhorn-knopp.ts";
 import { type SwappedPrediction, swappedPredictionLoss } from "./swapped-prediction.ts";
 
-// What the tests compare with golden.json: every function of the file by the file's names, for whatever cases it holds.
+// Every function of golden.json by the file's names, for whatever cases it holds.
 
 type GoldenCase = Pick<
   ReturnType<ReturnType<typeof goldenCases>["of"]>,
@@ -118,9 +119,51 @@ const functions: Readonly<Record<string, (data: GoldenCase) => Promise<Outputs>>
 };
 
 /** What a function of the file makes of a case's inputs. Settings that the case leaves out are the paper's. */
-export function goldenOutputs(name: string, data: GoldenCase): Promise<Outputs> {
+function goldenOutputs(name: string, data: GoldenCase): Promise<Outputs> {
   const compute = functions[name];
   if (!compute)
     throw new Error(`golden.json has the function '${name}'; known are ${Object.keys(functions).join(", ")}`);
   return compute(data);
 }
+
+const golden = goldenCases(import.meta.url);
+
+/** The paper's settings by the file's names; LARC has an ε of its own. */
+const paperSettings = {
+  eps: 0.05,
+  iters: 3,
+  temperature: 0.1,
+  crops_for_assign: [0, 1],
+  weight_decay: 1e-6,
+  trust_coefficient: 0.001,
+  momentum: 0.9,
+};
+
+describe("golden cases", () => {
+  it("cover every function", () => {
+    expect([...golden.functions].sort()).toEqual([
+      "larc_sgd_step",
+      "lr_schedule",
+      "sinkhorn_knopp",
+      "swapped_prediction_loss",
+      "swapped_prediction_loss_with_queue",
+    ]);
+  });
+
+  it.each(golden.names)("%s, also where the paper's settings are left out", async (name) => {
+    const data = golden.of(name);
+    const paper = { ...paperSettings, ...(data.function === "larc_sgd_step" && { eps: 1e-8 }) };
+    const changed = Object.entries(data.inputs).filter(
+      ([key, value]) => JSON.stringify(value) !== JSON.stringify((paper as Record<string, unknown>)[key]),
+    );
+    for (const inputs of [data.inputs, Object.fromEntries(changed)]) {
+      const outputs = await goldenOutputs(data.function, { ...data, inputs });
+      for (const key of data.expected) {
+        const found = outputs[key];
+        if (found === undefined) throw new Error(`${data.function} has no '${key}'`);
+        data.compare(key, found);
+      }
+    }
+    data.expectAllCompared();
+  });
+});
