@@ -31,9 +31,9 @@ export function clipStandardised(
  * A depth map as a picture for CLIP: millimetres to metres, clipped to [0.01, m], over m, the same in three channels,
  * minus CLIP's mean, over its deviation. m is `maxDepth`, or the image's own largest depth where that is 0.
  *
- * @param depth  [H, W] in millimetres, finite; 0 (no reading) counts as nearest, as in the released code
+ * @param depth  [H, W] in millimetres, finite; 0 (no reading) and less count as nearest, as in the released code
  * @returns [3, H, W] float32
- * @throws RangeError when the map is not [H, W], a value is negative or not finite, or maxDepth is below 0.01 and not 0
+ * @throws RangeError when the map is not [H, W], a value is not finite, or maxDepth is below 0.01 and not 0
  * @source released code, data/process_depth.py:17-47
  */
 export function depthTransform(depth: NDArray, options: DepthTransformOptions = {}): NDArray<"float32"> {
@@ -43,8 +43,8 @@ export function depthTransform(depth: NDArray, options: DepthTransformOptions = 
   if (!(maxDepth === 0 || (maxDepth > minDepth && Number.isFinite(maxDepth))))
     throw new RangeError(`depthTransform: maxDepth must be 0 or above ${minDepth} m, got ${maxDepth}`);
   const metres = Float64Array.from(depth.data as Float32Array, (mm, i) => {
-    if (!(Number(mm) >= 0 && Number.isFinite(Number(mm))))
-      throw new RangeError(`depthTransform: depths must be >= 0 and finite, got ${mm} mm at element ${i}`);
+    if (!Number.isFinite(Number(mm)))
+      throw new RangeError(`depthTransform: depths must be finite, got ${mm} mm at element ${i}`);
     return Number(mm) / MILLIMETRES;
   });
   const furthest =

@@ -5,7 +5,7 @@ import { armById, arms, type BindingRecipe } from "./arms.ts";
 import { claims } from "./claims.ts";
 import { defaultConfig, type LanguageBindConfig, paperConfig, smokeConfig } from "./config.ts";
 import type { Sensor } from "./defaults.ts";
-import { createEmbedder, type Embedder, mergeAdapters, type Start, sizedFor } from "./embedder.ts";
+import { createEmbedder, type Embedder, type Start, sizedFor } from "./embedder.ts";
 import { evaluateEncoders } from "./evaluation.ts";
 import { metrics } from "./metrics.ts";
 import {
@@ -192,8 +192,7 @@ async function bind(
       binding,
       config: sizes,
     });
-    const merged = await mergeAdapters(learned, { rank: settings.rank, alpha: binding.alpha });
-    for (const sensor of group) encoders[sensor] = merged;
+    for (const sensor of group) encoders[sensor] = learned;
   }
   return { encoders, trainedShare };
 }

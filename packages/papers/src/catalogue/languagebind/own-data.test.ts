@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { crc32, deflateSync } from "node:zlib";
+import { clipStatistics } from "@concord/data";
 import { randomKey } from "@concord/tensor";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { epochsFor, type Inputs } from "../../harness/inputs.ts";
@@ -10,6 +11,7 @@ import { type LanguageBindConfig, paperConfig, smokeConfig } from "./config.ts";
 import { experiment } from "./experiment.ts";
 import { ownRun } from "./own-data.ts";
 import { splitRows } from "./own-samples.ts";
+import type { TrainingSamples } from "./task.ts";
 
 const config: LanguageBindConfig = {
   ...smokeConfig,
@@ -118,6 +120,39 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
+/** Maps hold 1024 (k + 1) + i millimetres, the k-th kind in the i-th file. */
+function expectMillimetres({ inputs, captions }: TrainingSamples): void {
+  const plane = 24 * 24;
+  captions.forEach((caption, row) => {
+    const value = inputs.data[row * 3 * plane + plane / 2] as number;
+    const millimetres = 10_000 * (value * clipStatistics.deviation[0] + clipStatistics.mean[0]);
+    const base = 1024 * (1 + KINDS.indexOf(caption.split(" ")[0] as (typeof KINDS)[number]));
+    expect(millimetres).toBeGreaterThan(base - 0.1);
+    expect(millimetres).toBeLessThan(base + 31.1);
+  });
+}
+
+/** Sounds from 0.2 s on have at least 18 frames of 10 ms: those shorter than 24 go on with their first ones. */
+function expectRepeated({ inputs }: TrainingSamples): void {
+  const [bins, frames] = [12, 24];
+  const row = (sample: number, channel: number, bin: number): number[] => {
+    const start = ((sample * 3 + channel) * bins + bin) * frames;
+    return Array.from(inputs.data.subarray(start, start + frames));
+  };
+  const periods = Array.from({ length: 24 }, (_, sample) => {
+    const all = Array.from({ length: bins }, (_unused, bin) => row(sample, 0, bin));
+    const repeatsAfter = (period: number): boolean =>
+      all.every((values) => values.slice(period).every((value, t) => value === values[t]));
+    let period = 18;
+    while (period < frames && !repeatsAfter(period)) period++;
+    // Shorter clips are the same in three channels.
+    if (period < frames) for (const channel of [1, 2]) expect(row(sample, channel, 3)).toEqual(all[3]);
+    return period;
+  });
+  // The shortest clip has 18 frames; 100 samples of 8 kHz more make 1 or 2 frames more.
+  expect(periods.filter((period) => period < frames).length).toBeGreaterThan(1);
+}
+
 describe("on own data", () => {
   it("binds sounds and depth maps that never met, and measures what it can", async () => {
     const context = contextOf(
@@ -136,6 +171,8 @@ describe("on own data", () => {
     expect(training.audio?.pictures?.shape).toEqual([24, 3, 24, 24]);
     expect(training.depth?.pictures).toBeNull();
     expect(training.video?.inputs.shape).toEqual([24, 3, 3, 24, 24]);
+    expectMillimetres(training.depth as TrainingSamples);
+    expectRepeated(training.audio as TrainingSamples);
     const notes = context.notes.join("\n");
     expect(notes).toMatch(/sounds\.csv: 3 rows were skipped/);
     expect(notes).toMatch(/sounds\.csv:34: image file not found/);

@@ -23,8 +23,8 @@ export interface PatchDropoutOptions {
 export function keptPatches(patches: number, rate: number): number {
   if (!(rate >= 0 && rate < 1))
     throw new RangeError(`patchDropout: the rate must lie in [0, 1), got ${rate}`);
-  // N (1 - p) of a share such as 0.3 may fall below a whole number by rounding alone.
-  return Math.max(1, Math.floor(patches * (1 - rate) + 1e-9));
+  // In doubles, as the released code computes it: 20 patches at p = 0.8 leave 3, as 20 · (1 - 0.8) is 3.9999999999999991.
+  return Math.max(1, Math.floor(patches * (1 - rate)));
 }
 
 /**

@@ -23,7 +23,7 @@ import type { UnitContext } from "../../harness/contract.ts";
 import { stepTrainer, trainLoop } from "../../harness/train-loop.ts";
 import type { BindingConfig, LanguageBindConfig, SensorConfig } from "./config.ts";
 import { PAPER_DEFAULTS } from "./defaults.ts";
-import { languageEncoder, languageInit, rowsOf, type Start, sizedFor } from "./embedder.ts";
+import { languageEncoder, languageInit, mergeAdapters, rowsOf, type Start, sizedFor } from "./embedder.ts";
 import { clampLogScale, INITIAL_LOG_SCALE, languageContrastiveLoss } from "./language-contrastive.ts";
 import {
   type ModalityEncoderParams,
@@ -222,6 +222,8 @@ function maskKey(key: Key, step: Tensor, sensor: number): Tensor {
 /**
  * Stage B for one encoder: contrast of each sensor with its frozen targets. What is frozen are constants of the graph.
  * Batches and masks depend on the seed alone, so all arms of a seed see the same.
+ *
+ * @returns the bound encoder, adapters merged
  */
 export async function bindEncoder(
   context: UnitContext<unknown>,
@@ -270,5 +272,5 @@ export async function bindEncoder(
       return { loss: mul(losses.reduce(add), 1 / losses.length) };
     },
   });
-  return withWeights(encoder, trained);
+  return mergeAdapters(withWeights(encoder, trained), lora);
 }

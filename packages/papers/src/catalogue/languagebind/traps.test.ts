@@ -207,6 +207,7 @@ describe("patch dropout", () => {
       [256, 0.3, 179],
       [10, 0.3, 7],
       [10, 0.1, 9],
+      [20, 0.8, 3],
       [3, 0.9, 1],
       [5, 0, 5],
     ] as const)
@@ -317,7 +318,10 @@ describe("transforms", () => {
     expect(near.data[0]).toBe(far.data[0]);
     expect(near.data[0]).toBeCloseTo((0.1 - clipStatistics.mean[0]) / clipStatistics.deviation[0], 5);
     expect(() => depthTransform(ndarray([[Number.NaN]]))).toThrow(/finite, got NaN/);
-    expect(() => depthTransform(ndarray([[-1]]))).toThrow(/>= 0/);
+    // Clipped to 1 cm: no reading, and less.
+    expect(toNumbers(depthTransform(ndarray([[0, -1]])))).toEqual(
+      toNumbers(depthTransform(ndarray([[10, 10]]))),
+    );
     expect(() => depthTransform(ndarray([1, 2]))).toThrow(/\[H, W\], got \[2\]/);
     expect(() => depthTransform(ndarray([[1]]), { maxDepth: -2 })).toThrow(/maxDepth/);
     // Nothing measured at all: nearest everywhere, no division by 0.

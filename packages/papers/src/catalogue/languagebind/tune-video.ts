@@ -11,7 +11,7 @@ import { foldIn, type NDArray } from "@concord/tensor";
 import { contextInMemory } from "../../harness/memory-context.ts";
 import { ATTRIBUTES } from "./attributes.ts";
 import { defaultConfig } from "./config.ts";
-import { mergeAdapters, rowsOf } from "./embedder.ts";
+import { rowsOf } from "./embedder.ts";
 import { experiment } from "./experiment.ts";
 import { type ModalityEncoderParams, withLoraAdapters, withTemporalAttention } from "./modality-encoder.ts";
 import type { Classification, EvaluationSamples, TrainingSamples } from "./task.ts";
@@ -172,8 +172,7 @@ async function tryVideo(prepared: Prepared, seed: number, trial: Trial): Promise
     binding,
     config: sizes,
   });
-  const merged = await mergeAdapters(learned, { rank: settings.rank, alpha: binding.alpha });
-  const features = await embedder.samples(merged, evaluation.inputs);
+  const features = await embedder.samples(learned, evaluation.inputs);
   console.log(`seed ${seed}\t${JSON.stringify(trial)}\tchange ${await changeTold(prepared, features)}`);
 }
 

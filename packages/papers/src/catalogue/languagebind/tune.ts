@@ -6,7 +6,8 @@
  *   node --conditions=source tune.ts video      stage B of video: rates and epochs, the same for every arm
  *
  * Further arguments are seeds; default 100 and 101. `--rates` and, of video, `--epochs` try others than the default
- * ones, e.g. `--rates 1e-2,3e-2`. Prints one line per setting, arm and seed. What was chosen and why stands in README.md, under "Settings that are not the paper's".
+ * ones, e.g. `--rates 1e-2,3e-2`; `--arms` binds some of the arms only. Prints one line per setting, arm and seed. What
+ * was chosen and why stands in README.md, under "Settings that are not the paper's".
  */
 import { parseArgs } from "node:util";
 import type { UnitContext } from "../../harness/contract.ts";
@@ -20,9 +21,15 @@ const { positionals, values } = parseArgs({
   options: {
     rates: { type: "string", default: "3e-3,1e-2,3e-2" },
     epochs: { type: "string", default: "2,4,6" },
+    arms: { type: "string" },
   },
 });
 const numbers = (list: string): number[] => list.split(",").map(Number);
+/** Those of the arms that were asked for. */
+const wanted = (arms: readonly string[]): readonly string[] => {
+  const named = values.arms?.split(",");
+  return named ? arms.filter((arm) => named.includes(arm)) : arms;
+};
 const [stage = "", ...wantedSeeds] = positionals;
 const seeds = wantedSeeds.length > 0 ? wantedSeeds.map(Number) : [100, 101];
 const SHOWN = [
@@ -41,6 +48,7 @@ const SHOWN = [
   "depth-infrared-r5",
   "depth-audio-r5",
   "video-text-r5",
+  "video-rgb-r5",
 ];
 
 function report(
@@ -91,18 +99,19 @@ async function binder(seed: number, sensors: readonly Sensor[]) {
   };
 }
 
+const stillArms = [
+  "languagebind",
+  "image-bound",
+  "languagebind-full",
+  "image-bound-full",
+  "one-encoder",
+  "no-masking",
+];
+
 async function tuneBinding(): Promise<void> {
   for (const seed of seeds) {
     const bind = await binder(seed, ["depth", "infrared", "audio"]);
-    for (const learningRate of rates)
-      await bind({ learningRate }, [
-        "languagebind",
-        "image-bound",
-        "languagebind-full",
-        "image-bound-full",
-        "one-encoder",
-        "no-masking",
-      ]);
+    for (const learningRate of rates) await bind({ learningRate }, wanted(stillArms));
   }
 }
 
@@ -111,7 +120,7 @@ async function tuneVideo(): Promise<void> {
     const bind = await binder(seed, ["video"]);
     for (const epochs of numbers(values.epochs))
       for (const learningRate of rates)
-        await bind({ epochs, learningRate }, ["languagebind", "image-bound", "no-temporal"]);
+        await bind({ epochs, learningRate }, wanted(["languagebind", "image-bound", "no-temporal"]));
   }
 }
 
@@ -120,7 +129,7 @@ else if (stage === "binding") await tuneBinding();
 else if (stage === "video") await tuneVideo();
 else {
   console.error(
-    "usage: node --conditions=source tune.ts start|binding|video [--rates R,R] [--epochs N,N] [SEED ...]",
+    "usage: node --conditions=source tune.ts start|binding|video [--rates R,R] [--epochs N,N] [--arms A,A] [SEED ...]",
   );
   process.exitCode = 2;
 }
