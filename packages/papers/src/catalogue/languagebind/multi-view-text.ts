@@ -2,7 +2,7 @@ import { type Key, RandomStream } from "@concord/tensor";
 import { z } from "zod";
 
 /** Frames of a clip of VIDAL-10M that have captions of their own. */
-const FRAMES = 8;
+export const CLIP_FRAMES = 8;
 const MAX_TEXT = 100_000;
 
 const text = z.string().max(MAX_TEXT);
@@ -12,7 +12,7 @@ const annotation = z.object({
   mplug: text,
   polish_mplug: text,
   sound_mplug: text.optional(),
-  ofa: z.array(text).length(FRAMES),
+  ofa: z.array(text).length(CLIP_FRAMES),
 });
 
 /** What is said of one clip: its title with hashtags, captions by models, one caption for each of 8 frames. */
@@ -22,12 +22,22 @@ export type ClipTexts = z.infer<typeof annotation>;
 export type TextType = "mix" | "polish_mplug";
 
 /** Views of `mix`, drawn alike: 0.2 each, which leaves 0.2 / 8 = 0.025 for each frame caption. */
-const VIEWS = ["raw", "mplug", "polish_mplug", "sound_mplug", "ofa"] as const;
+const VIEWS = ["polish_mplug", "raw", "mplug", "sound_mplug", "ofa"] as const;
+
+type View = (typeof VIEWS)[number];
 
 export interface DrawnText {
   readonly text: string;
   /** The frame that the text speaks of; of depth and infrared that frame is used then. Null for whole clips. */
   readonly frame: number | null;
+}
+
+function textOf(clip: ClipTexts, view: View, random: RandomStream): DrawnText {
+  const whole = (said: string | undefined): DrawnText => ({ text: said || clip.polish_mplug, frame: null });
+  if (view !== "ofa") return whole(clip[view]);
+  const frame = random.integer(CLIP_FRAMES);
+  const said = clip.ofa[frame];
+  return said ? { text: said, frame } : whole(undefined);
 }
 
 /**
@@ -38,14 +48,17 @@ export interface DrawnText {
  * @source released code, data/base_datasets.py:34-35 and 159-190
  */
 export function drawText(key: Key, clip: ClipTexts, type: TextType = "mix"): DrawnText {
-  const whole = (said: string | undefined): DrawnText => ({ text: said || clip.polish_mplug, frame: null });
-  if (type === "polish_mplug") return whole(clip.polish_mplug);
   const random = new RandomStream(key);
-  const view = random.pick(VIEWS);
-  if (view !== "ofa") return whole(clip[view]);
-  const frame = random.integer(FRAMES);
-  const said = clip.ofa[frame];
-  return said ? { text: said, frame } : whole(undefined);
+  return textOf(clip, type === "mix" ? random.pick(VIEWS) : type, random);
+}
+
+/**
+ * One text of every view of a clip, the polished caption first, and of one frame that is drawn: an epoch over them
+ * meets each text as often as `drawText` draws it.
+ */
+export function textsOfViews(key: Key, clip: ClipTexts): DrawnText[] {
+  const random = new RandomStream(key);
+  return VIEWS.map((view) => textOf(clip, view, random));
 }
 
 /**

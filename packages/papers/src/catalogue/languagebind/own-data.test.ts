@@ -97,10 +97,17 @@ beforeAll(async () => {
     tables.pictures?.push(`${i}.png,a ${kind} card,${kind}`, `${i}.png,eine Karte ${kind},${kind}`);
     tables.sounds?.push(`${i}.wav,the sound of ${kind},${kind},${i}.png`);
     tables.maps?.push(`${i}.png,${kind} is there,${kind}`);
-    tables.clips?.push(`${i}.png|${(i + 1) % 32}.png,${kind} moves,${kind}`);
+    const next = COLOURS[(k + 1) % 4] as readonly number[];
+    await mkdir(join(folder, "pictures", `clip ${i}`));
+    for (const [t, colour] of [COLOURS[k] as readonly number[], next].entries())
+      await writeFile(join(folder, "pictures", `clip ${i}`, `${t}.png`), png(20, colour));
+    // Half of the clips name their frames, the others the folder that these lie in.
+    const clip = i % 8 < 4 ? `${i}.png|${(i + 1) % 32}.png` : `clip ${i}.mp4`;
+    tables.clips?.push(`${clip},${kind} moves,${kind}`);
   }
   tables.sounds?.push("nowhere.wav,a sound,red,0.png", "../pairs.csv,a sound,red,0.png", "1.wav,,red,0.png");
   tables.maps?.push("../pictures/0.png,no depth map,red");
+  tables.clips?.push("nowhere.mp4,a clip,red", "../pictures,a clip,red");
   for (const [name, rows] of Object.entries(tables))
     await writeFile(join(folder, `${name}.csv`), `${rows.join("\n")}\n`);
   await writeFile(join(folder, "maps", "colour.png"), png(4, [1, 2, 3]));
@@ -119,6 +126,25 @@ beforeAll(async () => {
 });
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** First and last frame of a clip have the colours of its kind and of the next, however the clip is given. */
+function expectColours({ inputs, captions }: TrainingSamples): void {
+  const plane = 24 * 24;
+  const { mean, deviation } = clipStatistics;
+  captions.forEach((caption, row) => {
+    const kind = KINDS.indexOf(caption.split(" ")[0] as (typeof KINDS)[number]);
+    for (const [t, k] of [
+      [0, kind],
+      [2, (kind + 1) % 4],
+    ] as const) {
+      const seen = [0, 1, 2].map((c) => {
+        const value = inputs.data[((row * 3 + t) * 3 + c) * plane + plane / 2] as number;
+        return Math.abs(Math.round(255 * (value * (deviation[c] as number) + (mean[c] as number))));
+      });
+      expect(seen).toEqual(COLOURS[k]);
+    }
+  });
+}
 
 /** Maps hold 1024 (k + 1) + i millimetres, the k-th kind in the i-th file. */
 function expectMillimetres({ inputs, captions }: TrainingSamples): void {
@@ -171,6 +197,7 @@ describe("on own data", () => {
     expect(training.audio?.pictures?.shape).toEqual([24, 3, 24, 24]);
     expect(training.depth?.pictures).toBeNull();
     expect(training.video?.inputs.shape).toEqual([24, 3, 3, 24, 24]);
+    expectColours(training.video as TrainingSamples);
     expectMillimetres(training.depth as TrainingSamples);
     expectRepeated(training.audio as TrainingSamples);
     const notes = context.notes.join("\n");
@@ -178,6 +205,8 @@ describe("on own data", () => {
     expect(notes).toMatch(/sounds\.csv:34: image file not found/);
     expect(notes).toMatch(/sounds\.csv:35: path leads outside/);
     expect(notes).toMatch(/sounds\.csv:36: empty caption/);
+    expect(notes).toMatch(/clips\.csv:34: no folder of frames of this name/);
+    expect(notes).toMatch(/clips\.csv:35: path leads outside/);
     const { metrics } = await experiment.runArm("languagebind", prepared, context);
     for (const id of ["audio-text-r5", "audio-label", "depth-audio-r5", "audio-rgb-r5"])
       expect(metrics[id], id).toBeGreaterThanOrEqual(0);
@@ -216,11 +245,14 @@ describe("on own data", () => {
     await expect(check(given({ epochs: "many" }))).rejects.toThrow(/--epochs must be an integer from 1 to/);
     await expect(check(given({ "image-size": "25" }))).rejects.toThrow(/multiple of 4.* got 25/);
     await expect(check(given({ "image-size": "24" }), "paper")).rejects.toThrow(/multiple of 14/);
-    await expect(check(given({ audio: join(folder, "sounds") }))).rejects.toThrow(
+    await expect(check(given({ audio: join(folder, "maps", "0.png") }))).rejects.toThrow(
       /--audio: expected a \.csv/,
     );
     await expect(check(given({ audio: join(folder, "none.csv") }))).rejects.toThrow(
-      /--audio: there is no file/,
+      /--audio: there is no file or folder/,
+    );
+    await expect(experiment.prepare(contextOf(given({ "label-column": "sort" })))).rejects.toThrow(
+      /--label-column: no file has a value in a column "sort"/,
     );
     await expect(check(given({ "audio-files": join(folder, "none") }))).rejects.toThrow(
       /no folder or archive/,

@@ -1,17 +1,28 @@
 import { stat } from "node:fs/promises";
-import { isTable, openImageFiles } from "@concord/data";
+import { openImageFiles } from "@concord/data";
 import type { PresetName, RunInput } from "../../harness/contract.ts";
 import { type Inputs, integerInput, strictInput, textInput } from "../../harness/inputs.ts";
 import type { LanguageBindConfig } from "./config.ts";
 import { SENSORS, type Sensor } from "./defaults.ts";
+import { isRowFile } from "./own-rows.ts";
 
 const MAX_EPOCHS = 10_000;
 const MAX_IMAGE_SIZE = 512;
 /** Side of own pictures with the small encoders, unless the user says otherwise. */
 const SMALL_IMAGE_SIZE = 32;
 
+/** What is read beside tables. */
+const ALSO: Readonly<Record<Sensor, string>> = {
+  video:
+    "annotations (.json) of VIDAL-10M, MSR-VTT, DiDeMo or ActivityNet Captions, whose clips are folders of frames, or a folder with one folder for each class",
+  depth: "annotations of VIDAL-10M (.json), or a folder with one folder for each class",
+  infrared: "annotations of VIDAL-10M (.json), or a folder with one folder for each class",
+  audio:
+    "the .csv of Clotho or AudioCaps, annotations of VIDAL-10M (.json), or a folder with one folder for each class",
+};
+
 const SENSOR_FILES: Readonly<Record<Sensor, string>> = {
-  video: "frames of clips, their paths separated by | in the column video",
+  video: "frames of clips: a folder of them, or their paths separated by |, in the column video",
   depth: "16-bit grey PNG in millimetres",
   infrared: "JPEG, PNG or WebP",
   audio: "WAV or FLAC",
@@ -23,7 +34,7 @@ export const inputs: readonly RunInput[] = [
     kind: "path",
     placeholder: "FILE.csv",
     description:
-      "Captioned colour pictures that language is learned from: .csv, .tsv, .jsonl or .parquet with the columns image and caption, in as many languages as you like.",
+      "Captioned colour pictures that language is learned from: .csv, .tsv, .jsonl or .parquet with the columns image and caption, in as many languages as you like; or annotations of VIDAL-10M (.json), or a folder with one folder for each class.",
   },
   {
     name: "images",
@@ -37,7 +48,7 @@ export const inputs: readonly RunInput[] = [
       name: sensor,
       kind: "path",
       placeholder: "FILE.csv",
-      description: `Captioned samples of ${sensor} (${SENSOR_FILES[sensor]}), with the columns ${sensor} and caption; with a column image (a colour picture of the same event) image-bound arms can run, too.`,
+      description: `Captioned samples of ${sensor} (${SENSOR_FILES[sensor]}), with the columns ${sensor} and caption; with a column image (a colour picture of the same event) image-bound arms can run, too. Also ${ALSO[sensor]}.`,
       requires: ["pairs"],
     },
     {
@@ -152,10 +163,12 @@ export async function validateOwnRun(
       `--pairs gives pictures only; give at least one sensor to bind: ${SENSORS.map((sensor) => `--${sensor}`).join(", ")}.`,
     );
   for (const [name, { table, files }] of [["pairs", run.pairs], ...Object.entries(run.sensors)] as const) {
-    if (!isTable(table))
-      throw new Error(`--${name}: expected a .csv, .tsv, .jsonl or .parquet file, got ${table}.`);
     const info = await stat(table).catch(() => null);
-    if (!info?.isFile()) throw new Error(`--${name}: there is no file at ${table}.`);
+    if (!info) throw new Error(`--${name}: there is no file or folder at ${table}.`);
+    if (info.isFile() && !isRowFile(table))
+      throw new Error(
+        `--${name}: expected a .csv, .tsv, .jsonl, .parquet or .json file or a folder of classes, got ${table}.`,
+      );
     if (files !== undefined) await openImageFiles(files);
   }
 }

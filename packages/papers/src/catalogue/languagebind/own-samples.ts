@@ -1,4 +1,5 @@
-import { dirname } from "node:path";
+import { stat } from "node:fs/promises";
+import { dirname, isAbsolute, normalize } from "node:path";
 import {
   AudioError,
   clipStatistics,
@@ -13,7 +14,6 @@ import {
   openImageFiles,
   type RowProblem,
   readLocation,
-  readTable,
   resample,
   standardise,
   toFloatImages,
@@ -25,23 +25,15 @@ import type { LanguageBindConfig } from "./config.ts";
 import { PAPER_DEFAULTS, type Sensor } from "./defaults.ts";
 import { depthTransform, resizeAndCrop } from "./depth-transform.ts";
 import type { OwnRun, SampleFiles } from "./own-data.ts";
+import { framesIn, type Report, type Row, readRows } from "./own-rows.ts";
 
 /** Rejected rows that are shown one by one. */
 const SHOWN_PROBLEMS = 5;
-/** Most rows of a file, and most bytes of its samples as the encoders take them. */
-const MAX_ROWS = 5_000_000;
+/** Most bytes of a file's samples as the encoders take them. */
 const MAX_BYTES = 8 * 2 ** 30;
-const MAX_CAPTION = 10_000;
+/** Of a seed's key: moments of clips that stand for them. */
+const CLIP_STREAM = 21;
 const MAX_FRAMES = 4096;
-
-/** One usable row. */
-interface Row {
-  readonly path: string;
-  readonly caption: string;
-  readonly picture: string | undefined;
-  readonly label: string | undefined;
-  readonly line: number;
-}
 
 /** Samples of a file, decoded. */
 export interface OwnSamples {
@@ -51,52 +43,10 @@ export interface OwnSamples {
   /** Colour pictures of the same events; null unless every row has one. */
   readonly pictures: NDArray<"float32"> | null;
   readonly labels: readonly (string | undefined)[];
-  /** The file of each sample. */
+  /** What each sample belongs with across sensors: its class or clip, else its caption. */
+  readonly owners: readonly string[];
+  /** The file or clip of each sample, which is on one side of the split. */
   readonly names: readonly string[];
-}
-
-type Report = (problem: Omit<RowProblem, "file">) => void;
-
-async function readRows(table: string, column: string, run: OwnRun, report: Report): Promise<Row[]> {
-  const rows: Row[] = [];
-  for await (const row of readTable(table)) {
-    if ("reason" in row) {
-      report(row);
-      continue;
-    }
-    const text = (name: string): string | undefined => {
-      const value = row.values[name];
-      return value === undefined || value === null || value === "" ? undefined : String(value);
-    };
-    for (const name of [column, "caption"])
-      if (!(name in row.values))
-        throw new Error(
-          `${table}: there is no column "${name}"; there are ${Object.keys(row.values)
-            .map((key) => JSON.stringify(key))
-            .join(", ")}.`,
-        );
-    const [path, caption] = [text(column), text("caption")?.trim()];
-    if (path === undefined) report({ line: row.line, reason: `no path in the column ${column}`, value: "" });
-    else if (!caption) report({ line: row.line, reason: "empty caption", value: "" });
-    else if (caption.length > MAX_CAPTION)
-      report({
-        line: row.line,
-        reason: `caption over ${MAX_CAPTION} characters`,
-        value: caption.slice(0, 40),
-      });
-    else {
-      const label = run.labelColumn === undefined ? undefined : text(run.labelColumn);
-      rows.push({
-        path,
-        caption,
-        picture: column === "image" ? undefined : text("image"),
-        label,
-        line: row.line,
-      });
-    }
-    if (rows.length > MAX_ROWS) throw new Error(`${table} has more than ${MAX_ROWS} rows.`);
-  }
-  return rows;
 }
 
 /** A path in some files to the values that an encoder takes; throws ImageFileError or AudioError with the reason. */
@@ -153,12 +103,30 @@ function depthDecoder(files: ImageFiles, side: number): Decode {
     (await resizeAndCrop(depthTransform(await decodeDepthMap(await read(path))), side)).data;
 }
 
-/** T frames, evenly spaced among those that are named. */
-function videoDecoder(picture: Decode, frames: number): Decode {
+const VIDEO_FILE = /\.(mp4|avi|mov|webm|mkv)$/i;
+const PICTURE_FILE = /\.(jpe?g|png|webp)$/i;
+
+/** Frames of a clip: those that its path names, or all that lie in the folder that it names. */
+async function frameNames(root: string, path: string): Promise<string[]> {
+  const named = path.split("|").filter((name) => name.trim() !== "");
+  const [first] = named;
+  if (named.length !== 1 || first === undefined || PICTURE_FILE.test(first)) return named;
+  const folder = normalize(first.replace(VIDEO_FILE, ""));
+  if (isAbsolute(folder) || folder.startsWith(".."))
+    throw new ImageFileError("path leads outside the folder");
+  return framesIn(root, folder).catch(() => {
+    throw new ImageFileError(
+      "no folder of frames of this name (videos are read as pictures of their frames)",
+    );
+  });
+}
+
+/** T frames, evenly spaced. */
+function videoDecoder(root: string, picture: Decode, frames: number): Decode {
   return async (path, key) => {
-    const names = path.split("|").filter((name) => name.trim() !== "");
+    const names = await frameNames(root, path);
     if (names.length < 1 || names.length > MAX_FRAMES)
-      throw new ImageFileError(`expected 1 to ${MAX_FRAMES} frames separated by |`);
+      throw new ImageFileError(`expected 1 to ${MAX_FRAMES} frames, got ${names.length}`);
     const decoded: Float32Array[] = [];
     for (let t = 0; t < frames; t++) {
       const at = frames === 1 ? 0 : Math.round((t * (names.length - 1)) / (frames - 1));
@@ -171,6 +139,11 @@ function videoDecoder(picture: Decode, frames: number): Decode {
     });
     return all;
   };
+}
+
+/** Where the paths of a file start if nothing else is said. */
+async function folderOf(table: string): Promise<string> {
+  return (await stat(table).catch(() => null))?.isDirectory() ? table : dirname(table);
 }
 
 /** Shape of one sample of a sensor. */
@@ -198,16 +171,26 @@ export async function loadOwnSamples(
     if (run.strict) throw new Error(describeProblem(full));
     problems.push(full);
   };
-  const rows = await readRows(table, sensor, run, report);
-  const files = await openImageFiles(place ?? dirname(table));
+  const root = place ?? (await folderOf(table));
+  const pictureRoot = run.pairs.files ?? (await folderOf(run.pairs.table));
+  const rows = await readRows({
+    table,
+    root,
+    pictureRoot,
+    sensor,
+    labelColumn: run.labelColumn,
+    key: foldIn(context.key, CLIP_STREAM),
+    report,
+  });
+  const files = await openImageFiles(root);
   const [side] = config.encoder.inputSize;
   const still = pictureDecoder(files, side);
-  const pictureFiles = await openImageFiles(run.pairs.files ?? dirname(run.pairs.table));
+  const pictureFiles = await openImageFiles(pictureRoot);
   const paired = pictureDecoder(pictureFiles, side);
   const decode: Decode = {
     image: still.decode,
     infrared: still.decode,
-    video: videoDecoder(still.decode, config.data.frames),
+    video: videoDecoder(root, still.decode, config.data.frames),
     depth: depthDecoder(files, side),
     audio: audioDecoder(files, config.data.own.audio),
   }[sensor];
@@ -269,7 +252,8 @@ export async function loadOwnSamples(
     ),
     captions: kept.map(({ row }) => row.caption),
     labels: kept.map(({ row }) => row.label),
-    names: kept.map(({ row }) => row.path),
+    owners: kept.map(({ row }) => row.owner ?? row.label ?? row.caption),
+    names: kept.map(({ row }) => row.group ?? row.path),
     pictures: pictures.every((picture) => picture !== null)
       ? stacked(pictures, sampleShape("image", config))
       : null,

@@ -18,10 +18,9 @@ import {
 
 const SPLIT_STREAM = 20;
 
-/** What a sample belongs with: its label, else its caption. */
+/** What each sample belongs with, as numbers that all sensors share. */
 function ownersOf(samples: OwnSamples, known: Map<string, number>): Int32Array {
-  return Int32Array.from(samples.captions, (caption, i) => {
-    const name = samples.labels[i] ?? caption;
+  return Int32Array.from(samples.owners, (name) => {
     const owner = known.get(name) ?? known.size;
     known.set(name, owner);
     return owner;
@@ -55,9 +54,11 @@ export async function loadOwnTask(context: UnitContext<LanguageBindConfig>, run:
   const evaluation: Partial<Record<WorldSensor, EvaluationSamples>> = {};
   const classifications: Classification[] = [];
   const texts: string[] = [];
+  let labelled = false;
   const taken = (samples: OwnSamples, name: WorldSensor, key: Key): TrainingSamples => {
     const { training: learn, evaluation: hold } = splitRows(key, samples.names, own.heldOut, name);
     const all = ownersOf(samples, owners);
+    labelled ||= samples.labels.some((label) => label !== undefined);
     evaluation[name] = {
       inputs: rowsOf(samples.inputs, hold),
       captions: picked(samples.captions, hold),
@@ -78,6 +79,8 @@ export async function loadOwnTask(context: UnitContext<LanguageBindConfig>, run:
     NonNullable<OwnRun["sensors"][Sensor]>,
   ][])
     training[sensor] = taken(await loadOwnSamples(context, run, sensor, files), sensor, split(stream++));
+  if (run.labelColumn !== undefined && !labelled)
+    throw new Error(`--label-column: no file has a value in a column "${run.labelColumn}".`);
   const tokenizer = trainBpeTokenizer(texts, {
     maxVocabulary: own.vocabulary,
     // A bag of words has no use for the marks of begin and end.

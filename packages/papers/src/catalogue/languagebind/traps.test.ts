@@ -318,7 +318,6 @@ describe("transforms", () => {
     expect(near.data[0]).toBe(far.data[0]);
     expect(near.data[0]).toBeCloseTo((0.1 - clipStatistics.mean[0]) / clipStatistics.deviation[0], 5);
     expect(() => depthTransform(ndarray([[Number.NaN]]))).toThrow(/finite, got NaN/);
-    // Clipped to 1 cm: no reading, and less.
     expect(toNumbers(depthTransform(ndarray([[0, -1]])))).toEqual(
       toNumbers(depthTransform(ndarray([[10, 10]]))),
     );
