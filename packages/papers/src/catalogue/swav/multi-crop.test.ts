@@ -193,6 +193,18 @@ describe("multi-crop", () => {
     expect(crops.every(({ data }) => data.every(Number.isFinite))).toBe(true);
   });
 
+  it("has the released code's probabilities, ranges and statistics by default", () => {
+    const given: MultiCropOptions = {
+      groups,
+      flip: 0.5,
+      colour: { probability: 0.8, brightness: 0.8, contrast: 0.8, saturation: 0.8, hue: 0.2, grey: 0.2 },
+      blur: { probability: 0.5, minSigma: 0.1, maxSigma: 2 },
+      statistics: { mean: [0.485, 0.456, 0.406], deviation: [0.228, 0.224, 0.225] },
+    };
+    const some = Array.from({ length: 20 }, (_, i) => image(i));
+    expect(multiCropBatch(some, randomKey(5), { groups })).toEqual(multiCropBatch(some, randomKey(5), given));
+  });
+
   it("stands crop by crop, each crop a function of key, place and image alone", () => {
     const options: MultiCropOptions = { groups };
     const both = multiCropBatch([image(1), image(2)], randomKey(3), options);

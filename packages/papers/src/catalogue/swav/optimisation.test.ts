@@ -95,6 +95,20 @@ describe("LARC", () => {
     expect(toNumbers(found.noGradient)[1]).toBe(2);
   });
 
+  it("decays by 1e-6 where nothing else is said, along with a gradient so small that one sees it", async () => {
+    const [w, g] = [tensor([3, 4]), tensor([0, 1e-5])];
+    const step = async (options: object) =>
+      toNumbers(await larcSgdStep(w, g, mul(w, 0), 100, options).param.data());
+    const [own, given, none] = [
+      await step({}),
+      await step({ weightDecay: 1e-6 }),
+      await step({ weightDecay: 0 }),
+    ];
+    expect(own).toEqual(given);
+    expect(none[0]).toBe(3);
+    expect(own[0]).toBeLessThan(2.95);
+  });
+
   it("moves by the same share of a weight's length, however large the gradient", async () => {
     const moved = async (scale: number): Promise<number> => {
       const w = tensor([3, 4]);
