@@ -2,17 +2,27 @@ import {
   asTensor,
   evaluate,
   grad,
+  l2Normalize,
   type NDArray,
+  ndarray,
   normalArray,
   randomKey,
   type Tensor,
+  type Traced,
   tensor,
+  treeMap,
+  uniformArray,
 } from "@concord/tensor";
 import { describe, expect, it } from "vitest";
+import { type CropGeometry, extractCrop } from "./crops.ts";
 import { diceCrossEntropy } from "./dice-loss.ts";
-import { type EmbeddedVolume, placeCrops, positionMetrics } from "./position-evaluation.ts";
+import { pooledFeatures, projectorInit, segmenterInit } from "./network.ts";
+import { type EmbeddedVolume, embedVolumes, placeCrops, positionMetrics } from "./position-evaluation.ts";
+import { positionLabels } from "./position-labels.ts";
 import { prepareVolume } from "./prepare-volume.ts";
+import { vocoProjector } from "./projector.ts";
 import { type SegmentedVolume, segmentationMetrics } from "./segmentation-evaluation.ts";
+import { stackCrops } from "./volume-batches.ts";
 
 describe("diceCrossEntropy", () => {
   const [N, C, voxels] = [2, 4, 8];
@@ -85,6 +95,61 @@ function volumeWith(
     labels: [Float32Array.of(1, 0, 0, 0), Float32Array.of(0, 0.5, 0, 0.5)],
   };
 }
+
+describe("embedVolumes", () => {
+  const geometry: CropGeometry = { side: 16, depth: 4, grid: 2, inputSide: 8, inputDepth: 4 };
+  const network = { widths: [4, 8], convolutions: 1, groups: 2, hidden: 6, embedding: 5 };
+  const { encoder } = segmenterInit(randomKey(1), network, 2);
+  const projector = projectorInit(randomKey(2), network);
+  const volumes = [0, 1, 2].map((i) => ({
+    name: `${i}`,
+    volume: uniformArray(randomKey(i), [16, 16, 4]),
+    labels: null,
+  }));
+
+  const traced = <T>(tree: T): Traced<T> => treeMap(tree, (leaf) => asTensor(leaf as NDArray)) as Traced<T>;
+
+  it("projects all crops of all volumes together, base crops first", async () => {
+    const { signal } = new AbortController();
+    const found = await embedVolumes(
+      { encoder, projector },
+      volumes,
+      geometry,
+      network,
+      randomKey(3),
+      signal,
+    );
+    const crops = found.flatMap(({ volume, centres }) =>
+      centres.map((centre) => extractCrop(volume.volume, centre, geometry)),
+    );
+    const { rows } = await evaluate({
+      rows: l2Normalize(
+        vocoProjector(
+          traced(projector),
+          pooledFeatures(traced(encoder), asTensor(stackCrops(crops, geometry)), network),
+        ),
+      ),
+    });
+    found
+      .flatMap(({ embeddings }) => embeddings.flatMap((row) => [...row]))
+      .forEach((value, i) => {
+        expect(value).toBeCloseTo(rows.data[i] as number, 4);
+      });
+    for (const { centres, labels, embeddings } of found) {
+      expect(centres.slice(0, 4)).toEqual([
+        [4, 4],
+        [4, 12],
+        [12, 4],
+        [12, 12],
+      ]);
+      expect(embeddings).toHaveLength(4 + labels.length);
+      labels.forEach((row, r) => {
+        const own = positionLabels(ndarray([...(centres[4 + r] ?? [])]), { cropSize: 8, grid: 2 });
+        expect(Array.from(row)).toEqual(Array.from(own.data));
+      });
+    }
+  });
+});
 
 describe("positionMetrics", () => {
   const codes = [0, 1, 2, 3].map((i) => [0, 1, 2, 3].map((k) => Number(i === k)));
@@ -180,9 +245,16 @@ describe("prepareVolume", () => {
     const half = { ...scan(), data: scan().data.map(() => 0.5) };
     expect(() => prepareVolume(scan(), half, options)).toThrow(/whole numbers from 0 to 65535, got 0.5/);
     expect(() => prepareVolume(half, null, { ...options, window: null })).toThrow(/which has no width/);
-    const nothing = { ...scan(), data: scan().data.map(() => Number.NaN) };
-    expect(() => prepareVolume(nothing, null, { ...options, window: null })).toThrow(
-      /no voxel has a finite value/,
+    expect(() => prepareVolume(half, null, options)).toThrow(/^all voxels are 0.5$/);
+    expect(() => prepareVolume(scan(), null, { ...options, window: [500, 600] })).toThrow(
+      /one side of the window/,
     );
+    const nothing = { ...scan(), data: scan().data.map(() => Number.NaN) };
+    for (const window of [null, options.window])
+      expect(() => prepareVolume(nothing, null, { ...options, window })).toThrow(
+        /no voxel has a finite value/,
+      );
+    const slice = { dtype: "float32", shape: [6, 5, 1], data: scan().data.slice(90) } as const;
+    expect(() => prepareVolume(slice, null, options)).toThrow(/2 voxels along every axis .* got \[6, 5, 1\]/);
   });
 });

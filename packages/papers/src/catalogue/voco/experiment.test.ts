@@ -58,6 +58,13 @@ const flat = (params: unknown): string =>
 describe("declarations", () => {
   it("are consistent", () => expect(problemsOf(experiment as never)).toEqual([]));
 
+  it("give rates to arms that there are, and to no other", () => {
+    const ids = arms.filter(({ recipe }) => recipe !== null).map(({ id }) => id);
+    for (const { config } of Object.values(experiment.presets))
+      expect(ids).toEqual(expect.arrayContaining(Object.keys(config.pretraining.learningRates)));
+    expect(experiment.presets.paper.config.pretraining.learningRates).toEqual({});
+  });
+
   it("keep the paper's sizes in the paper preset", () => {
     const { geometry, network, pretraining } = experiment.presets.paper.config;
     expect(geometry).toEqual({ side: 384, depth: 96, grid: 4, inputSide: 64, inputDepth: 64 });
@@ -91,18 +98,54 @@ describe("crops", () => {
   it("keep all their voxels under flips and turns, which happen as often as they should", () => {
     const crop = extractCrop(ramp, [10, 20], geometry);
     const wanted = [...crop.data].sort((a, b) => a - b).join();
-    let moved = 0;
-    for (let i = 0; i < 400; i++) {
-      const { data } = augmentCrop(crop, new RandomStream(foldIn(randomKey(1), i)), {
-        ...PAPER_AUGMENTATION,
-        shift: 0,
-      });
-      expect([...data].sort((a, b) => a - b).join()).toBe(wanted);
-      moved += Number(data.join() !== crop.data.join());
+    /** Share of 400 crops that are not as they were, all of their voxels kept. */
+    const moved = (change: object): number => {
+      let count = 0;
+      for (let i = 0; i < 400; i++) {
+        const { data } = augmentCrop(crop, new RandomStream(foldIn(randomKey(1), i)), {
+          ...PAPER_AUGMENTATION,
+          shift: 0,
+          ...change,
+        });
+        expect([...data].sort((a, b) => a - b).join()).toBe(wanted);
+        count += Number(data.join() !== crop.data.join());
+      }
+      return count / 400;
+    };
+    // A turn in 0.2 of them, one of three flips in 1 - 0.8³ = 0.49; four standard deviations are 0.08 and 0.1.
+    expect(Math.abs(moved({ flip: 0 }) - 0.2)).toBeLessThan(0.08);
+    expect(Math.abs(moved({ rotate: 0 }) - 0.488)).toBeLessThan(0.1);
+    expect(moved({ flip: 0, rotate: 0 })).toBe(0);
+  });
+
+  it("are shifted in brightness each by itself, base crops and random ones, as often and as far as the paper says", async () => {
+    const zeros = new Float32Array(32 * 32 * 4);
+    const volumes = [{ name: "zeros", volume: { ...ramp, data: zeros }, labels: null }];
+    const { inputs } = await volumeBatches(volumes, {
+      key: randomKey(6),
+      batchSize: 1,
+      randomCrops: 984,
+      geometry,
+      augmentation: PAPER_AUGMENTATION,
+    }).batch(0);
+    const shifts = Array.from({ length: 1000 }, (_, i) => inputs.data[i * 256] as number);
+    const shifted = shifts.filter((shift) => shift !== 0);
+    // One in ten; four standard deviations of a share of 1000 are 0.038. No two alike.
+    expect(Math.abs(shifted.length / 1000 - 0.1)).toBeLessThan(0.038);
+    expect(new Set(shifted).size).toBe(shifted.length);
+    expect(Math.max(...shifted.map(Math.abs))).toBeLessThanOrEqual(0.1);
+    expect(Math.max(...shifted.map(Math.abs))).toBeGreaterThan(0.08);
+    expect(shifts.slice(0, 16).some((shift) => shift !== 0)).toBe(true);
+  });
+
+  it("lie anywhere inside the plane, along both axes", () => {
+    const centres = centresOf(new RandomStream(randomKey(7)), geometry, 600).slice(16);
+    for (const axis of [0, 1] as const) {
+      const places = centres.map((centre) => centre[axis]);
+      // From half a crop to before the last place where it fits: 24 places, each missed by 600 with 1e-11.
+      expect([Math.min(...places), Math.max(...places), new Set(places).size]).toEqual([4, 27, 24]);
     }
-    // 1 - 0.8^4 = 0.59 minus what a half turn and two flips undo; four standard deviations are 0.1.
-    expect(moved / 400).toBeGreaterThan(0.48);
-    expect(moved / 400).toBeLessThan(0.69);
+    expect(new Set(centres.map(([x, y]) => x - y)).size).toBeGreaterThan(24);
   });
 
   it("come in batches that depend on key and step alone, with the overlaps of their random crops", async () => {
@@ -214,14 +257,6 @@ describe("on the generated world", () => {
     expect({ ...recipeOf("voco"), pretext: { ...recipeOf("voco")?.pretext, lambdaReg: 0 } }).toEqual(
       recipeOf("no-regularisation"),
     );
-  });
-
-  it("the teacher of the released form starts from weights of its own and follows the student", async () => {
-    const saved: Saved = new Map();
-    await experiment.runArm("released", prepared, contextOf(7, saved));
-    const state = saved.get("pre-training")?.state as unknown as { params: object; teacher: object };
-    expect(Object.keys(state.teacher)).toEqual(Object.keys(state.params));
-    expect(flat(state.teacher)).not.toBe(flat(state.params));
   });
 });
 

@@ -71,6 +71,9 @@ describe("on own volumes", () => {
       },
       outside: { training: [{ image: "../elsewhere.nii.gz" }] },
       link: { training: [{ image: "link.nii.gz" }] },
+      twice: { training: [0, 1, 2].map(listed), validation: [2, 3].map(listed) },
+      few: { training: [0, 1].map(listed), validation: [listed(4)] },
+      unlabelled: { training: [listed(0), ...[1, 2, 3, 7].map((i) => ({ image: `scans/p${i}.nii.gz` }))] },
       odd: { training: [{ picture: "a.nii.gz" }] },
       empty: {},
     };
@@ -119,6 +122,13 @@ describe("on own volumes", () => {
     expect(metrics["position-accuracy"]).toBeGreaterThan(0);
   });
 
+  it("says so when there are labels, but not enough to segment with", async () => {
+    const context = contextOf({ volumes: join(folder, "unlabelled.json") });
+    const { task } = await experiment.prepare(context);
+    expect(task.labelled).toEqual([]);
+    expect(context.notes.join()).toMatch(/nothing is segmented: .* 0 are to train on and 1 to test on/);
+  });
+
   it("says what is wrong with its inputs", async () => {
     const check = (name: string, more: Readonly<Record<string, string>> = {}) =>
       experiment.validate?.({ volumes: join(folder, name), ...more }, "default");
@@ -128,6 +138,8 @@ describe("on own volumes", () => {
     );
     await expect(check("outside.json")).rejects.toThrow(/"\.\.\/elsewhere\.nii\.gz", which leads outside/);
     await expect(check("link.json")).rejects.toThrow(/a link that leads outside/);
+    await expect(check("twice.json")).rejects.toThrow(/twice\.json: .*p2\.nii\.gz is listed twice/);
+    await expect(check("few.json")).rejects.toThrow(/2 volumes to train on and 1 to test on; at least 2/);
     await expect(check("odd.json")).rejects.toThrow(/no list of volumes[\s\S]*training/);
     await expect(check("empty.json")).rejects.toThrow(/lists no volume under "training"/);
     await expect(check("good.json", { labels: folder })).rejects.toThrow(/names its labels itself/);

@@ -1,4 +1,4 @@
-import { listVolumes, NiftiError, readNifti, type VolumeFiles } from "@concord/data";
+import { type ListedVolumes, listVolumes, NiftiError, readNifti, type VolumeFiles } from "@concord/data";
 import { foldIn, type NDArray, permutation } from "@concord/tensor";
 import type { PresetName, RunInput, UnitContext } from "../../harness/contract.ts";
 import type { VocoConfig } from "./config.ts";
@@ -138,10 +138,35 @@ export function ownRun(config: VocoConfig, given: Inputs): OwnRun | null {
   };
 }
 
+/** Fewest volumes to train on, and to test on: positions are compared between scans. */
+const FEWEST = 2;
+
+/**
+ * The volumes, enough of them and each once: one that came twice would be trained and tested on.
+ *
+ * @throws Error that says what was listed and what is needed
+ */
+async function listChecked({ volumes, labels }: OwnRun): Promise<ListedVolumes> {
+  const listed = await listVolumes(volumes, labels);
+  const { training, validation } = listed;
+  const seen = new Set<string>();
+  for (const { image } of [...training, ...validation]) {
+    if (seen.has(image))
+      throw new Error(`${volumes}: ${image} is listed twice; a volume is trained on or tested on, once`);
+    seen.add(image);
+  }
+  const apart = validation.length > 0;
+  if (training.length < (apart ? 1 : 2) * FEWEST || (apart && validation.length < FEWEST))
+    throw new Error(
+      `${volumes}: ${training.length} volumes${apart ? ` to train on and ${validation.length} to test on` : ""}; at least ${FEWEST} to train on and ${FEWEST} to test on are needed`,
+    );
+  return listed;
+}
+
 /** Checks what can be checked before anything is computed. */
 export async function validateOwnRun(config: VocoConfig, given: Inputs, preset: PresetName): Promise<void> {
   const run = ownRun(config, given);
-  if (run) await listVolumes(run.volumes, run.labels);
+  if (run) await listChecked(run);
   else if (!config.data.generated)
     throw new Error(`The ${preset} preset trains on your own volumes: give --volumes.`);
 }
@@ -197,7 +222,7 @@ function numbered(volume: Loaded, classes: ReadonlyMap<number, number>): Prepare
  * volumes with labels first. Fine-tuning sees the first labelled ones of the rest, pre-training all of the rest.
  */
 export async function loadOwnTask(context: UnitContext<unknown>, run: OwnRun): Promise<Task> {
-  const listed = await listVolumes(run.volumes, run.labels);
+  const listed = await listChecked(run);
   const { heldOut, test: most } = run.config.data.own;
   const order = permutation(foldIn(context.key, SPLIT_STREAM), listed.training.length);
   const shuffled = Array.from(order, (i) => listed.training[i] as VolumeFiles);
@@ -206,7 +231,7 @@ export async function loadOwnTask(context: UnitContext<unknown>, run: OwnRun): P
     ...shuffled.filter(({ label }) => label === null),
   ];
   const held =
-    listed.validation.length > 0 ? 0 : Math.min(most, Math.max(2, Math.round(heldOut * ranked.length)));
+    listed.validation.length > 0 ? 0 : Math.min(most, Math.max(FEWEST, Math.round(heldOut * ranked.length)));
   const testFiles = listed.validation.length > 0 ? listed.validation.slice(0, most) : ranked.slice(0, held);
   const loaded = await load(context, [...testFiles, ...ranked.slice(held)], run);
   const pick = (files: readonly VolumeFiles[]): Loaded[] =>
@@ -215,9 +240,9 @@ export async function loadOwnTask(context: UnitContext<unknown>, run: OwnRun): P
       return volume ? [volume] : [];
     });
   const [test, rest] = [pick(testFiles), pick(ranked.slice(held))];
-  if (test.length < 2 || rest.length < 2)
+  if (test.length < FEWEST || rest.length < FEWEST)
     throw new Error(
-      `${run.volumes}: ${rest.length} volumes to train on and ${test.length} to test on can be used; 2 of each are needed`,
+      `${run.volumes}: ${rest.length} volumes to train on and ${test.length} to test on can be used; ${FEWEST} of each are needed`,
     );
   const labelled = rest.filter(({ labels }) => labels !== null).slice(0, run.labelled);
   const values = new Set([...labelled, ...test].flatMap(({ labels }) => [...new Set(labels?.data)]));
@@ -228,7 +253,15 @@ export async function loadOwnTask(context: UnitContext<unknown>, run: OwnRun): P
       `${run.volumes}: labels have ${sorted.length} values besides 0, at most ${MAX_CLASSES} are used`,
     );
   const classes = new Map(sorted.map((value, i) => [value, i + 1]));
-  const hasTruth = sorted.length > 0 && test.some(({ labels }) => labels !== null);
+  const tested = test.filter(({ labels }) => labels !== null).length;
+  const hasTruth = sorted.length > 0 && tested > 0;
+  if (labelled.length + tested > 0 && !(hasTruth && labelled.length > 0))
+    context.note(
+      sorted.length === 0
+        ? "nothing is segmented: the labels hold no value but 0"
+        : `nothing is segmented: of the volumes with labels ${labelled.length} are to train on and ${tested} to test on; one of each is needed`,
+      "warning",
+    );
   return {
     unlabelled: rest,
     labelled: hasTruth ? labelled.map((volume) => numbered(volume, classes)) : [],

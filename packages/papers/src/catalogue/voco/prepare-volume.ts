@@ -14,11 +14,28 @@ function wholeLabels({ shape, data }: NDArray<"float32">): NDArray<"int32"> {
   return { dtype: "int32", shape, data: Int32Array.from(data) };
 }
 
+/** @throws RangeError for a single slice, and for a scan in which nothing is to be seen */
+function checkScan(raw: NDArray<"float32">, scaled: NDArray<"float32">): void {
+  if (raw.shape.some((size) => size < 2))
+    throw new RangeError(`at least 2 voxels along every axis are needed, got [${raw.shape.join(", ")}]`);
+  const first = scaled.data[0];
+  if (scaled.data.some((value) => value !== first)) return;
+  const known = raw.data.find(Number.isFinite);
+  if (known === undefined) throw new RangeError("no voxel has a finite value");
+  const constant = raw.data.every((value) => value === known || Number.isNaN(value));
+  throw new RangeError(
+    constant
+      ? `all voxels are ${known}`
+      : `all voxels lie on one side of the window: another one is needed, or auto`,
+  );
+}
+
 /**
  * A scan and its labels as training takes them: scaled, cut to the foreground, resized.
  *
  * @param labels  of the same shape as the volume
- * @throws RangeError when shapes differ, labels are no whole numbers or all voxels are equal
+ * @throws RangeError when shapes differ, labels are no whole numbers, the scan is a single slice, or all of its voxels are
+ *   equal once scaled
  * @source released code, get_loader
  */
 export function prepareVolume(
@@ -31,6 +48,7 @@ export function prepareVolume(
       `labels of [${rawLabels.shape.join(", ")}] for a volume of [${raw.shape.join(", ")}]`,
     );
   const scaled = scaleToWindow(raw, window);
+  checkScan(raw, scaled);
   const box = foregroundBox(scaled, foreground);
   const size = [side, side, depth] as const;
   return {
