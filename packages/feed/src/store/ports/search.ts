@@ -24,8 +24,6 @@ export interface TextHits {
   readonly hits: readonly TextHit[];
   /** The words that were looked for, as the index has them (lower case, no accents). */
   readonly words: readonly string[];
-  /** Words that the second step left out: more than 10 % of the papers have them, or rarer words gave enough to rank. */
-  readonly dropped: readonly string[];
 }
 
 export interface AuthorMatch {
@@ -40,8 +38,8 @@ export interface AuthorMatch {
  * Keyword search. Kept in step with the papers by the same transactions: what `upsert` acknowledged is found.
  *
  * Queries are words, never a query language: every word is quoted. Case, accents and punctuation do not matter.
- * At most 20,000 candidates are ranked; where more papers match, those that came in last are. Any of the words: the
- * rarest words come first, until that many papers have them.
+ * At most 25,000 candidates are ranked; where more papers match, those that came in last are. Any of the words: the
+ * rarest bring in the candidates, until enough papers have them; the others count in the scores.
  */
 export interface TextIndex {
   /** @throws StoreError `invalid` for more than 200 characters; a query without words finds nothing */

@@ -35,17 +35,23 @@ function checkTerm(name: string, value: string): string {
   return value;
 }
 
-/** The SQL of a filter; every value is a bound parameter. */
-export function filterParts(filter: PaperFilter = {}): FilterParts {
+/**
+ * The SQL of a filter; every value is a bound parameter.
+ * @param options.lead  false: `from` is `papers as p` whatever the filter, for questions about one paper
+ */
+export function filterParts(
+  filter: PaperFilter = {},
+  { lead = true }: { readonly lead?: boolean } = {},
+): FilterParts {
   const conditions: RawBuilder<unknown>[] = [];
   const terms: { kind: "c" | "t"; value: string }[] = [];
   if (filter.topic !== undefined) terms.push({ kind: "t", value: checkTerm("topic", filter.topic) });
   if (filter.category !== undefined) terms.push({ kind: "c", value: checkTerm("category", filter.category) });
-  const [leading, ...others] = terms;
+  const leading = lead ? terms.shift() : undefined;
   const day = leading ? sql`lead.day` : sql`p.day`;
   const id = leading ? sql`lead.id` : sql`p.id`;
   if (leading) conditions.push(sql`lead.kind = ${leading.kind} and lead.value = ${leading.value}`);
-  for (const { kind, value } of others) {
+  for (const { kind, value } of terms) {
     conditions.push(
       sql`exists (select 1 from paper_terms as other where other.kind = ${kind} and other.value = ${value} and other.day = p.day and other.id = p.id)`,
     );
