@@ -30,18 +30,24 @@ export async function* jsonRows(request: RowRequest): AsyncGenerator<Row> {
     yield* vidalRows(request, root);
     return;
   }
-  const found = Array.isArray(root) ? root : msrVtt.safeParse(root).data?.sentences;
-  const described = found ? null : clips.safeParse(root).data;
-  if (!found && !isActivity(described)) throw new Error(`${table}: expected one of ${FORMATS}.`);
+  const records = recordsOf(root);
+  if (!records.some((record) => clipAndCaption(record)[0] !== null))
+    throw new Error(`${table}: expected one of ${FORMATS}.`);
   if (sensor !== "video")
     throw new Error(`${table} describes videos: give it as --video, not as --${sensor}.`);
   let line = 0;
-  for (const record of found ?? Object.entries(described ?? {})) {
+  for (const record of records) {
     line++;
     const [path, caption] = clipAndCaption(record);
     if (path === null) report({ line, reason: caption, value: JSON.stringify(record).slice(0, 200) });
     else yield { path: path.replace(/\.(mp4|avi|mov|webm|mkv)$/i, ""), caption, line };
   }
+}
+
+/** Sentences of MSR-VTT, a list as DiDeMo has it, or ids with what they stand for. */
+function recordsOf(root: unknown): readonly unknown[] {
+  if (Array.isArray(root)) return root;
+  return msrVtt.safeParse(root).data?.sentences ?? Object.entries(clips.safeParse(root).data ?? {});
 }
 
 /** A video and what is said of it, or null and what is wrong. */
@@ -79,7 +85,6 @@ const hasSome = (root: unknown, name: string): boolean =>
   !Array.isArray(root) &&
   Object.values(root).some((record) => typeof record === "object" && record !== null && name in record);
 const isVidal = (root: unknown): boolean => hasSome(root, "mplug") || hasSome(root, "polish_mplug");
-const isActivity = (root: unknown): boolean => hasSome(root, "sentences");
 
 /** What the folder of a clip's frames starts with after the clip's id, and the frames' extension. */
 const FRAME_FOLDERS = {
@@ -106,6 +111,14 @@ function finder(root: string): (folder: string, start: string) => Promise<string
 /** Whether a name of the annotations stays in its folder. */
 const isPlain = (name: string): boolean => !/[\\\0]|(^|\/)\.\.(\/|$)|^\//.test(name);
 
+function annotationsOf(table: string, json: unknown): ReturnType<typeof parseVidalAnnotations> {
+  try {
+    return parseVidalAnnotations(json);
+  } catch (error) {
+    throw new Error(`${table}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
 /**
  * Clips of VIDAL-10M: every view of the texts once, with the frame that it speaks of where that sensor has frames, else
  * with one that is drawn. The same for all sensors, so that what belongs together is of one moment.
@@ -119,7 +132,7 @@ async function* vidalRows(
     throw new Error(`${table}: VIDAL-10M is read from an unpacked folder, not from ${root}.`);
   const [find, findPicture] = [finder(root), finder(pictureRoot)];
   let line = 0;
-  for (const [id, clip] of parseVidalAnnotations(json)) {
+  for (const [id, clip] of annotationsOf(table, json)) {
     line++;
     if (!isPlain(id) || !isPlain(clip.folder) || id.includes("/")) {
       report({ line, reason: "the id or folder of a clip leads outside", value: `${clip.folder}/${id}` });

@@ -202,7 +202,7 @@ describe("on own data", () => {
     expectRepeated(training.audio as TrainingSamples);
     const notes = context.notes.join("\n");
     expect(notes).toMatch(/sounds\.csv: 3 rows were skipped/);
-    expect(notes).toMatch(/sounds\.csv:34: image file not found/);
+    expect(notes).toMatch(/sounds\.csv:34: file not found/);
     expect(notes).toMatch(/sounds\.csv:35: path leads outside/);
     expect(notes).toMatch(/sounds\.csv:36: empty caption/);
     expect(notes).toMatch(/clips\.csv:34: no folder of frames of this name/);
@@ -251,6 +251,10 @@ describe("on own data", () => {
     await expect(check(given({ audio: join(folder, "none.csv") }))).rejects.toThrow(
       /--audio: there is no file or folder/,
     );
+    await writeFile(join(folder, "empty.csv"), "");
+    await expect(experiment.prepare(contextOf(given({ audio: join(folder, "empty.csv") })))).rejects.toThrow(
+      /empty\.csv has no rows: expected a heading with the columns audio and caption/,
+    );
     await expect(experiment.prepare(contextOf(given({ "label-column": "sort" })))).rejects.toThrow(
       /--label-column: no file has a value in a column "sort"/,
     );
@@ -270,7 +274,9 @@ describe("on own data", () => {
     expect(held).toHaveLength(5);
     expect(learned).toHaveLength(30);
     expect(held?.filter((name) => learned?.includes(name))).toEqual([]);
-    expect(() => splitRows(randomKey(1), ["a", "a", "b"], 0.25, "rgb")).toThrow(/2 usable files are too few/);
+    expect(() => splitRows(randomKey(1), ["a", "a", "b"], 0.25, "rgb")).toThrow(
+      /2 usable files .* at least 3/,
+    );
   });
 
   it("trains for as many steps as the preset does on generated samples", () => {

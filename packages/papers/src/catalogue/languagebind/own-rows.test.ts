@@ -124,7 +124,11 @@ describe("annotations", () => {
         v_uq: { duration: 9, timestamps: [], sentences: ["A man. ", " He runs."] },
       }),
       "other.json": JSON.stringify({ a: { b: 1 } }),
+      "numbers.json": "[1, 2]",
       "broken.json": '{"a": ',
+      "short.json": JSON.stringify({
+        x: { folder: "a", raw: "", mplug: "", polish_mplug: "", ofa: ["one"] },
+      }),
     });
     const msrvtt = await rowsOf("msrvtt.json", "video");
     expect(msrvtt.rows).toEqual([{ path: "video0", caption: "a car", line: 1 }]);
@@ -137,6 +141,8 @@ describe("annotations", () => {
     ]);
     await expect(rowsOf("didemo.json", "audio")).rejects.toThrow(/as --video, not as --audio/);
     await expect(rowsOf("other.json", "video")).rejects.toThrow(/expected one of VIDAL-10M/);
+    await expect(rowsOf("numbers.json", "audio")).rejects.toThrow(/expected one of VIDAL-10M/);
+    await expect(rowsOf("short.json", "audio")).rejects.toThrow(/short\.json: .*clip "x", ofa: .*8/);
     await expect(rowsOf("broken.json", "video")).rejects.toThrow(/broken\.json is not valid JSON/);
   });
 

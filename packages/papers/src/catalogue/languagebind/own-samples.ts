@@ -220,7 +220,9 @@ export async function loadOwnSamples(
       } catch (error) {
         if (!(error instanceof ImageFileError || error instanceof AudioError || error instanceof RangeError))
           throw error;
-        report({ line: row.line, reason: error.message, value: row.path.slice(0, 200) });
+        // Sounds and maps come from the same folders and archives as images.
+        const reason = error.message.replace(/\bimage (file|folder)/, "$1");
+        report({ line: row.line, reason, value: row.path.slice(0, 200) });
       }
       if (i % 16 === 0) context.progress({ phase: `reading ${sensor}`, step: i, steps: rows.length });
     }
@@ -235,7 +237,9 @@ export async function loadOwnSamples(
   }
   if (kept.length === 0)
     throw new Error(
-      `${table} has no usable row${problems[0] ? `; the first problem: ${describeProblem(problems[0])}` : ""}.`,
+      problems[0]
+        ? `${table} has no usable row; the first problem: ${describeProblem(problems[0])}.`
+        : `${table} has no rows: expected a heading with the columns ${sensor} and caption, then a row for each sample.`,
     );
   const stacked = (values: readonly Float32Array[], of: readonly number[]): NDArray<"float32"> => {
     const data = new Float32Array(values.length * of.reduce((a, b) => a * b, 1));
@@ -280,7 +284,9 @@ export function splitRows(
   const files = [...first.keys()];
   const held = Math.max(1, Math.round(files.length * heldOut));
   if (files.length - held < 2)
-    throw new Error(`${what}: ${files.length} usable files are too few to train on and to hold some out.`);
+    throw new Error(
+      `${what}: ${files.length} usable files are too few to train on and to hold some out; expected at least 3.`,
+    );
   const order = Array.from(permutation(key, files.length), (i) => files[i] as string);
   const kept = new Set(order.slice(held));
   return {

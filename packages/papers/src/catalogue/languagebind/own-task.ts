@@ -64,7 +64,13 @@ export async function loadOwnTask(context: UnitContext<LanguageBindConfig>, run:
       captions: picked(samples.captions, hold),
       owners: Int32Array.from(hold, (i) => all[i] as number),
     };
-    classifications.push(...classificationOf(name, picked(samples.labels, hold)));
+    const classified = classificationOf(name, picked(samples.labels, hold));
+    if (classified.length === 0 && samples.labels.some((label) => label !== undefined))
+      context.note(
+        `${name}: held-out samples are of one class, so there is no zero-shot accuracy.`,
+        "warning",
+      );
+    classifications.push(...classified);
     const captions = picked(samples.captions, learn);
     texts.push(...captions);
     context.note(`${name}: ${learn.length} samples to train on, ${hold.length} held out.`);
