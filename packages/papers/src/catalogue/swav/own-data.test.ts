@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { crc32, deflateSync, gzipSync } from "node:zlib";
@@ -136,13 +136,64 @@ describe("own images", () => {
     );
     await expect(setsOf({ images: join(folder, "classes"), labels: images })).rejects.toThrow(/its folders/);
     await expect(setsOf({ images: join(folder, "absent") })).rejects.toThrow(
-      /no folder of images at .*absent/,
+      /no file or folder of images at .*absent/,
+    );
+    const text = join(folder, "notes.txt");
+    await writeFile(text, "no pictures");
+    await expect(setsOf({ images: text })).rejects.toThrow(
+      /notes\.txt is no folder, and its name is that of no/,
     );
     await writeFile(
       join(folder, "few.idx3"),
       idx([3, 6, 8], () => 1),
     );
     await expect(setsOf({ images: join(folder, "few.idx3") })).rejects.toThrow(/holds 3 images; at least 5/);
+  });
+
+  it("says what a folder without pictures holds, and leaves out pictures beside folders of classes", async () => {
+    const binaries = join(folder, "binaries");
+    await mkdir(binaries);
+    await expect(setsOf({ images: binaries })).rejects.toThrow(/binaries holds no pictures .*of classes\.$/);
+    await writeFile(join(binaries, "train.bin"), "");
+    await expect(setsOf({ images: binaries })).rejects.toThrow(/it holds train\.bin: give one of them/);
+    const mixed = join(folder, "mixed");
+    for (const name of ["dark", "light"])
+      await cp(join(folder, "classes", name), join(mixed, name), { recursive: true });
+    for (let i = 0; i < 7; i++) await writeFile(join(mixed, `${i}.png`), png(14, 9));
+    const { training, test, notes } = await setsOf({ images: mixed });
+    expect([training.count + test.count, training.classes.length]).toEqual([60, 2]);
+    expect(notes.join("\n")).toMatch(/7 pictures beside the folders of classes were left out/);
+  });
+
+  it("measures with the classes that the probe knows, and not at all with one", async () => {
+    const images = join(folder, "a.idx3");
+    const labelled = async (name: string, label: (i: number) => number) => {
+      await writeFile(join(folder, name), idx([50], label));
+      return setsOf({
+        images,
+        labels: join(folder, name),
+        "test-images": images,
+        "test-labels": join(folder, "all.idx1"),
+      });
+    };
+    await writeFile(
+      join(folder, "all.idx1"),
+      idx([50], (i) => [3, 7, 9][i % 3] as number),
+    );
+    // Classes 3 and 9 alone can be told apart; numbers between them that nothing has do not matter.
+    const some = await labelled("some.idx1", (i) => (i % 2 === 0 ? 3 : 9));
+    expect(some.probe.classes).toEqual(["3", "9"]);
+    expect(new Set(some.probe.labels)).toEqual(new Set([0, 1]));
+    expect(new Set(some.test.labels)).toEqual(new Set([0, 1]));
+    expect(some.test.count).toBeLessThan(20);
+    expect(some.notes.join("\n")).toMatch(
+      /of 20 images to measure are of classes without an image for the probe/,
+    );
+    const one = await labelled("same.idx1", () => 9);
+    expect([one.probe.labels, one.test.labels]).toEqual([null, null]);
+    expect(one.notes.join("\n")).toMatch(
+      /All images for the probe are of one class \(9\), so there are no acc/,
+    );
   });
 
   it("takes as many steps as the preset does on the generated world", () => {

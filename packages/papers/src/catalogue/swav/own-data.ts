@@ -1,4 +1,5 @@
 import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
 import {
   type CaptionedImageSet,
   type ImageArrays,
@@ -25,6 +26,7 @@ const HELD_OUT = 0.2;
 const TURN = 500;
 
 const imageFile = /\.(jpe?g|png|webp)$/i;
+const arrayFile = /\.(idx3|[.-]idx3-ubyte|npy|bin)(\.gz)?$/i;
 
 export const inputs: readonly RunInput[] = [
   {
@@ -192,6 +194,29 @@ async function gathered(set: CaptionedImageSet, signal: AbortSignal): Promise<La
   return result;
 }
 
+/**
+ * Whether the pictures lie in the folder itself, not in folders of classes.
+ *
+ * @throws Error when there are none in either
+ */
+async function isFlat(path: string, context: UnitContext<unknown>): Promise<boolean> {
+  const entries = await readdir(path, { withFileTypes: true });
+  const loose = entries.filter((entry) => entry.isFile() && imageFile.test(entry.name)).length;
+  for (const folder of entries.filter((entry) => entry.isDirectory())) {
+    if (!(await readdir(join(path, folder.name))).some((name) => imageFile.test(name))) continue;
+    if (loose > 0)
+      context.note(`${path}: ${loose} pictures beside the folders of classes were left out.`, "warning");
+    return false;
+  }
+  if (loose > 0) return true;
+  const arrays = entries.filter((entry) => entry.isFile() && arrayFile.test(entry.name));
+  const hint =
+    arrays.length > 0 ? `; it holds ${arrays.map(({ name }) => name).join(", ")}: give one of them` : "";
+  throw new Error(
+    `${path} holds no pictures (.jpg, .png, .webp), neither itself nor in folders of classes${hint}.`,
+  );
+}
+
 /** Pictures of a folder, with the names of their folders as classes. */
 async function loadFolder(
   path: string,
@@ -199,10 +224,7 @@ async function loadFolder(
   classes: readonly string[] | null,
   context: UnitContext<unknown>,
 ): Promise<LabelledImages> {
-  const entries = await readdir(path, { withFileTypes: true }).catch((cause: unknown) => {
-    throw new Error(`There is no folder of images at ${path}.`, { cause });
-  });
-  const flat = entries.some((entry) => entry.isFile() && imageFile.test(entry.name));
+  const flat = await isFlat(path, context);
   const { set, problems } = await loadCaptionedImages({
     pairs: flat ? flatFolder(path) : imageFolderPairs(path),
     images: path,
@@ -240,6 +262,12 @@ async function loadImages(
 ): Promise<LabelledImages> {
   const arrays = await readImageArrays(path);
   if (!arrays) {
+    const info = await stat(path).catch(() => null);
+    if (!info) throw new Error(`There is no file or folder of images at ${path}.`);
+    if (!info.isDirectory())
+      throw new Error(
+        `${path} is no folder, and its name is that of no known file: .idx3, .bin (CIFAR), _X.bin (STL-10) or .npy.`,
+      );
     if (labelFile !== undefined)
       throw new Error(
         `--labels: the classes of the folder ${path} are its folders, so ${labelFile} is not needed.`,
@@ -309,13 +337,49 @@ export async function loadOwnSets(context: UnitContext<SwavConfig>, run: OwnRun,
       throw new Error(`--test-labels has classes that --labels lacks (0 to ${all.classes.length - 1}).`);
   }
   const probe = selectImages(training, permutation(key, training.count).subarray(0, own.probe));
-  context.note(
-    `${training.count} images to train, ${probe.count} of them for the probe; ${test.count} to measure${training.labels && test.labels ? "" : ", without labels, so no accuracies"}.`,
+  const missing = [training, test].flatMap(({ labels }, i) =>
+    labels ? [] : [i === 0 ? "images" : "test-images"],
   );
-  const presentClasses = new Set(probe.labels);
-  if (probe.labels && presentClasses.size < all.classes.length) {
-    context.note("Not every class has an image for the probe, so there are no accuracies.", "warning");
-    return { training, probe: { ...probe, labels: null }, test };
+  const without = run.testImages === undefined || missing.length === 2 ? "" : ` of --${missing[0]}`;
+  context.note(
+    `${training.count} images to train, ${probe.count} of them for the probe; ${test.count} to measure${missing.length === 0 ? "" : `, without labels${without}, so no accuracies`}.`,
+  );
+  return { training, ...withKnownClasses(context, probe, test) };
+}
+
+/**
+ * Probe and test images whose classes are those of the probe, numbered without gaps. Test images of other classes
+ * cannot be told by it and are left out; of a single class nothing can be told.
+ */
+function withKnownClasses(
+  context: UnitContext<unknown>,
+  probe: LabelledImages,
+  test: LabelledImages,
+): Pick<OwnSets, "probe" | "test"> {
+  if (!probe.labels || !test.labels) return { probe, test };
+  const known = [...new Set(probe.labels)].sort((a, b) => a - b);
+  const numbers = new Map(known.map((label, i) => [label, i]));
+  const rows = Array.from(test.labels.keys()).filter((i) => numbers.has(test.labels?.[i] as number));
+  if (known.length < 2 || rows.length === 0) {
+    const reason =
+      known.length < 2
+        ? `All images for the probe are of one class (${probe.classes[known[0] as number]})`
+        : "No test image is of a class that the probe has images of";
+    context.note(`${reason}, so there are no accuracies.`, "warning");
+    return { probe: { ...probe, labels: null }, test: { ...test, labels: null } };
   }
-  return { training, probe, test };
+  if (rows.length < test.count)
+    context.note(
+      `${test.count - rows.length} of ${test.count} images to measure are of classes without an image for the probe and were left out.`,
+      "warning",
+    );
+  const numbered = (set: LabelledImages): LabelledImages => ({
+    ...set,
+    labels: set.labels?.map((label) => numbers.get(label) as number) ?? null,
+    classes: known.map((label) => probe.classes[label] as string),
+  });
+  return {
+    probe: numbered(probe),
+    test: numbered(rows.length < test.count ? selectImages(test, rows) : test),
+  };
 }
