@@ -254,8 +254,23 @@ describe("contrast with several positives", () => {
     expect(Math.abs((await loss({}, swapped)) - (await loss({})))).toBeGreaterThan(0.1);
     const twice = [views[0], views[1], views[1]] as number[][][];
     expect(await loss({}, twice)).toBeCloseTo(2 * (await loss({}, views.slice(0, 2))), 3);
-    const larger = views.map((view, m) => view.map((row) => row.map((value) => value * (m + 7))));
-    expect(await loss({}, larger)).toBeCloseTo(await loss({}), 3);
+    for (const factor of [7, 1e-5]) {
+      const scaled = views.map((view, m) => view.map((row) => row.map((value) => value * factor * (m + 1))));
+      expect(await loss({}, scaled)).toBeCloseTo(await loss({}), 3);
+    }
+  });
+
+  it("gives a row of zeros the cosine 0 with all others", async () => {
+    const zeros = views.map((view) => view.map(() => [0, 0, 0]));
+    expect(await loss({}, zeros)).toBeCloseTo(2 * Math.log(5), 5);
+    const [anchor, positive] = views as [number[][], number[][]];
+    const others = await Promise.all(
+      [1, 2, 3, 4].map((i) => loss({}, [anchor.map((row, k) => (k === i ? row : [0, 0, 0])), positive])),
+    );
+    // A single anchor beside four rows of zeros; together they make the loss of one row of zeros and four anchors.
+    const apart = others.reduce((sum, value) => sum + value, 0) - 3 * Math.log(5);
+    const together = await loss({}, [anchor.map((row, k) => (k === 0 ? [0, 0, 0] : row)), positive]);
+    expect(together).toBeCloseTo(apart, 3);
   });
 
   it("refuses what has no meaning", () => {

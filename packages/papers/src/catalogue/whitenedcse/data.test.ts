@@ -7,7 +7,7 @@ import { trainWordTokenizer } from "@concord/data";
 import { constant, evaluate, type NDArray, randomKey, symmetricEigen } from "@concord/tensor";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { defaultConfig } from "./config.ts";
-import { describeProblems, problemCounter, readSentences, readStsSet } from "./sts-files.ts";
+import { problemCounter, readSentences, readStsSet } from "./sts-files.ts";
 import { generatedTask } from "./task.ts";
 import { type TokenRows, withDefects, wordVectors } from "./word-vectors.ts";
 import { sentenceWorld, type WorldConfig } from "./world.ts";
@@ -179,6 +179,7 @@ describe("files", () => {
       at("copies.csv"),
       'sent0,sent1,sent2\n"One, two.","One, two.","One, two."\nThree.,Three.,Three.\n,,\n',
     );
+    await writeFile(at("headless.csv"), "A first one.,A first one too.\nA second one.,A second one too.\n");
     await writeFile(at("named.tsv.gz"), gzipSync("source\ttext\nx\tHello there.\ny\tIt's \"quoted.\n"));
     await writeFile(
       at("sts-test.csv"),
@@ -194,6 +195,10 @@ describe("files", () => {
     await writeFile(
       at("sick.tsv"),
       "pair_ID\tsentence_A\tsentence_B\trelatedness_score\n1\tA dog runs.\tA cat sits.\t1.5\n2\tA\tB\t4\n3\tC\tD\t\n4\tE\tF\t3\n",
+    );
+    await writeFile(
+      at("SICK.txt"),
+      '\ufeffpair_ID\tsentence_A\tsentence_B\tentailment_label\trelatedness_score\r\n1\tA "dog\tB\tNEUTRAL\t4.5\r\n2\tC\tD\r\n3\tE\tF\tNEUTRAL\t3\r\n4\tG\tH\tNEUTRAL\t1\r\n',
     );
     await writeFile(
       at("pairs.jsonl"),
@@ -226,11 +231,20 @@ describe("files", () => {
       "It's \"quoted.",
     ]);
     expect(await readSentences(at("named.tsv.gz"), { onProblem, column: "source", most: 1 })).toEqual(["x"]);
-    expect(describeProblems(problems)).toEqual([
-      "2 rows were skipped.",
-      `${at("lines.txt")}:2: there is no sentence (value "")`,
-      `${at("copies.csv")}:4: there is no sentence (value "")`,
-    ]);
+    expect(problems).toEqual({
+      count: 2,
+      countByReason: { "there is no sentence": 2 },
+      records: [
+        { file: at("lines.txt"), line: 2, reason: "there is no sentence", value: "" },
+        { file: at("copies.csv"), line: 4, reason: "there is no sentence", value: "" },
+      ],
+    });
+    const guessed: string[] = [];
+    const onGuess = (column: string): void => void guessed.push(column);
+    expect(await readSentences(at("headless.csv"), { onProblem, onGuess })).toEqual(["A second one."]);
+    await readSentences(at("copies.csv"), { onProblem, onGuess });
+    await readSentences(at("named.tsv.gz"), { onProblem, onGuess, column: "source" });
+    expect(guessed).toEqual(["A first one."]);
   });
 
   it("of pairs: the STS benchmark, SICK, tables and SentEval's folders", async () => {
@@ -245,6 +259,11 @@ describe("files", () => {
     expect((await readStsSet(at("sick.tsv"), { onProblem })).pairs.map(({ gold }) => gold)).toEqual([
       1.5, 4, 3,
     ]);
+    expect((await readStsSet(at("SICK.txt"), { onProblem })).pairs).toEqual([
+      { a: 'A "dog', b: "B", gold: 4.5 },
+      { a: "E", b: "F", gold: 3 },
+      { a: "G", b: "H", gold: 1 },
+    ]);
     expect((await readStsSet(at("pairs.jsonl"), { onProblem })).pairs).toHaveLength(4);
     const folder = await readStsSet(at("STS12"), { onProblem });
     expect(folder.pairs.map(({ a }) => a).join("")).toBe("aegikm");
@@ -252,10 +271,11 @@ describe("files", () => {
       { name: "one", rows: [0, 1, 2] },
       { name: "two", rows: [3, 4, 5] },
     ]);
-    expect(problems.map(({ line, reason }) => `${line}: ${reason}`)).toEqual([
+    expect(problems.records.map(({ line, reason }) => `${line}: ${reason}`)).toEqual([
       "3: the score is no number",
       "6: row has 2 columns, expected at least 7",
       "4: the score is no number",
+      "3: row has 3 columns, the heading 5",
       "4: one of the two sentences is missing",
     ]);
   });
@@ -263,17 +283,30 @@ describe("files", () => {
   it("that cannot be used say why", async () => {
     const { onProblem } = lenient();
     const strict = problemCounter(true);
-    await writeFile(at("headless.csv"), "a,b\n1,2\n");
+    await writeFile(at("unscored.csv"), "a,b\n1,2\n");
     await writeFile(at("two.csv"), "a,b,score\nx,y,1\nx,z,2\n");
     await writeFile(at("empty.txt"), "\n\n");
     await expect(readStsSet(at("nowhere.csv"), { onProblem })).rejects.toThrow("nowhere.csv cannot be read");
-    await expect(readStsSet(at("headless.csv"), { onProblem })).rejects.toThrow(
+    await expect(readStsSet(at("unscored.csv"), { onProblem })).rejects.toThrow(
       "no column score, relatedness_score",
     );
     await expect(readStsSet(at("two.csv"), { onProblem })).rejects.toThrow(
       "two.csv has 2 pairs that can be used",
     );
-    await expect(readStsSet(at("lines.txt"), { onProblem })).rejects.toThrow("scored pairs come from");
+    await writeFile(at("flat.csv"), "a,b,score\nx,y,3\nx,z,3\ny,z,3\n");
+    await expect(readStsSet(at("flat.csv"), { onProblem })).rejects.toThrow(
+      "all 3 pairs have the score 3; a correlation needs different ones",
+    );
+    await writeFile(at("nan.csv"), "a,b,score\nx,y,nan\nx,z,nan\ny,z,3\n");
+    await expect(readStsSet(at("nan.csv"), { onProblem })).rejects.toThrow(
+      /has 1 pairs .* Skipped: .*nan\.csv:2: the score is no number \(value "nan"\)/,
+    );
+    await expect(readStsSet(at("lines.txt"), { onProblem })).rejects.toThrow(
+      'begins with a heading, such as SICK\'s; the first line is "A first one."',
+    );
+    await expect(readStsSet(at("lines.doc"), { onProblem })).rejects.toThrow("lines.doc cannot be read");
+    await writeFile(at("pairs.xlsx"), "PK");
+    await expect(readStsSet(at("pairs.xlsx"), { onProblem })).rejects.toThrow("scored pairs come from");
     await expect(readStsSet(folder, { onProblem })).rejects.toThrow("the layout of SentEval");
     await expect(readStsSet(at("sts-test.csv"), strict)).rejects.toThrow(
       "sts-test.csv:3: the score is no number",
@@ -282,6 +315,9 @@ describe("files", () => {
     await expect(readSentences(at("a.doc"), { onProblem })).rejects.toThrow("one a line");
     await expect(readSentences(at("two.csv"), { onProblem, column: "c" })).rejects.toThrow(
       'no column "c"; it has a, b, score',
+    );
+    await expect(readSentences(at("lines.txt"), { onProblem, column: "text" })).rejects.toThrow(
+      'has one sentence a line and no column "text"',
     );
     await writeFile(join(at("STS12"), "STS.gs.two.txt"), "0\n");
     await expect(readStsSet(at("STS12"), { onProblem })).rejects.toThrow(
@@ -301,6 +337,6 @@ describe("files", () => {
     expect(set.pairs.length).toBe(3375);
     expect(set.subsets.map(({ name }) => name)).toEqual(["sts2013", "sts2014", "sts2015"]);
     expect(await readSentences(real("sentences-en.tsv.gz"), { onProblem, most: 100 })).toHaveLength(100);
-    expect(problems).toEqual([]);
+    expect(problems.count).toBe(0);
   });
 });

@@ -5,6 +5,7 @@ import { compile, randomKey, type Tensor, type Traced, toNumbers, treeEntries } 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { problemsOf } from "../../harness/check-experiment.ts";
 import type { ArmResult, ArrayTree, UnitContext } from "../../harness/contract.ts";
+import { changedConfig } from "../../harness/memory-context.ts";
 import { judge } from "../../harness/verdict.ts";
 import { armById, arms, type TrainedRecipe } from "./arms.ts";
 import { defaultConfig, paperConfig, type WhitenedCseConfig } from "./config.ts";
@@ -318,8 +319,13 @@ describe("on own sentences", () => {
     await expect(check(given({ "learning-rate": "0" }))).rejects.toThrow(
       "--learning-rate must be a number above 0",
     );
+    await expect(check(given({ "learning-rate": "0x1" }))).rejects.toThrow('at most 1, got "0x1"');
     await expect(check(given({ sts: join(folder, "none.csv") }))).rejects.toThrow("none.csv cannot be read");
     await expect(check({ sentences: join(folder, "lines.txt") })).rejects.toThrow("--sentences needs --sts");
+    const wide = changedConfig(tiny, { encoder: { width: 64 } });
+    await expect(experiment.prepare(contextOf(3, { config: wide, inputs: given() }))).rejects.toThrow(
+      /lines\.txt: 60 sentences with \d+ different words .* are too few for an encoder of width 64/,
+    );
     const strict = contextOf(3, { inputs: given({ strict: true }) });
     await expect(experiment.prepare(strict)).rejects.toThrow("pairs.csv:42");
   });

@@ -36,6 +36,9 @@ function checkWeights(weights: readonly number[], positives: number): void {
     );
 }
 
+/** Squared: √(‖x‖² + ε²) keeps ‖x‖ from 0 as the released code's bound ε = 1e-8 does. */
+const NORM_EPSILON = 1e-8 ** 2;
+
 /** ln softmax_j(a_i·b_j / τ)_i of each row i: [B]. */
 function logProbabilities(a: Tensor, b: Tensor, temperature: number): Tensor {
   return diagonal(logSoftmax(mul(matmul(a, b, { transposeB: true }), 1 / temperature)));
@@ -48,7 +51,7 @@ function logProbabilities(a: Tensor, b: Tensor, temperature: number): Tensor {
  *   sum        L = Σ_{m=1}^{P-1} 1/B Σ_i ( ln Σ_j e^{c_m[i, j]} - c_m[i, i] )
  *   weighted   L = -1/B Σ_i ln Σ_m w_m softmax_j(c_m[i, :])_i
  *
- * From the anchor to the positives only; other anchors are no negatives. The sum over m is not averaged.
+ * A row of zeros has the cosine 0 with all others. From the anchor to the positives only; other anchors are no negatives. The sum over m is not averaged.
  *
  * @param views  P >= 2 times [B, D]; views[0] is the anchor, row i of each belongs to sentence i
  * @returns scalar, nats; of mode "weighted" below 0 where weights sum to more than 1
@@ -72,7 +75,10 @@ export function multiPositiveInfoNCE(views: readonly Tensor[], options: MultiPos
     "multiPositiveInfoNCE",
     Object.fromEntries(views.map((view, m) => [`views[${m}]`, [view, "B D"] as const])),
   );
-  const [anchor, ...positives] = views.map((view) => l2Normalize(view)) as [Tensor, ...Tensor[]];
+  const [anchor, ...positives] = views.map((view) => l2Normalize(view, { epsilon: NORM_EPSILON })) as [
+    Tensor,
+    ...Tensor[],
+  ];
   if (mode === "sum")
     return positives.map((view) => infoNCE(anchor, view, { temperature, symmetric: false })).reduce(add);
   checkWeights(weights, positives.length);

@@ -1,13 +1,16 @@
 import { stat } from "node:fs/promises";
 import { type TextTokenizer, trainWordTokenizer } from "@concord/data";
 import type { PresetName, RunInput, UnitContext } from "../../harness/contract.ts";
-import { type Inputs, textInput } from "../../harness/inputs.ts";
+import { type Inputs, integerInput, strictInput, textInput } from "../../harness/inputs.ts";
+import { noteSkippedRows } from "../../harness/skipped-rows.ts";
 import type { WhitenedCseConfig } from "./config.ts";
-import { describeProblems, problemCounter, readSentences, readStsSet } from "./sts-files.ts";
+import { problemCounter, readSentences, readStsSet } from "./sts-files.ts";
 import type { StsSet, Task } from "./task.ts";
 
 const MAX_STEPS = 1_000_000;
 const MAX_RATE = 1;
+/** A number such as 2e-4 or 0.001. */
+const DECIMAL = /^(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 /** Words seen once in a corpus have no neighbours to speak of. */
 const LEAST_COUNT = 2;
 
@@ -32,7 +35,7 @@ export const inputs: readonly RunInput[] = [
     kind: "path",
     placeholder: "FILE.csv|DIR",
     description:
-      "Scored pairs to measure on: sts-test.csv of the STS benchmark, SICK, a table with the columns a, b and score, or a folder in SentEval's layout.",
+      "Scored pairs to measure on: sts-test.csv of the STS benchmark, SICK's .txt or .tsv, a table with the columns a, b and score, or a folder in SentEval's layout.",
     requires: ["sentences"],
   },
   {
@@ -58,12 +61,7 @@ export const inputs: readonly RunInput[] = [
       "Learning rate of all arms. Default: those found on 100,000 English sentences, for each arm its own.",
     requires: ["sentences"],
   },
-  {
-    name: "strict",
-    kind: "flag",
-    description: "Stop at the first row that cannot be used, instead of skipping and counting it.",
-    requires: ["sentences"],
-  },
+  strictInput("sentences"),
 ];
 
 /** A run on the user's own sentences. */
@@ -87,17 +85,15 @@ export function ownRun(config: WhitenedCseConfig, given: Inputs): OwnRun | null 
   if (sentences === undefined) return null;
   const sts = textInput(given, "sts");
   if (sts === undefined) throw new Error("--sentences needs --sts: scored pairs to measure on.");
-  const steps = textInput(given, "steps");
-  if (steps !== undefined && (!/^\d+$/.test(steps) || Number(steps) < 1 || Number(steps) > MAX_STEPS))
-    throw new Error(`--steps must be an integer from 1 to ${MAX_STEPS}, got ${JSON.stringify(steps)}.`);
+  const steps = integerInput(given, "steps", { most: MAX_STEPS });
   const rate = textInput(given, "learning-rate");
-  if (rate !== undefined && !(Number(rate) > 0 && Number(rate) <= MAX_RATE))
+  if (rate !== undefined && !(DECIMAL.test(rate) && Number(rate) > 0 && Number(rate) <= MAX_RATE))
     throw new Error(
       `--learning-rate must be a number above 0, at most ${MAX_RATE}, got ${JSON.stringify(rate)}.`,
     );
   const training = {
     ...config.training,
-    ...(steps !== undefined && { steps: Number(steps) }),
+    ...(steps !== undefined && { steps }),
     learningRates: rate === undefined ? config.data.own.learningRates : { usual: Number(rate), of: {} },
   };
   return {
@@ -139,13 +135,10 @@ export async function validateOwnRun(
 export async function loadOwnTask(context: UnitContext<unknown>, run: OwnRun): Promise<Task> {
   const { own } = run.config.data;
   const { signal } = context;
-  const tell = (problems: Parameters<typeof describeProblems>[0]): void => {
-    for (const message of describeProblems(problems)) context.note(message, "warning");
-  };
   const readPairs = async (path: string): Promise<StsSet> => {
     const { onProblem, problems } = problemCounter(run.strict);
     const set = await readStsSet(path, { onProblem, signal });
-    tell(problems);
+    noteSkippedRows(context, problems, `rows of ${path}`);
     return set;
   };
   const test = await readPairs(run.sts);
@@ -156,15 +149,21 @@ export async function loadOwnTask(context: UnitContext<unknown>, run: OwnRun): P
     onProblem,
     signal,
     most: own.sentences,
+    onGuess: (column) =>
+      context.note(
+        `${run.sentences}: no column has a usual name; the first one is read, whose heading is ${JSON.stringify(column)}. --sentence-column names another.`,
+        "warning",
+      ),
     ...(run.column !== undefined && { column: run.column }),
   });
-  tell(problems);
+  noteSkippedRows(context, problems, `rows of ${run.sentences}`);
   const tokenizer = trainWordTokenizer(sentences, {
     maxVocabulary: own.vocabulary,
     minCount: LEAST_COUNT,
     boundaries: run.config.encoder.pooling === "first",
   });
   signal.throwIfAborted();
+  checkVocabulary(run, sentences.length, tokenizer.vocabularySize);
   context.note(
     `${sentences.length} sentences to train on, ${tokenizer.vocabularySize} words, ${test.pairs.length} pairs to measure on${development ? `, ${development.pairs.length} to choose the checkpoint` : ""}. ${unknownShare(tokenizer, test)}`,
   );
@@ -176,6 +175,15 @@ export async function loadOwnTask(context: UnitContext<unknown>, run: OwnRun): P
     development,
     test,
   };
+}
+
+/** Word vectors of D directions need more than D words. */
+function checkVocabulary({ sentences: path, config }: OwnRun, sentences: number, vocabulary: number): void {
+  const { width } = config.encoder;
+  if (config.start.words.kind === "random" || vocabulary > width) return;
+  throw new Error(
+    `${path}: ${sentences} sentences with ${vocabulary} different words (those seen at least ${LEAST_COUNT} times, and marks) are too few for an encoder of width ${width}, which needs more than ${width}.`,
+  );
 }
 
 /** How much of the test the vocabulary does not know, in words. */

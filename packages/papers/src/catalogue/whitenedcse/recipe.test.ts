@@ -1,4 +1,13 @@
-import { asTensor, evaluate, type NDArray, normalArray, randomKey } from "@concord/tensor";
+import {
+  asTensor,
+  constant,
+  evaluate,
+  keyTensor,
+  type NDArray,
+  normalArray,
+  randomKey,
+  toNumbers,
+} from "@concord/tensor";
 import { expect, it } from "vitest";
 import type { RecipeContext } from "../../recipes/contract.ts";
 import { resolveOptions } from "../../recipes/options.ts";
@@ -48,4 +57,32 @@ it("--whitening full starts from vectors of mean 0 and covariance I", async () =
 
 it("refuses batches that cannot fill a covariance", () => {
   expect(() => recipe.check?.(contextOf({}, 8))).toThrow("batches of more than 12 items, got 8");
+});
+
+it("makes copies differ by dropout and by groups, and embeds without either", async () => {
+  // Neighbouring channels are much alike, so groups of two whiten something else after a shuffle.
+  const noise = normalArray(randomKey(2), [64, 6]);
+  const data = noise.data.map((value, i) => 0.6 * value + (noise.data[i - (i % 2)] as number));
+  const features = constant({ ...noise, data });
+  const loss = async (given: Readonly<Record<string, unknown>>): Promise<number> => {
+    const context = contextOf({ ...given, groupSize: 2 });
+    const batch = {
+      features: { text: features },
+      copies: { text: [features, features, features] },
+      key: keyTensor(randomKey(3)),
+    };
+    const found = recipe.loss?.(recipe.init(randomKey(0), context), {}, batch as never, context);
+    return Number((await evaluate(found?.loss as never as typeof features)).data[0]);
+  };
+  // The encoder gives equal copies: what differs comes from the recipe.
+  const alike = await loss({ dropout: 0.01, shuffle: false });
+  expect(await loss({ dropout: 0.5, shuffle: false })).toBeGreaterThan(2 * alike);
+  expect(await loss({ dropout: 0.01, shuffle: true })).toBeGreaterThan(1.5 * alike);
+
+  const context = contextOf({});
+  const params = recipe.init(randomKey(0), context);
+  const embedded = await evaluate(recipe.embed(params, features, context.towers[0] as never, context));
+  toNumbers(embedded).forEach((value, i) => {
+    expect(value).toBeCloseTo(data[i] as number, 5);
+  });
 });

@@ -1,16 +1,27 @@
 import { open, readdir, readFile, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
-import { describeProblem, isTable, openColumn, RowError, type RowProblem, readTable } from "@concord/data";
+import { join } from "node:path";
+import {
+  describeProblem,
+  isTable,
+  openColumn,
+  RowError,
+  type RowProblem,
+  type RowProblems,
+  readTable,
+  type TableRow,
+} from "@concord/data";
 import { type StsSet, stsSet } from "./task.ts";
 import type { ScoredPair } from "./world.ts";
 
-/** Largest STS-B file that is read: the published one has 1 MB. */
-const MAX_STSB_BYTES = 64 * 2 ** 20;
+/** Largest text file of pairs that is read: the published ones have 1 MB. */
+const MAX_TEXT_BYTES = 64 * 2 ** 20;
 const MAX_PAIRS = 200_000;
 const MAX_SENTENCES = 10_000_000;
 /** Longest sentence that is kept whole; tokenizers cut them long before. */
 const MAX_CHARACTERS = 10_000;
 const SHOWN = 200;
+/** Rows that cannot be used and are kept to be shown; all are counted. */
+const MAX_RECORDS = 100;
 const LEAST_PAIRS = 3;
 
 /** Names that published files give their columns. */
@@ -31,22 +42,31 @@ export interface ReadOptions {
 /** Stops at the first problem, or counts them. */
 export function problemCounter(strict: boolean): {
   readonly onProblem: (problem: RowProblem) => void;
-  readonly problems: RowProblem[];
+  readonly problems: RowProblems;
 } {
-  const problems: RowProblem[] = [];
+  const problems = { count: 0, countByReason: {} as Record<string, number>, records: [] as RowProblem[] };
   return {
     problems,
     onProblem(problem) {
       if (strict) throw new RowError(problem);
-      problems.push(problem);
+      problems.count++;
+      problems.countByReason[problem.reason] = (problems.countByReason[problem.reason] ?? 0) + 1;
+      if (problems.records.length < MAX_RECORDS) problems.records.push(problem);
     },
   };
 }
 
-/** What was skipped, in words; empty when nothing was. */
-export function describeProblems(problems: readonly RowProblem[], shown = 3): string[] {
-  if (problems.length === 0) return [];
-  return [`${problems.length} rows were skipped.`, ...problems.slice(0, shown).map(describeProblem)];
+/** Passes problems on; what was wrong first explains why a file is left with too little. */
+function watched(options: ReadOptions): ReadOptions & { readonly explanation: () => string } {
+  let first: RowProblem | undefined;
+  return {
+    ...options,
+    onProblem(problem) {
+      first ??= problem;
+      options.onProblem(problem);
+    },
+    explanation: () => (first ? ` Skipped: ${describeProblem(first)}.` : ""),
+  };
 }
 
 function shownText(value: unknown): string {
@@ -62,14 +82,20 @@ function columnOf(columns: readonly string[], wanted: readonly string[]): string
  * by default `sentence`, `text` or `sent0`, else the first one; further columns, such as copies, are not read).
  * Blank sentences are problems.
  *
- * @param options.most  stops after so many
+ * @param options.most      stops after so many
+ * @param options.onGuess  called with the column that is read because none has a usual name: a heading may be missing
  * @throws Error naming the file when it cannot be read, has another ending or no such column, or holds no sentence
  */
 export async function readSentences(
   path: string,
-  options: ReadOptions & { readonly column?: string; readonly most?: number },
+  options: ReadOptions & {
+    readonly column?: string;
+    readonly most?: number;
+    readonly onGuess?: (column: string) => void;
+  },
 ): Promise<string[]> {
-  const { onProblem, signal, most = MAX_SENTENCES } = options;
+  const { signal, most = MAX_SENTENCES } = options;
+  const { onProblem, explanation } = watched(options);
   const sentences: string[] = [];
   const add = (value: unknown, line: number): void => {
     const text = typeof value === "string" ? value.trim().slice(0, MAX_CHARACTERS) : "";
@@ -85,10 +111,12 @@ export async function readSentences(
         onProblem({ file: path, ...row });
         continue;
       }
-      column ??= sentenceColumn(path, Object.keys(row.values), options.column);
+      column ??= sentenceColumn(path, Object.keys(row.values), options);
       add(row.values[column], row.line);
     }
   } else if (/\.txt(\.gz)?$/i.test(path)) {
+    if (options.column !== undefined)
+      throw new Error(`${path} has one sentence a line and no column ${JSON.stringify(options.column)}.`);
     const lines = await openColumn(path, { maxRows: MAX_SENTENCES, ...(signal && { signal }) });
     for (const [i, line] of lines.entries()) {
       if (sentences.length >= most) break;
@@ -99,17 +127,23 @@ export async function readSentences(
       `${path}: sentences come from .txt (one a line), .csv, .tsv, .jsonl or .parquet, the first four also with .gz.`,
     );
   }
-  if (sentences.length === 0) throw new Error(`${path} holds no sentence.`);
+  if (sentences.length === 0) throw new Error(`${path} holds no sentence.${explanation()}`);
   return sentences;
 }
 
-function sentenceColumn(path: string, columns: readonly string[], wanted: string | undefined): string {
-  const column = wanted === undefined ? columnOf(columns, columnNames.sentence) : wanted;
+function sentenceColumn(
+  path: string,
+  columns: readonly string[],
+  { column: wanted, onGuess }: { readonly column?: string; readonly onGuess?: (column: string) => void },
+): string {
   if (wanted !== undefined && !columns.includes(wanted))
     throw new Error(`${path} has no column ${JSON.stringify(wanted)}; it has ${columns.join(", ")}.`);
-  const chosen = column ?? columns[0];
-  if (chosen === undefined) throw new Error(`${path} has no column.`);
-  return chosen;
+  const usual = wanted ?? columnOf(columns, columnNames.sentence);
+  if (usual !== undefined) return usual;
+  const [first] = columns;
+  if (first === undefined) throw new Error(`${path} has no column.`);
+  onGuess?.(first);
+  return first;
 }
 
 /** A pair with the part of the set that it belongs to. */
@@ -158,18 +192,28 @@ async function isStsBenchmark(path: string): Promise<boolean> {
   }
 }
 
-async function stsBenchmark(path: string, options: ReadOptions): Promise<PartedPair[]> {
+function isBlank(cells: readonly string[]): boolean {
+  return cells.every((cell) => cell.trim() === "");
+}
+
+/** Cells of the lines of a file that is parted by tabs and has no quotes. */
+async function tabbedLines(path: string): Promise<readonly string[][]> {
   const { size } = await stat(path);
-  if (size > MAX_STSB_BYTES)
-    throw new Error(`${path} has ${size} bytes, over the limit of ${MAX_STSB_BYTES} for STS-B files.`);
-  const lines = (await readFile(path, "utf8")).split(/\r\n|\r|\n/);
-  return lines.flatMap((line, i): PartedPair[] => {
-    if (line.trim() === "") return [];
-    const cells = line.split("\t");
+  if (size > MAX_TEXT_BYTES)
+    throw new Error(
+      `${path} has ${size} bytes, over the limit of ${MAX_TEXT_BYTES} for files parted by tabs.`,
+    );
+  const text = (await readFile(path, "utf8")).replace(/^\ufeff/, "");
+  return text.split(/\r\n|\r|\n/).map((line) => line.split("\t"));
+}
+
+async function stsBenchmark(path: string, options: ReadOptions): Promise<PartedPair[]> {
+  return (await tabbedLines(path)).flatMap((cells, i): PartedPair[] => {
+    if (isBlank(cells)) return [];
     const place = { file: path, line: i + 1 };
     if (cells.length < STSB.columns) {
       const reason = `row has ${cells.length} columns, expected at least ${STSB.columns}`;
-      options.onProblem({ ...place, reason, value: shownText(line) });
+      options.onProblem({ ...place, reason, value: shownText(cells.join("\t")) });
       return [];
     }
     const [a, b, gold, genre] = [STSB.a, STSB.b, STSB.score, STSB.genre].map((at) => cells[at]);
@@ -178,12 +222,38 @@ async function stsBenchmark(path: string, options: ReadOptions): Promise<PartedP
   });
 }
 
-async function tablePairs(path: string, options: ReadOptions): Promise<PartedPair[]> {
+/** Rows of a `.txt` with a heading, as the original files of SICK are. */
+async function* tabbedTable(path: string): AsyncGenerator<TableRow> {
+  const [heading = [], ...lines] = await tabbedLines(path);
+  if (heading.length < 3)
+    throw new Error(
+      `${path}: a .txt of scored pairs is parted by tabs and begins with a heading, such as SICK's; the first line is ${JSON.stringify(shownText(heading.join("\t")))}.`,
+    );
+  for (const [i, cells] of lines.entries()) {
+    if (isBlank(cells)) continue;
+    const line = i + 2;
+    if (cells.length === heading.length)
+      yield {
+        line,
+        values: Object.fromEntries(heading.map((name, at) => [name.trim(), cells[at] as string])),
+      };
+    else {
+      const reason = `row has ${cells.length} columns, the heading ${heading.length}`;
+      yield { line, reason, value: shownText(cells.join("\t")) };
+    }
+  }
+}
+
+async function tablePairs(
+  path: string,
+  rows: AsyncIterable<TableRow>,
+  options: ReadOptions,
+): Promise<PartedPair[]> {
   const pairs: PartedPair[] = [];
   let names:
     | { readonly a: string; readonly b: string; readonly gold: string; readonly part?: string }
     | undefined;
-  for await (const row of readTable(path)) {
+  for await (const row of rows) {
     if (pairs.length > MAX_PAIRS) break;
     if (row.line % 4096 === 0) options.signal?.throwIfAborted();
     if ("reason" in row) {
@@ -248,6 +318,7 @@ async function sentEvalFolder(folder: string, options: ReadOptions): Promise<Par
  *
  *   sts-{train,dev,test}.csv   the STS benchmark: tab-separated, without heading
  *   .csv .tsv .jsonl .parquet  two columns of sentences and one of scores, under their usual names (also SICK's)
+ *   .txt                       the same, parted by tabs and with a heading, as SICK was published
  *   a folder                   of SentEval: STS.input.NAME.txt and STS.gs.NAME.txt
  *
  * Parts are the files of a folder, the genres of the benchmark, or a column `task`, `subset`, `genre` or `dataset`.
@@ -258,18 +329,25 @@ export async function readStsSet(path: string, options: ReadOptions): Promise<St
   const info = await stat(path).catch((error: unknown) => {
     throw new Error(`${path} cannot be read: ${(error as Error).message}`, { cause: error });
   });
+  const { explanation, ...watching } = watched(options);
   let pairs: readonly PartedPair[];
-  if (info.isDirectory()) pairs = await sentEvalFolder(path, options);
-  else if (await isStsBenchmark(path)) pairs = await stsBenchmark(path, options);
-  else if (isTable(path)) pairs = await tablePairs(path, options);
+  if (info.isDirectory()) pairs = await sentEvalFolder(path, watching);
+  else if (await isStsBenchmark(path)) pairs = await stsBenchmark(path, watching);
+  else if (isTable(path)) pairs = await tablePairs(path, readTable(path), watching);
+  else if (/\.txt$/i.test(path)) pairs = await tablePairs(path, tabbedTable(path), watching);
   else
     throw new Error(
-      `${path}: scored pairs come from .csv, .tsv, .jsonl, .parquet or a folder in SentEval's layout.`,
+      `${path}: scored pairs come from .csv, .tsv, .txt (parted by tabs), .jsonl, .parquet or a folder in SentEval's layout.`,
     );
   if (pairs.length > MAX_PAIRS) throw new Error(`${path} holds more than ${MAX_PAIRS} pairs.`);
-  if (pairs.length < LEAST_PAIRS || pairs.every(({ gold }) => gold === pairs[0]?.gold))
+  if (pairs.length < LEAST_PAIRS)
     throw new Error(
-      `${basename(path)} has ${pairs.length} pairs that can be used; at least ${LEAST_PAIRS} with different scores are needed.`,
+      `${path} has ${pairs.length} pairs that can be used; at least ${LEAST_PAIRS} are needed.${explanation()}`,
+    );
+  const [first] = pairs as [PartedPair];
+  if (pairs.every(({ gold }) => gold === first.gold))
+    throw new Error(
+      `${path}: all ${pairs.length} pairs have the score ${first.gold}; a correlation needs different ones.`,
     );
   return stsSet(
     pairs.map(({ a, b, gold }) => ({ a, b, gold })),
