@@ -15,7 +15,7 @@ import { bitStatistics, examineBits } from "./figures.ts";
 import { armModel } from "./model.ts";
 import { ownRun, readLabels } from "./own-data.ts";
 import { SCENE_LABELS, taggedScenes } from "./scenes.ts";
-import { endsOf, labelsOf, promptSentence } from "./task.ts";
+import { endsOf, labelsOf, promptSentence, takeRows } from "./task.ts";
 
 const tiny: PromptHashConfig = {
   ...smokeConfig,
@@ -206,6 +206,16 @@ describe("on the generated world", () => {
     }
   });
 
+  it("trains and measures label-free arms without a look at prompts of labels, but under P1", async () => {
+    const { task } = prepared;
+    const others = Array.from({ length: task.items.set.count }, (_, i) => task.items.set.count - 1 - i);
+    const mixedUp = { ...task, labelPrompts: takeRows(task.labelPrompts, others) };
+    const { metrics } = await experiment.runArm("prompthash", { ...prepared, task: mixedUp }, context);
+    for (const [id, value] of Object.entries(metricsOf("prompthash")))
+      if (id === "map-p1-64") expect(metrics[id]).not.toBe(value);
+      else if (!id.startsWith("map-p1-")) expect(metrics[id], id).toBe(value);
+  });
+
   it("trains every arm from the same start, differently, and the same again for the same seed", async () => {
     const ids = [...results.keys()];
     expect(new Set(ids.map((id) => JSON.stringify(metricsOf(id)))).size).toBe(ids.length);
@@ -275,6 +285,13 @@ describe("labels of own data", () => {
     expect(Array.from(labels.data)).toEqual([1, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1]);
     expect(() => readLabels(["a,b", "c"], { separator: "|", minCount: 2 })).toThrow(
       /none of the 2 labels belongs to 2 pictures or more; is the separator "\|"/,
+    );
+    expect(() => readLabels([undefined, "", " | "], { separator: "|", minCount: 1 })).toThrow(
+      /none of the 3 pictures has a label/,
+    );
+    // "c" is cut off, and with it the one picture that lacks "a".
+    expect(() => readLabels(["a|b", "a", "c", "b|a"], { separator: "|", minCount: 2 })).toThrow(
+      /all 3 pictures with labels have the label "a"/,
     );
   });
 });
@@ -366,7 +383,9 @@ describe("on own pictures", () => {
     await expect(check(given({ "image-size": "100" }), "paper")).rejects.toThrow(/multiple of 16/);
     await expect(check(given({ images: join(folder, "nowhere") }))).rejects.toThrow(/no folder or archive/);
     const wrong = contextInMemory(tiny, 3, given({ "labels-column": "colour" }));
-    await expect(experiment.prepare(wrong)).rejects.toThrow(/no column "colour"; the others are "tags"/);
+    await expect(experiment.prepare(wrong)).rejects.toThrow(
+      /pairs\.csv has no column "colour" .* there is "tags"/,
+    );
     expect(ownRun(defaultConfig, given())?.minCount).toBe(10);
   });
 

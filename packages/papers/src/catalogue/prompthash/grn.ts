@@ -30,7 +30,8 @@ export function grnInit(width: number): GrnParams {
  */
 export function grn(x: Tensor, { gamma, beta }: Traced<GrnParams>): Tensor {
   checkAxes("grn", { x: [x, "... C"], gamma: [gamma, "C"], beta: [beta, "C"] });
-  // The norm's own epsilon keeps its gradient finite where x is 0, which is what a missing modality is.
-  const response = norm(x, { axes: -1, keepDims: true, epsilon: 1e-20 });
+  // The norm's own epsilon keeps its gradient finite where x is 0, which is what a missing modality is. Its root must be
+  // small beside 1e-6: else rows of zeros would get a response of their own.
+  const response = norm(x, { axes: -1, keepDims: true, epsilon: 1e-30 });
   return add(add(mul(gamma, mul(x, div(response, add(response, EPSILON)))), beta), x);
 }

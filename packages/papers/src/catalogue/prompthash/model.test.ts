@@ -158,7 +158,10 @@ it("trains the prompt's context and the last blocks, each with its rate, and no 
   const still = await run({ hash: 0, fusion: 0, encoder: 0 });
   const moved = await run({ hash: 1e-2, fusion: 0, encoder: 1e-3 });
   const read = (array: unknown): number[] => Array.from(toNumbers(array as NDArray));
-  expect(read(moved.hash.promptContext)).not.toEqual(read(still.hash.promptContext));
+  const old = read(still.hash.promptContext);
+  const change = Math.max(...read(moved.hash.promptContext).map((x, i) => Math.abs(x - (old[i] as number))));
+  // Decay alone would take a ten-thousandth of entries of 0.02.
+  expect(change).toBeGreaterThan(1e-3);
   expect(read(moved.encoder.text.projection)).not.toEqual(read(begin.tuned.text.projection));
   expect(read(moved.fusion?.input.weight)).toEqual(read(still.fusion?.input.weight));
   expect(read(still.encoder.text.projection)).toEqual(read(begin.tuned.text.projection));

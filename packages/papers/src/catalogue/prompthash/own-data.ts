@@ -1,4 +1,4 @@
-import { type CaptionedImageSet, selectImages, trainBpeTokenizer } from "@concord/data";
+import { type CaptionedImageSet, loadCaptionedImages, selectImages, trainBpeTokenizer } from "@concord/data";
 import { foldIn, type NDArray, permutation } from "@concord/tensor";
 import {
   type CaptionedFiles,
@@ -9,7 +9,9 @@ import {
 } from "../../harness/captioned-images.ts";
 import type { PresetName, UnitContext } from "../../harness/contract.ts";
 import { type Inputs, integerInput, textInput } from "../../harness/inputs.ts";
+import { noteSkippedRows } from "../../harness/skipped-rows.ts";
 import type { PromptHashConfig } from "./config.ts";
+import { isReleasedLayout, releasedPairs } from "./released-layout.ts";
 import type { TaggedImages } from "./scenes.ts";
 import { longestText, promptSentence, type Task, taskOf } from "./task.ts";
 
@@ -21,7 +23,7 @@ const MAX_IMAGES = 200_000;
 const SPLIT_STREAM = 20;
 
 export const inputs = captionedInputs(
-  "Tagged pictures: .csv, .tsv, .jsonl or .parquet with the columns image, caption and labels.",
+  "Tagged pictures: .csv, .tsv, .jsonl or .parquet with the columns image, caption and labels; or a folder with index.mat, caption.mat or .txt, and label.mat.",
   [
     {
       name: "labels-column",
@@ -115,12 +117,28 @@ export async function validateOwnRun(
   await checkCaptionedFiles(run);
 }
 
+/** Reads all pictures: of a table, or of a folder in the layout of the released code. */
+async function readPictures(context: UnitContext<PromptHashConfig>, run: OwnRun): Promise<CaptionedImageSet> {
+  if (!(await isReleasedLayout(run.pairs))) return readCaptionedImages(context, run);
+  const images = run.images ?? run.pairs;
+  const { set, problems } = await loadCaptionedImages({
+    pairs: releasedPairs(run.pairs, { images, column: run.labelsColumn, separator: run.separator }),
+    images,
+    size: run.imageSize,
+    strict: run.strict,
+    signal: context.signal,
+    onProgress: ({ done, total }) => context.progress({ phase: "reading images", step: done, steps: total }),
+  });
+  noteSkippedRows(context, problems);
+  return set;
+}
+
 /**
  * Labels of some pictures from one text each.
  *
  * @param texts  e.g. "dog|sky", undefined where there is none
  * @returns names of the labels that at least `minCount` pictures have, most frequent first, and [N, C] of 0 and 1
- * @throws Error when no label or too many are left
+ * @throws Error when no label or too many are left, or one label belongs to all pictures
  */
 export function readLabels(
   texts: readonly (string | undefined)[],
@@ -136,6 +154,8 @@ export function readLabels(
   ]);
   const counts = new Map<string, number>();
   for (const label of lists.flat()) counts.set(label, (counts.get(label) ?? 0) + 1);
+  if (counts.size === 0)
+    throw new Error(`--labels-column: none of the ${texts.length} pictures has a label in this column.`);
   const classes = [...counts]
     .filter(([, count]) => count >= minCount)
     .sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1))
@@ -147,6 +167,11 @@ export function readLabels(
   if (classes.length > MAX_LABELS)
     throw new Error(`--min-count: ${classes.length} labels are left, at most ${MAX_LABELS} are possible.`);
   const place = new Map(classes.map((label, c) => [label, c]));
+  const kept = lists.filter((list) => list.some((label) => place.has(label)));
+  if (kept.every((list) => list.includes(classes[0] as string)))
+    throw new Error(
+      `--labels-column: all ${kept.length} pictures with labels have the label ${JSON.stringify(classes[0])}, so that all would be similar; leave it out.`,
+    );
   const data = new Float32Array(texts.length * classes.length);
   lists.forEach((list, i) => {
     for (const label of list) {
@@ -157,12 +182,12 @@ export function readLabels(
   return { classes, labels: { dtype: "float32", shape: [texts.length, classes.length], data } };
 }
 
-function labelTexts(set: CaptionedImageSet, column: string): (string | undefined)[] {
-  const labels = set.labels[column];
+function labelTexts(set: CaptionedImageSet, { labelsColumn, pairs }: OwnRun): (string | undefined)[] {
+  const labels = set.labels[labelsColumn];
   if (!labels) {
     const names = Object.keys(set.labels).map((name) => JSON.stringify(name));
     throw new Error(
-      `--labels-column: there is no column ${JSON.stringify(column)}; the others are ${names.join(", ") || "none"}.`,
+      `--labels-column: ${pairs} has no column ${JSON.stringify(labelsColumn)} with texts such as "dog|sky"; beside image and caption there is ${names.join(", ") || "none"}.`,
     );
   }
   return Array.from(labels.indices, (index) => (index < 0 ? undefined : labels.values[index]));
@@ -171,8 +196,8 @@ function labelTexts(set: CaptionedImageSet, column: string): (string | undefined
 /** Loads and splits the user's pictures; tells how many rows were rejected and why, and what has no label. */
 export async function loadOwnTask(context: UnitContext<PromptHashConfig>, run: OwnRun): Promise<Task> {
   const { own } = run.config.data;
-  const set = await readCaptionedImages(context, run);
-  const { classes, labels } = readLabels(labelTexts(set, run.labelsColumn), run);
+  const set = await readPictures(context, run);
+  const { classes, labels } = readLabels(labelTexts(set, run), run);
   const width = classes.length;
   const order = Array.from(permutation(foldIn(context.key, SPLIT_STREAM), set.count));
   const tagged = order.filter((i) => labels.data.subarray(i * width, (i + 1) * width).includes(1));
@@ -186,7 +211,7 @@ export async function loadOwnTask(context: UnitContext<PromptHashConfig>, run: O
   ) as [number, number];
   if (queries < 1 || training < 2 || queries + training > tagged.length)
     throw new Error(
-      `${tagged.length} pictures with labels are too few to part into queries, training and database.`,
+      `${tagged.length} pictures with labels are too few: of them ${queries} would be queries and ${training} would train, at least 1 and 2 are needed.`,
     );
   if (tagged.length > MAX_IMAGES)
     throw new Error(

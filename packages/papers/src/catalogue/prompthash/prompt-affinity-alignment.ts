@@ -16,6 +16,9 @@ import {
 } from "@concord/tensor";
 import { PAPER_DEFAULTS } from "./defaults.ts";
 
+/** Added to squared norms: small enough for features of any scale, as their lengths are not bounded below. */
+const NORM_EPSILON = 1e-24;
+
 export interface PromptAffinityAlignmentOptions {
   /** τ of image against text, default 0.07. */
   readonly globalTemperature?: number;
@@ -88,7 +91,7 @@ export function promptAffinityAlignment(
     prompt: [features.prompt, "N C"],
   });
   const [image, text, prompt] = [features.image, features.text, features.prompt].map((x) =>
-    l2Normalize(x),
+    l2Normalize(x, { epsilon: NORM_EPSILON }),
   ) as [Tensor, Tensor, Tensor];
   const divergence = stopGradient(affinityDivergence(image, prompt));
   const global = infoNCE(image, text, { temperature: globalTemperature });

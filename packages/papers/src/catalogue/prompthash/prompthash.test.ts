@@ -43,6 +43,15 @@ function mambaOf(data: GoldenCase, path: string): Traced<MambaParams> {
 /** A list of arrays that differ in shape. */
 const arrays = (list: unknown): NDArray[] => (list as number[][]).map((entry) => ndarray(entry));
 
+/** Options by their names in the file; one that the file leaves out keeps its default. */
+function optionsOf<N extends string>(
+  data: GoldenCase,
+  names: Readonly<Record<N, string>>,
+): Partial<Record<N, number>> {
+  const given = Object.entries<string>(names).filter(([, name]) => name in data.inputs);
+  return Object.fromEntries(given.map(([option, name]) => [option, data.number(name)])) as never;
+}
+
 /** ⟨upstream, y⟩, whose gradients the golden cases hold. */
 const against = (y: Tensor, upstream: Tensor): Tensor => sum(mul(y, upstream));
 
@@ -179,12 +188,12 @@ describe("golden cases", () => {
         similarity,
         binaryTargets: data.tensor("binary_targets"),
       },
-      {
-        intraWeight: data.number("w_intra"),
-        interWeight: data.number("w_inter"),
-        quantWeight: data.number("w_quant"),
-        groupWeight: data.number("group_weight"),
-      },
+      optionsOf(data, {
+        intraWeight: "w_intra",
+        interWeight: "w_inter",
+        quantWeight: "w_quant",
+        groupWeight: "group_weight",
+      }),
     );
     const [dImage, dText] = gradients(losses.loss, [imageCodes, textCodes]) as [Tensor, Tensor];
     const got = await compile(() => ({ similarity, ...losses, dImage, dText }))();
@@ -206,12 +215,15 @@ describe("golden cases", () => {
       text: data.tensor("text"),
       prompt: data.tensor("prompt"),
     };
-    const parts = promptAffinityAlignment(features, {
-      globalTemperature: data.number("tau_global"),
-      localTemperature: data.number("tau_local"),
-      globalWeight: data.number("w_global"),
-      localWeight: data.number("w_local"),
-    });
+    const parts = promptAffinityAlignment(
+      features,
+      optionsOf(data, {
+        globalTemperature: "tau_global",
+        localTemperature: "tau_local",
+        globalWeight: "w_global",
+        localWeight: "w_local",
+      }),
+    );
     const [image, text, prompt] = gradients(parts.loss, Object.values(features)) as [Tensor, Tensor, Tensor];
     const got = await compile(() => ({ ...parts, image, text, prompt }))();
     data.compare("divergence", got.divergence);
@@ -236,9 +248,8 @@ describe("golden cases", () => {
     const all = meanAveragePrecision(queries, database, queryLabels, databaseLabels);
     data.compare("map_all", all.meanAveragePrecision);
     data.compare("ap_all", all.perQuery);
-    const few = meanAveragePrecision(queries, database, queryLabels, databaseLabels, {
-      firstRelevant: data.number("k_small"),
-    });
+    const first = optionsOf(data, { firstRelevant: "k_small" });
+    const few = meanAveragePrecision(queries, database, queryLabels, databaseLabels, first);
     data.compare("map_first_k_relevant", few.meanAveragePrecision);
     data.compare("ap_first_k_relevant", few.perQuery);
     data.expectAllCompared();
@@ -249,16 +260,18 @@ describe("golden cases", () => {
     const steps = (data.inputs.grads_per_step as unknown[]).map(arrays);
     const schedule = {
       learningRate: data.number("lr"),
-      warmup: data.number("warmup"),
       totalSteps: data.number("total_steps"),
+      ...optionsOf(data, { warmup: "warmup" }),
     };
     const optimiser = bertAdam({
       ...schedule,
-      beta1: data.number("b1"),
-      beta2: data.number("b2"),
-      epsilon: data.number("eps"),
-      weightDecay: data.number("weight_decay"),
-      maximumNorm: data.number("max_grad_norm"),
+      ...optionsOf(data, {
+        beta1: "b1",
+        beta2: "b2",
+        epsilon: "eps",
+        weightDecay: "weight_decay",
+        maximumNorm: "max_grad_norm",
+      }),
     });
     const params = { tensors: arrays(data.inputs.params) };
     const trainer = createTrainer({
