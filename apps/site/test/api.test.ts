@@ -1,3 +1,4 @@
+import { paperRecord } from "@concord/feed";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { dailyDetail, dailyItem, dailySearchItem } from "../src/api/daily-shapes.ts";
 import { createKey } from "../src/api/keys.ts";
@@ -71,6 +72,17 @@ describe("the Daily Papers calls", () => {
     expect(body.comments[0]).toMatchObject({ author: { name: "ada" }, data: { latest: { raw: "*Good*" } } });
     expect((await get("/api/papers/2006.09882v2")).body.id).toBe("2006.09882");
     expect((await get("/api/papers/0000.00000")).status).toBe(404);
+    const [known] = (await site.feed.papers.list({ limit: 1 })).items;
+    const { title, abstract } = known!;
+    await site.feed.papers.upsert([
+      paperRecord.parse({ id: "math/0611800", title: `${title} of old`, abstract, sources: ["file"] }),
+    ]);
+    for (const id of ["math/0611800", "math/0611800v2", "math%2F0611800"]) {
+      const old = await get(`/api/papers/${id}`);
+      expect(dailyDetail.parse(old.body).id).toBe("math/0611800");
+    }
+    await site.feed.papers.remove("math/0611800");
+    expect((await get("/api/papers/math/0611800")).status).toBe(404);
     expect((await get("/api/arxiv/2006.09882/repos")).body).toEqual({ models: [], datasets: [], spaces: [] });
   });
 
@@ -184,5 +196,18 @@ describe("the quota", () => {
     for (let request = 0; request < 100; request++) last = await own.app.request("/api/papers/search?q=gap");
     expect(last.status).toBe(429);
     expect(Number(last.headers.get("retry-after"))).toBeGreaterThan(0);
+  });
+
+  it("is one for all the addresses of a subscriber's IPv6 network", async () => {
+    const own = await testApp(folder.path, { proxies: ["127.0.0.1"] });
+    const left = async (address: string) => {
+      const answer = await own.app.request("/api/papers/x", { headers: { "x-forwarded-for": address } });
+      return Number(/;r=(\d+)/.exec(answer.headers.get("ratelimit") ?? "")?.[1]);
+    };
+    const first = await left("2001:db8:1:2::1");
+    expect(await left("2001:db8:1:2:ffff::9")).toBe(first - 1);
+    expect(await left("2001:db8:1:3::1")).toBe(first);
+    expect(await left("198.51.100.7")).toBe(first);
+    expect(await left("198.51.100.8")).toBe(first);
   });
 });

@@ -205,6 +205,20 @@ describe("a client of Daily Papers reads this host", () => {
     expect(items[0]?.paper.upvotes).toBe(1);
   });
 
+  it("in the order of trending, without losing those that nobody has voted for", async () => {
+    const day = await daily({ date: "2026-11-18", limit: 100 });
+    const risen = await daily({ date: "2026-11-18", sort: "trending", limit: 100 });
+    expect(ids(risen).sort()).toEqual(ids(day).sort());
+    const all = ids(await daily({ sort: "trending", limit: 100 }));
+    for (const limit of [1, 2, 3, 7]) {
+      const pages = [];
+      for (let p = 0; p * limit < 15; p += 1) pages.push(...ids(await daily({ sort: "trending", p, limit })));
+      expect(pages).toEqual(all.slice(0, pages.length));
+    }
+    const { answer } = await call("daily_papers", { sort: "trending", limit: 2 });
+    expect(answer.headers.get("link")).toContain("p=1");
+  });
+
   it("search with what was found marked", async () => {
     const { answer, body } = await call("papers/search", { q: "hyperbolic", limit: 5 });
     expect(answer.status).toBe(200);

@@ -1,4 +1,4 @@
-import type { MarkedText, Page, PaperFilter, PaperOrder, StoredPaper } from "@concord/feed";
+import type { MarkedText, PaperFilter, Papers, StoredPaper } from "@concord/feed";
 import { plainTex, readSpan } from "@concord/feed";
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { findPaper } from "../daily/query.ts";
@@ -9,7 +9,6 @@ import { dailyDetail, dailyItem, dailySearchItem, toDailyItem, toDailyPaper } fr
 import { apiError } from "./v1-shapes.ts";
 
 const TAG = "Daily Papers";
-const READ_AT_ONCE = 200;
 /** Farther down a list than this nobody reads by page numbers; cursors of /api/v1 go on. */
 const MAX_OFFSET = 20_000;
 
@@ -23,22 +22,36 @@ const listQuery = z.object({
   limit: z.coerce.number().int().min(1).max(100).default(50),
 });
 
-/** The papers from `offset` on: lists are read by keyset, this API counts pages. */
+interface Slice {
+  readonly papers: readonly StoredPaper[];
+  readonly more: boolean;
+}
+
+/**
+ * The papers from `offset` on, in an order of which none is left out: behind those that trend come the others, newest
+ * first.
+ */
 async function slice(
-  read: (cursor: string | undefined, limit: number) => Promise<Page<StoredPaper>>,
-  offset: number,
-  limit: number,
-): Promise<{ readonly papers: readonly StoredPaper[]; readonly more: boolean }> {
-  let cursor: string | undefined;
-  let skipped = 0;
-  while (skipped < offset) {
-    const page = await read(cursor, Math.min(READ_AT_ONCE, offset - skipped));
-    skipped += page.items.length;
-    if (page.next === null) return { papers: [], more: false };
-    cursor = page.next;
+  papers: Papers,
+  { sort, filter, offset, limit }: { sort: string; filter: PaperFilter; offset: number; limit: number },
+): Promise<Slice> {
+  if (sort !== "trending") {
+    const page = await papers.list({ filter, skip: offset, limit });
+    return { papers: page.items, more: page.next !== null };
   }
-  const page = await read(cursor, limit);
-  return { papers: page.items, more: page.next !== null };
+  const rising = await papers.list({ order: "trending", filter, skip: offset, limit });
+  if (rising.next !== null) return { papers: rising.items, more: true };
+  const inAll = await papers.count({ ...filter, hasEvents: true });
+  const room = limit - rising.items.length;
+  const rest = await papers.list({
+    filter: { ...filter, hasEvents: false },
+    skip: Math.max(0, offset - inAll),
+    limit: Math.max(1, room),
+  });
+  return {
+    papers: [...rising.items, ...rest.items.slice(0, room)],
+    more: rest.next !== null || rest.items.length > room,
+  };
 }
 
 /** `[from, to]` of a date, week or month; null when the text is none. */
@@ -58,12 +71,46 @@ function spanFilter(query: z.infer<typeof listQuery>): PaperFilter | null {
 
 /** The calls of the Daily Papers API that readers and scripts use, answered with its field names. */
 export function dailyApi(app: OpenAPIHono<SiteEnv>, { store, search, publicUrl }: SiteParts): void {
+  async function detailOf(asked: string) {
+    const paper = await findPaper(store.papers, asked);
+    if (!paper) return null;
+    const { items } = await store.comments.ofPaper(paper.id, { limit: 200 });
+    const shown = items.filter(({ state }) => state === "visible");
+    const authors = new Map(
+      (await store.people.getMany(shown.flatMap(({ accountId }) => accountId ?? []))).map((account) => [
+        account.id,
+        account.name,
+      ]),
+    );
+    const time = (at: number) => new Date(at).toISOString();
+    const comments = shown.map((comment) => ({
+      id: comment.id,
+      author: comment.accountId === null ? null : { name: authors.get(comment.accountId) ?? "" },
+      createdAt: time(comment.createdAt),
+      type: "comment" as const,
+      data: {
+        edited: comment.editedAt !== null,
+        hidden: false,
+        numEdits: comment.edits,
+        latest: { raw: comment.text, updatedAt: time(comment.editedAt ?? comment.createdAt) },
+      },
+    }));
+    const none = {
+      linkedModels: [],
+      numTotalModels: 0,
+      linkedDatasets: [],
+      numTotalDatasets: 0,
+      linkedSpaces: [],
+    };
+    return { ...toDailyPaper(paper, publicUrl()), comments, ...none };
+  }
+
   app.openapi(
     createRoute({
       method: "get",
       path: "/api/daily_papers",
       tags: [TAG],
-      summary: "Papers by day, week or month, or the trending ones",
+      summary: "Papers by day, week or month, newest or trending first",
       request: { query: listQuery },
       responses: { 200: jsonAnswer("Papers", z.array(dailyItem)), ...refusals(400, 429) },
     }),
@@ -75,12 +122,8 @@ export function dailyApi(app: OpenAPIHono<SiteEnv>, { store, search, publicUrl }
       const offset = query.p * query.limit;
       const foreign = query.submitter !== undefined && query.submitter !== "concord";
       if (offset > MAX_OFFSET || foreign) return context.json([], 200);
-      const order: PaperOrder = query.sort === "trending" ? "trending" : "newest";
-      const { papers, more } = await slice(
-        (cursor, limit) => store.papers.list({ order, filter, cursor, limit }),
-        offset,
-        query.limit,
-      );
+      const { sort, limit } = query;
+      const { papers, more } = await slice(store.papers, { sort, filter, offset, limit });
       if (more) {
         const next = new URL(context.req.url);
         next.searchParams.set("p", String(query.p + 1));
@@ -139,39 +182,16 @@ export function dailyApi(app: OpenAPIHono<SiteEnv>, { store, search, publicUrl }
       responses: { 200: jsonAnswer("The paper", dailyDetail), ...refusals(404, 429) },
     }),
     async (context) => {
-      const paper = await findPaper(store.papers, context.req.valid("param").id);
-      if (!paper) return context.json({ error: "Paper not found" }, 404);
-      const { items } = await store.comments.ofPaper(paper.id, { limit: 200 });
-      const shown = items.filter(({ state }) => state === "visible");
-      const authors = new Map(
-        (await store.people.getMany(shown.flatMap(({ accountId }) => accountId ?? []))).map((account) => [
-          account.id,
-          account.name,
-        ]),
-      );
-      const time = (at: number) => new Date(at).toISOString();
-      const comments = shown.map((comment) => ({
-        id: comment.id,
-        author: comment.accountId === null ? null : { name: authors.get(comment.accountId) ?? "" },
-        createdAt: time(comment.createdAt),
-        type: "comment" as const,
-        data: {
-          edited: comment.editedAt !== null,
-          hidden: false,
-          numEdits: comment.edits,
-          latest: { raw: comment.text, updatedAt: time(comment.editedAt ?? comment.createdAt) },
-        },
-      }));
-      const none = {
-        linkedModels: [],
-        numTotalModels: 0,
-        linkedDatasets: [],
-        numTotalDatasets: 0,
-        linkedSpaces: [],
-      };
-      return context.json({ ...toDailyPaper(paper, publicUrl()), comments, ...none }, 200);
+      const detail = await detailOf(context.req.valid("param").id);
+      return detail ? context.json(detail, 200) : context.json({ error: "Paper not found" }, 404);
     },
   );
+  // Ids from before 2007 have a slash, and programs put ids into addresses as lists give them.
+  app.get("/api/papers/:archive/:number{[0-9]{7}(?:v[0-9]+)?}", async (context) => {
+    const { archive, number } = context.req.param();
+    const detail = await detailOf(`${archive}/${number}`);
+    return detail ? context.json(detail, 200) : context.json({ error: "Paper not found" }, 404);
+  });
 
   app.openapi(
     createRoute({

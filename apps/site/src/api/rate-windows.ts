@@ -1,4 +1,5 @@
 import type { MiddlewareHandler } from "hono";
+import { networkOf } from "../http/client-block.ts";
 import type { SiteEnv } from "../site-env.ts";
 
 const WINDOW_S = 300;
@@ -38,10 +39,14 @@ export class RateWindows {
 
   /** @param quotaOf  the quota of a request and whom it is counted for */
   middleware(
-    whose: (client: string, viewer: string | null) => { readonly key: string; readonly quota: number },
+    whose: (network: string, viewer: string | null) => { readonly key: string; readonly quota: number },
   ): MiddlewareHandler<SiteEnv> {
     return async (context, next) => {
-      const { key, quota } = whose(context.var.client, context.var.viewer?.id ?? null);
+      const { key, quota } = whose(
+        // One subscriber has 2^64 addresses of IPv6.
+        networkOf(context.var.client, "subscriber"),
+        context.var.viewer?.id ?? null,
+      );
       const { left, seconds } = this.take(key, quota);
       context.header("RateLimit", `"${this.#name}";r=${Math.max(left, 0)};t=${seconds}`);
       context.header("RateLimit-Policy", `"fixed window";"${this.#name}";q=${quota};w=${WINDOW_S}`);

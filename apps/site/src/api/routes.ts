@@ -35,9 +35,9 @@ export function apiRoutes(parts: SiteParts, render: Render): Hono<SiteEnv> {
       return context.json({ error: `${issue?.path.join(".") || "request"}: ${issue?.message}` }, 400);
     },
   });
-  const whose = (quota: number) => (client: string, viewer: string | null) =>
+  const whose = (quota: number) => (network: string, viewer: string | null) =>
     viewer === null
-      ? { key: client, quota }
+      ? { key: network, quota }
       : { key: viewer, quota: (quota * ACCOUNT_QUOTA) / ANONYMOUS_QUOTA };
   app.use("/api/*", keyAuthentication(store));
   app.use("/api/*", new RateWindows("api", ANONYMOUS_QUOTA).middleware(whose(ANONYMOUS_QUOTA)));

@@ -58,6 +58,47 @@ export function paperListsConformance(openStore: OpenStore): void {
         );
       }));
 
+    it("leaves papers out at the beginning, in every order and behind a cursor", () =>
+      using(async ({ store, clock }) => {
+        await store.papers.upsert(papers(12));
+        const ada = await account(store, "ada");
+        for (const id of ["2601.00003", "2601.00008"]) {
+          await store.activity.vote(id, { accountId: ada }, true);
+          clock.pass(60_000);
+        }
+        for (const order of ["newest", "top", "trending"] as const) {
+          const whole = ids((await store.papers.list({ order, limit: 50 })).items);
+          for (const skip of [0, 1, 5, 12, 20_000]) {
+            expect(ids((await store.papers.list({ order, skip, limit: 50 })).items)).toEqual(
+              whole.slice(skip),
+            );
+          }
+        }
+        const { next, items } = await store.papers.list({ skip: 2, limit: 3 });
+        const after = await store.papers.list({ cursor: next as string, skip: 4 });
+        expect(ids([...items, ...after.items])).toEqual(
+          ids([...papers(12).toReversed().slice(2, 5), ...papers(12).toReversed().slice(9)]),
+        );
+      }));
+
+    it.each([-1, 1.5, 20_001, Number.NaN])("refuses to leave out %j", (skip) =>
+      using(async ({ store }) => {
+        await refused("invalid", () => store.papers.list({ skip }), /skip/);
+      }),
+    );
+
+    it("tells papers with events from those without", () =>
+      using(async ({ store }) => {
+        await store.papers.upsert(papers(6));
+        const ada = await account(store, "ada");
+        await store.activity.vote("2601.00002", { accountId: ada }, true);
+        const listed = async (hasEvents: boolean) =>
+          ids((await store.papers.list({ filter: { hasEvents } })).items);
+        expect(await listed(true)).toEqual(["2601.00002"]);
+        expect(await listed(false)).toEqual(ids(papers(6).toReversed()).filter((id) => id !== "2601.00002"));
+        expect(await store.papers.count({ hasEvents: false })).toBe(5);
+      }));
+
     it.each(["", "x", "bm9uc2Vuc2U", "W10", "WyJuZXdlc3QiLDFd"])("refuses the cursor %j", (cursor) =>
       using(async ({ store }) => {
         await refused("invalid", () => store.papers.list({ cursor }), /cursor/);

@@ -43,6 +43,8 @@ export interface PaperFilter {
   readonly hasCode?: boolean | undefined;
   /** Only papers whose experiment runs here (true) or does not (false). */
   readonly runnable?: boolean | undefined;
+  /** Only papers with a trending key (true) or without any event (false). */
+  readonly hasEvents?: boolean | undefined;
 }
 
 /**
@@ -98,8 +100,16 @@ export interface Papers {
   /** The paper of a catalogue folder. */
   bySlug(slug: string): Promise<StoredPaper | null>;
 
+  /**
+   * @param query.skip  papers left out at the beginning, after the cursor: 0 (default) to 20,000. For interfaces that
+   *   count pages; what is left out is counted in an index and not read.
+   */
   list(
-    query: PageRequest & { readonly order?: PaperOrder; readonly filter?: PaperFilter },
+    query: PageRequest & {
+      readonly order?: PaperOrder;
+      readonly filter?: PaperFilter;
+      readonly skip?: number;
+    },
   ): Promise<Page<StoredPaper>>;
 
   count(filter?: PaperFilter): Promise<number>;

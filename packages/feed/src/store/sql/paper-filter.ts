@@ -69,6 +69,8 @@ export function filterParts(
     conditions.push(filter.hasCode ? sql`p.has_code = 1` : sql`p.has_code = 0`);
   if (filter.runnable !== undefined)
     conditions.push(filter.runnable ? sql`p.runnable = 1` : sql`p.runnable = 0`);
+  if (filter.hasEvents !== undefined)
+    conditions.push(filter.hasEvents ? sql`p.trend > -1e9` : sql`p.trend = -1e9`);
   return {
     from: leading ? sql`paper_terms as lead join papers as p on p.num = lead.num` : sql`papers as p`,
     where: conditions.length === 0 ? sql`1 = 1` : sql.join(conditions, sql` and `),

@@ -5,9 +5,7 @@ import { readSpan, spanOf } from "../../calendar.ts";
 import { type PaperRecord, paperRecord } from "../../record.ts";
 import {
   type Facet,
-  type PageRequest,
   type PaperFilter,
-  type PaperOrder,
   type Papers,
   type Period,
   type PeriodKind,
@@ -35,6 +33,8 @@ const BATCH = 32;
 const CHECKED_AT_ONCE = 100;
 const MAX_CHANGES = 1000;
 const MAX_FACETS = 500;
+/** Rows are counted off up to here; farther down a list only cursors lead. */
+const MAX_SKIP = 20_000;
 
 const cursors = {
   newest: z.tuple([z.string(), z.string()]),
@@ -162,9 +162,11 @@ export class SqlPapers implements Papers {
     });
   }
 
-  list(query: PageRequest & { readonly order?: PaperOrder; readonly filter?: PaperFilter }) {
-    const { order = "newest", filter = {}, cursor } = query;
+  list(query: Parameters<Papers["list"]>[0]) {
+    const { order = "newest", filter = {}, cursor, skip = 0 } = query;
     const limit = pageLimit(query.limit);
+    if (!Number.isInteger(skip) || skip < 0 || skip > MAX_SKIP)
+      throw new StoreError("invalid", `skip: expected 0 to ${MAX_SKIP}, got ${skip}.`);
     return this.#gate.read(async (db) => {
       const parts = filterParts(filter);
       const conditions = [parts.where];
@@ -185,7 +187,9 @@ export class SqlPapers implements Papers {
         orderBy = sql`p.upvotes desc, p.trend desc, p.id desc`;
       }
       const { rows } = await sql<PaperRow>`select p.* from ${parts.from}
-        where ${sql.join(conditions, sql` and `)} order by ${orderBy} limit ${limit + 1}`.execute(db);
+        where ${sql.join(conditions, sql` and `)} order by ${orderBy} limit ${limit + 1} offset ${skip}`.execute(
+        db,
+      );
       const keyOf = (row: PaperRow): (string | number)[] =>
         order === "newest"
           ? [row.day, row.id]
