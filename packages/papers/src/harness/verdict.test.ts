@@ -64,6 +64,14 @@ describe("judge", () => {
     expect(judge([tolerant], record([10, 10, 10], [9, 9.1, 8.9])).verdicts[0]?.outcome).toBe("reproduced");
   });
 
+  it("judges equal arms where the margin is not 0", () => {
+    const outcome = (margin: number) =>
+      judge([{ ...claim, margin }], record([1, 2], [1, 2])).verdicts[0]?.outcome;
+    expect(outcome(0.5)).toBe("not reproduced");
+    expect(outcome(-0.5)).toBe("reproduced");
+    expect(judge([claim], record([1, 2], [1, 3])).verdicts[0]?.outcome).toBe("inconclusive");
+  });
+
   it("is never conclusive with a single seed", () => {
     const { verdicts } = judge([claim], record([1], [100]));
     expect(verdicts).toMatchObject([{ mean: 99, interval: null, outcome: "inconclusive" }]);
@@ -82,6 +90,12 @@ describe("judge", () => {
       { ...claim, change: "relative" as const },
       record([1, 0], [1, 1]),
       "accuracy of baseline is 0 for seed 1",
+    ],
+    [
+      "arms that are equal",
+      claim,
+      record([1, 2], [1, 2]),
+      "accuracy of method and baseline is the same in every seed",
     ],
   ])("leaves a claim untested with %s", (_, tested, over, reason) => {
     const { verdicts, untested } = judge([tested], over);

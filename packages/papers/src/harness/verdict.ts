@@ -26,7 +26,8 @@ export function outcomeOf(interval: readonly [number, number] | null, margin: nu
  *
  *   change_s = ±(arm_s - against_s), divided by |against_s| for a relative claim, positive in the claimed direction
  *
- * A claim whose arms did not run, or whose relative change has a zero to divide by, is untested.
+ * A claim whose arms did not run, or whose relative change has a zero to divide by, is untested; so is one of any gain
+ * (margin 0) whose arms are equal in every seed, because then nothing that they differ in had an effect.
  */
 export function judge(
   claims: readonly Claim[],
@@ -62,6 +63,11 @@ export function judge(
       const gain = claim.direction === "higher" ? value - reference : reference - value;
       return claim.change === "relative" ? gain / Math.abs(reference) : gain;
     });
+    if (claim.margin === 0 && changes.every((difference) => difference === 0)) {
+      const reason = `${claim.metric} of ${claim.arm} and ${claim.against} is the same in every seed`;
+      untested.push({ claim, reason });
+      continue;
+    }
     const interval = confidenceInterval95(changes);
     const { id, statement, metric, arm, against, change, direction, margin } = claim;
     verdicts.push({

@@ -82,7 +82,7 @@ function columnOf(columns: readonly string[], wanted: readonly string[]): string
  * by default `sentence`, `text` or `sent0`, else the first one; further columns, such as copies, are not read).
  * Blank sentences are problems.
  *
- * @param options.most      stops after so many
+ * @param options.most     stops after so many
  * @param options.onGuess  called with the column that is read because none has a usual name: a heading may be missing
  * @throws Error naming the file when it cannot be read, has another ending or no such column, or holds no sentence
  */
