@@ -138,6 +138,26 @@ describe("crops", () => {
     expect(shifts.slice(0, 16).some((shift) => shift !== 0)).toBe(true);
   });
 
+  it("have gain and noise of their own where they are to match by shape alone", () => {
+    const flat = { ...ramp, shape: [32, 32, 4], data: new Float32Array(4096).fill(1) };
+    const plain = { flip: 0, rotate: 0, shift: 0, shiftBy: 0, gain: 0, noise: 0 };
+    const values = (change: object, seed = 1) =>
+      augmentCrop(flat, new RandomStream(randomKey(seed)), { ...plain, ...change }).data;
+    const gains = Array.from({ length: 50 }, (_, seed) => values({ gain: 0.2 }, seed)[0] as number);
+    expect(Math.min(...gains)).toBeGreaterThanOrEqual(0.8);
+    expect(Math.max(...gains)).toBeLessThanOrEqual(1.2);
+    expect(Math.max(...gains) - Math.min(...gains)).toBeGreaterThan(0.3);
+    expect(new Set(values({ gain: 0.2 })).size).toBe(1);
+    const noisy = values({ noise: 0.1 });
+    const mean = noisy.reduce((a, b) => a + b, 0) / 4096;
+    // The mean of 4096 has a deviation of 0.0016, their deviation one of 0.0011.
+    expect(Math.abs(mean - 1)).toBeLessThan(0.007);
+    expect(Math.abs(Math.sqrt(noisy.reduce((a, b) => a + (b - mean) ** 2, 0) / 4096) - 0.1)).toBeLessThan(
+      0.005,
+    );
+    expect(values({}).every((value) => value === 1)).toBe(true);
+  });
+
   it("lie anywhere inside the plane, along both axes", () => {
     const centres = centresOf(new RandomStream(randomKey(7)), geometry, 600).slice(16);
     for (const axis of [0, 1] as const) {

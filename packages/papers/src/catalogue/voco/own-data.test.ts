@@ -110,6 +110,10 @@ describe("on own volumes", () => {
     const context = contextOf({ volumes: join(folder, "good.json") });
     const { task } = await experiment.prepare(context);
     expect(task.test.map(({ name }) => name)).toEqual(["p4", "p5"]);
+    expect(context.notes).toEqual([]);
+    const many = contextOf({ volumes: join(folder, "good.json"), labelled: "50" });
+    await experiment.prepare(many);
+    expect(many.notes.join()).toMatch(/4 volumes with labels are left to fine-tune on, not 50/);
     expect(task.unlabelled.map(({ name }) => name).sort()).toEqual(["p0", "p1", "p2", "p3", "p8"]);
     expect(task.classes.slice(0, 2)).toEqual(["liver", "label 20"]);
   });
@@ -152,6 +156,10 @@ describe("on own volumes", () => {
     );
     await expect(check("scans", { window: "5" })).rejects.toThrow(/--window must be LOW,HIGH/);
     await expect(check("scans", { foreground: "1" })).rejects.toThrow(/--foreground must be a number from 0/);
+    const dark = contextOf({ volumes: join(folder, "scans"), window: "900,1000" });
+    await expect(experiment.prepare(dark)).rejects.toThrow(
+      /0 volumes to train on .* 11 were skipped, the first: .*(one side of the window \[900, 1000\]|348)/,
+    );
     const strict = contextOf({ volumes: join(folder, "scans"), strict: true });
     await expect(experiment.prepare(strict)).rejects.toThrow(/broken\.nii\.gz cannot be read/);
   });

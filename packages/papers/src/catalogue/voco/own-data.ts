@@ -178,7 +178,7 @@ async function load(
   context: UnitContext<unknown>,
   files: readonly VolumeFiles[],
   run: OwnRun,
-): Promise<Map<VolumeFiles, Loaded>> {
+): Promise<{ readonly loaded: ReadonlyMap<VolumeFiles, Loaded>; readonly problems: readonly string[] }> {
   const { side, depth } = run.preparation;
   const bytes = files.length * side * side * depth * 8;
   if (bytes > MAX_BYTES)
@@ -195,7 +195,9 @@ async function load(
       loaded.set(one, { name: one.name, ...prepareVolume(raw.volume, labels, run.preparation) });
     } catch (error) {
       const reason =
-        error instanceof NiftiError ? error.message : `${one.image}: ${(error as Error).message}`;
+        error instanceof NiftiError
+          ? error.message
+          : `${one.image}${one.label === null ? "" : ` with ${one.label}`}: ${(error as Error).message}`;
       if (run.strict) throw new Error(reason, { cause: error });
       problems.push(reason);
     }
@@ -206,7 +208,7 @@ async function load(
     const more = problems.length > SHOWN_PROBLEMS ? `; and ${problems.length - SHOWN_PROBLEMS} more` : "";
     context.note(`${problems.length} of ${files.length} volumes were skipped: ${shown}${more}`, "warning");
   }
-  return loaded;
+  return { loaded, problems };
 }
 
 /** Label values to classes 1 to C, in their order. */
@@ -233,7 +235,7 @@ export async function loadOwnTask(context: UnitContext<unknown>, run: OwnRun): P
   const held =
     listed.validation.length > 0 ? 0 : Math.min(most, Math.max(FEWEST, Math.round(heldOut * ranked.length)));
   const testFiles = listed.validation.length > 0 ? listed.validation.slice(0, most) : ranked.slice(0, held);
-  const loaded = await load(context, [...testFiles, ...ranked.slice(held)], run);
+  const { loaded, problems } = await load(context, [...testFiles, ...ranked.slice(held)], run);
   const pick = (files: readonly VolumeFiles[]): Loaded[] =>
     files.flatMap((one) => {
       const volume = loaded.get(one);
@@ -242,9 +244,14 @@ export async function loadOwnTask(context: UnitContext<unknown>, run: OwnRun): P
   const [test, rest] = [pick(testFiles), pick(ranked.slice(held))];
   if (test.length < FEWEST || rest.length < FEWEST)
     throw new Error(
-      `${run.volumes}: ${rest.length} volumes to train on and ${test.length} to test on can be used; ${FEWEST} of each are needed`,
+      `${run.volumes}: ${rest.length} volumes to train on and ${test.length} to test on can be used; ${FEWEST} of each are needed${problems.length > 0 ? `. ${problems.length} were skipped, the first: ${problems[0]}` : ""}`,
     );
   const labelled = rest.filter(({ labels }) => labels !== null).slice(0, run.labelled);
+  if (labelled.length > 0 && labelled.length < run.labelled)
+    context.note(
+      `${labelled.length} volumes with labels are left to fine-tune on, not ${run.labelled}`,
+      "warning",
+    );
   const values = new Set([...labelled, ...test].flatMap(({ labels }) => [...new Set(labels?.data)]));
   values.delete(0);
   const sorted = [...values].sort((a, b) => a - b);

@@ -15,7 +15,11 @@ function wholeLabels({ shape, data }: NDArray<"float32">): NDArray<"int32"> {
 }
 
 /** @throws RangeError for a single slice, and for a scan in which nothing is to be seen */
-function checkScan(raw: NDArray<"float32">, scaled: NDArray<"float32">): void {
+function checkScan(
+  raw: NDArray<"float32">,
+  scaled: NDArray<"float32">,
+  window: PreparationOptions["window"],
+): void {
   if (raw.shape.some((size) => size < 2))
     throw new RangeError(`at least 2 voxels along every axis are needed, got [${raw.shape.join(", ")}]`);
   const first = scaled.data[0];
@@ -26,7 +30,7 @@ function checkScan(raw: NDArray<"float32">, scaled: NDArray<"float32">): void {
   throw new RangeError(
     constant
       ? `all voxels are ${known}`
-      : `all voxels lie on one side of the window: another one is needed, or auto`,
+      : `all voxels lie on one side of the window [${window?.join(", ")}]; another window is needed, or auto`,
   );
 }
 
@@ -48,7 +52,7 @@ export function prepareVolume(
       `labels of [${rawLabels.shape.join(", ")}] for a volume of [${raw.shape.join(", ")}]`,
     );
   const scaled = scaleToWindow(raw, window);
-  checkScan(raw, scaled);
+  checkScan(raw, scaled, window);
   const box = foregroundBox(scaled, foreground);
   const size = [side, side, depth] as const;
   return {

@@ -3,7 +3,10 @@ import {
   asTensor,
   evaluate,
   foldIn,
+  keyTensor,
   type NDArray,
+  ndarray,
+  normalArray,
   randomKey,
   type Traced,
   toNumbers,
@@ -17,7 +20,13 @@ import { type ArmRecipe, armById } from "./arms.ts";
 import { smokeConfig } from "./config.ts";
 import { pooledFeatures, segmenterInit } from "./network.ts";
 import { vocoLoss } from "./objective.ts";
-import { type PretrainedParams, pretrain, pretrainedInit, volumeEmbeddings } from "./pretraining.ts";
+import {
+  maskedLoss,
+  type PretrainedParams,
+  pretrain,
+  pretrainedInit,
+  volumeEmbeddings,
+} from "./pretraining.ts";
 import { vocoProjector } from "./projector.ts";
 import { volumeBatches } from "./volume-batches.ts";
 
@@ -150,5 +159,39 @@ describe("pre-training", () => {
       });
       expect(losses[step]).toBeCloseTo(Number(loss.data[0]), 4);
     }
+  });
+});
+
+describe("masked reconstruction", () => {
+  const { encoder, reconstruction } = pretrainedInit(randomKey(4), start, { kind: "masked" }, network);
+  if (!reconstruction) throw new Error("there is something to reconstruct with");
+  const shape = [40, 1, geometry.inputSide, geometry.inputSide, geometry.inputDepth];
+  const lossOf = async (head: typeof reconstruction, inputs: NDArray): Promise<number> => {
+    const batch = { inputs: asTensor(inputs), key: keyTensor(randomKey(5)) };
+    const params = traced({ encoder, reconstruction: head });
+    return Number((await evaluate(maskedLoss(params, batch, network))).loss.data[0]);
+  };
+
+  it("hides 60 % of the voxels, and counts the hidden ones alone", async () => {
+    const voxels = shape.reduce((a, b) => a * b);
+    const ones = { dtype: "float32", shape, data: new Float32Array(voxels).fill(1) } as const;
+    const silent = treeMap(reconstruction, (leaf) => ({
+      ...(leaf as NDArray),
+      data: (leaf as NDArray).data.map(() => 0),
+    }));
+    // Nothing is reconstructed: each of the h hidden voxels is off by 1, and the loss is h / (h + 1).
+    const loss = await lossOf(silent as typeof reconstruction, ones);
+    const hidden = loss / (1 - loss);
+    // 320 blocks of 64 voxels; four standard deviations of a share are 0.11.
+    expect(Math.abs(hidden / voxels - 0.6)).toBeLessThan(0.11);
+    expect(hidden / 64).toBeCloseTo(Math.round(hidden / 64), 1);
+  });
+
+  it("shows the encoder a token in their place", async () => {
+    const inputs = normalArray(randomKey(6), shape);
+    const other = { ...reconstruction, token: ndarray([3], { shape: [] }) };
+    expect(Math.abs((await lossOf(other, inputs)) - (await lossOf(reconstruction, inputs)))).toBeGreaterThan(
+      1e-3,
+    );
   });
 });

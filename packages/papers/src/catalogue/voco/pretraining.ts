@@ -95,8 +95,12 @@ export function volumeEmbeddings(
   return { bases: narrow(byVolume, 1, 0, n), crops: narrow(byVolume, 1, n, R) };
 }
 
-/** L1 of the masked voxels alone. */
-function maskedLoss(params: Traced<PretrainedParams>, batch: Batch, config: NetworkConfig): Parts {
+/** L1 of the masked voxels alone; blocks of 4³ voxels are masked at random, 60 % of them. */
+export function maskedLoss(
+  params: Traced<PretrainedParams>,
+  batch: Pick<Batch, "inputs" | "key">,
+  config: NetworkConfig,
+): Parts {
   const { encoder, reconstruction } = params as Required<Traced<PretrainedParams>>;
   const { inputs, key } = batch;
   const [N, , S, , D] = inputs.shape as [number, number, number, number, number];
