@@ -2,6 +2,9 @@ import type { Claim } from "../../harness/contract.ts";
 
 const TABLES = "result tables printed in the README of the official code";
 
+/** Margin of a claim of "better": arms without any difference do not reproduce it, as 0 would let them. */
+const ANY = 1e-9;
+
 /** Declared before the reported run. */
 export const claims: readonly Claim[] = [
   {
@@ -126,7 +129,7 @@ export const claims: readonly Claim[] = [
     against: "one-encoder",
     change: "absolute",
     direction: "higher",
-    margin: 0,
+    margin: ANY,
     source: "the paper's design; no table of it is known",
   },
   {
