@@ -242,20 +242,26 @@ class Reading {
 
   async #bring(ports: StorePorts, batch: readonly Item[], change: SourcePage["after"]) {
     const outcome = { inserted: 0, updated: 0, unchanged: 0, deleted: 0 };
-    const records: PaperRecord[] = [];
+    let records: PaperRecord[] = [];
     const settled: string[] = [];
+    const upsert = async (): Promise<void> => {
+      for (const result of await ports.papers.upsert(records)) outcome[result.outcome]++;
+      records = [];
+    };
     for (const item of batch) {
       if (item.kind === "paper") {
         records.push(item.record);
         settled.push(item.record.id, item.position);
       } else if (item.kind === "deleted") {
+        // In the order of the source: what came in just before may be what is taken out now.
+        await upsert();
         const record = await withdrawal(ports, item.id);
         if (record === null) continue;
         outcome.deleted++;
         await ports.papers.upsert([record]);
       }
     }
-    for (const result of await ports.papers.upsert(records)) outcome[result.outcome]++;
+    await upsert();
     if (this.#settles) await ports.intake.accept(this.#key, settled);
     const refused = batch.filter((item) => item.kind === "rejected");
     if (refused.length > 0) {

@@ -285,6 +285,19 @@ describe("a harvest", () => {
     expect(query(5).get("from")).toBe("2026-05-10");
   });
 
+  it("of past days leaves the harvest of the latest changes where it was", async () => {
+    sources.server.on("/oai", body(fixtures.oaiPage([fixtures.oaiRecord("2605.00001")]), OAI));
+    await read(harvest);
+    await read({ ...harvest, from: "2026-01-01", to: "2026-01-31" });
+    await read({ kind: "arxiv-oai", set: "cs" });
+    expect([1, 2].map((index) => [query(index).get("from"), query(index).get("until")])).toEqual([
+      ["2026-01-01", "2026-01-31"],
+      ["2026-05-14", null],
+    ]);
+    await expect(read({ kind: "arxiv-oai", set: "cs", to: "2026-01-31" })).rejects.toThrow("first day");
+    await expect(read({ ...harvest, to: "2026-01-31" })).rejects.toThrow("Expected a range of days");
+  });
+
   it("marks papers that are gone as withdrawn", async () => {
     sources.server.on(
       "/oai",
@@ -307,9 +320,23 @@ describe("a harvest", () => {
     expect(await read(harvest)).toMatchObject({ deleted: 0 });
   });
 
+  it("takes changes in their order, also within one batch", async () => {
+    const { raw, deleted } = fixtures.oaiRecords;
+    sources.server.on("/oai", body(fixtures.oaiPage([raw, deleted]), OAI));
+    expect(await read(harvest)).toMatchObject({ inserted: 1, deleted: 1 });
+    expect((await sources.store.papers.get("2405.01234"))?.withdrawn).toBe(true);
+  });
+
   it("ends when a token leads to itself, and with errors of the protocol", async () => {
     sources.server.on("/oai", body(fixtures.oaiPage([fixtures.oaiRecord("2605.00001")], "t|1"), OAI));
-    expect((await read(harvest)).error).toContain("leads to itself");
+    expect((await read(harvest)).error).toContain("leads in a circle");
+    sources.server.on(
+      "/oai",
+      ...["a", "b", "c", "a", "b", "c", "a"].map((token) => body(fixtures.oaiPage([], token), OAI)),
+    );
+    const circle = await read({ kind: "arxiv-oai", set: "math", from: "2026-05-10" });
+    expect(circle).toMatchObject({ status: "failed", answers: 4 });
+    expect(circle.error).toContain("leads in a circle (a)");
     sources.server.on("/oai", body(fixtures.oaiError("badArgument", "no such set"), OAI));
     expect((await read({ kind: "arxiv-oai", set: "nothing" })).error).toBe(
       "arXiv says: badArgument, no such set",

@@ -106,9 +106,19 @@ describe("texts of arXiv", () => {
     ["This paper has been withdrawn by the author", true],
     ["Withdrawn due to an error", true],
     ["withdrawn.", true],
+    ["7 pages; ISSN (online): 1694-0814 This paper has been withdrawn by the author due to errors", true],
+    ["The paper is withdrawn from the arxiv. It was sent by mistake", true],
+    ["This version withdrawn by arXiv administrators", true],
+    ["6 pages. This paper was withdrawn from the conference by its chairs", false],
+    ["accepted as conference paper but withdrawn", false],
     ["We correct a paper that was withdrawn", false],
     ["Students who have withdrawn", false],
   ])("%j says withdrawn: %s", (comment, expected) => {
     expect(saysWithdrawn(comment, "An abstract.")).toBe(expected);
+  });
+
+  it("tells an abstract about withdrawals from one that is withdrawn", () => {
+    expect(saysWithdrawn(null, "We ask when the paper is withdrawn by the authors.")).toBe(false);
+    expect(saysWithdrawn(null, "This version withdrawn by arXiv administrators.")).toBe(true);
   });
 });

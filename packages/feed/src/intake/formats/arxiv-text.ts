@@ -130,11 +130,19 @@ function withoutBrackets(text: string): string {
 }
 
 const WITHDRAWN =
-  /^\W*(?:this\s+(?:paper|article|submission|manuscript|work|preprint)\s+(?:has\s+been|was|is)\s+(?:being\s+)?withdrawn|(?:paper\s+)?withdrawn\b)/i;
+  /^\W*(?:this\s+(?:paper|article|submission|manuscript|work|preprint|version)\s+(?:(?:has\s+been|was|is)\s+)?(?:being\s+)?withdrawn|(?:paper\s+)?withdrawn\b)/i;
 
-/** Whether comment or abstract begin with the words by which authors withdraw a paper on arXiv. */
+/** Within a comment only together with who or where: "was withdrawn from a conference" is something else. */
+const WITHDRAWN_BY =
+  /\b(?:this|the)\s+(?:paper|article|submission|manuscript|work|preprint|version)\s+(?:(?:has\s+been|was|is)\s+)?withdrawn\s+(?:by\s+(?:the\s+|its\s+)?(?:authors?|submitters?|arxiv)\b|from\s+(?:the\s+)?arxiv\b)/i;
+
+/**
+ * Whether comment or abstract have the words by which authors or administrators withdraw a paper on arXiv: at their
+ * beginning, or, among the comment's other remarks, saying by whom.
+ */
 export function saysWithdrawn(comment: string | null, abstract: string): boolean {
-  return WITHDRAWN.test(comment ?? "") || WITHDRAWN.test(abstract);
+  const remarks = comment ?? "";
+  return WITHDRAWN.test(remarks) || WITHDRAWN_BY.test(remarks) || WITHDRAWN.test(abstract);
 }
 
 const CODE =

@@ -40,7 +40,14 @@ export function arxivOai(source: Extract<IngestSource, { kind: "arxiv-oai" }>): 
   if (set !== undefined && !SET.test(set)) {
     throw new SourceError(`Expected a set such as cs or cs:cs:LG, got ${JSON.stringify(set)}.`);
   }
-  const bounded = source.from !== undefined && to !== undefined ? `:${source.from}:${to}` : "";
+  // Where the next harvest starts says nothing of the days after this one's last.
+  if (to !== undefined && source.from === undefined) {
+    throw new SourceError(`A harvest up to ${to} needs its first day, too.`);
+  }
+  if (to !== undefined && source.from !== undefined && to < source.from) {
+    throw new SourceError(`Expected a range of days, got ${source.from} to ${to}.`);
+  }
+  const bounded = to === undefined ? "" : `:${source.from}:${to}`;
   return {
     key: `arxiv-oai:${set ?? "all"}${bounded}`,
     async *read(state, context) {
@@ -49,6 +56,7 @@ export function arxivOai(source: Extract<IngestSource, { kind: "arxiv-oai" }>): 
         token: null,
         began: null,
       };
+      const followed = new Set<string>();
       for (let restarts = 0; ; ) {
         const parameters: Record<string, string> =
           harvest.token === null
@@ -64,6 +72,7 @@ export function arxivOai(source: Extract<IngestSource, { kind: "arxiv-oai" }>): 
           if (++restarts > MAX_RESTARTS)
             throw new SourceError("arXiv's resumption tokens expire faster than they are used.");
           context.note(`the resumption token expired; the harvest starts again from ${harvest.from}`);
+          followed.clear();
           harvest = { ...harvest, token: null, began: null };
           continue;
         }
@@ -73,8 +82,9 @@ export function arxivOai(source: Extract<IngestSource, { kind: "arxiv-oai" }>): 
             `arXiv says: ${error.code}${error.message === "" ? "" : `, ${error.message}`}`,
           );
         }
-        if (page.resumptionToken !== null && page.resumptionToken === harvest.token) {
-          throw new FormatError(`the resumption token leads to itself (${page.resumptionToken})`, BASE);
+        if (harvest.token !== null) followed.add(harvest.token);
+        if (page.resumptionToken !== null && followed.has(page.resumptionToken)) {
+          throw new FormatError(`the resumption token leads in a circle (${page.resumptionToken})`, BASE);
         }
         const began = harvest.began ?? dayOfMoment(page.responseDate) ?? utcDay(context.now());
         const over = page.resumptionToken === null;
