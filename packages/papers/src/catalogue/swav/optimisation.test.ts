@@ -1,5 +1,6 @@
 import {
   adamw,
+  asTensor,
   compile,
   createTrainer,
   evaluate,
@@ -107,6 +108,31 @@ describe("LARC", () => {
     expect(own).toEqual(given);
     expect(none[0]).toBe(3);
     expect(own[0]).toBeLessThan(2.95);
+  });
+
+  it("steps every tensor of a tree by its own lengths, vectors and decay included", async () => {
+    const options = { learningRate: 2, weightDecay: 0.3 };
+    const optimiser = larcSgd(options);
+    const params = { bias: ndarray([1, -2]), weight: ndarray([[3, 1, 4]]) };
+    const gradients = { bias: ndarray([0.5, 0.1]), weight: ndarray([[-1, 2, 0.5]]) };
+    const trainer = createTrainer({
+      state: { params, optimiser: optimiser.init(params) },
+      step: (state, _batch: Record<string, never>) => {
+        const constant = { bias: asTensor(gradients.bias), weight: asTensor(gradients.weight) };
+        const next = optimiser.update(state.params, constant, state.optimiser);
+        return {
+          state: { params: next.params, optimiser: next.state },
+          metrics: { loss: sum(next.params.bias) },
+        };
+      },
+    });
+    await trainer.step({});
+    const found = trainer.state().params;
+    await trainer.close();
+    // Computed in float64 with numpy.
+    const expected = { bias: [0.9969699, -1.99810619], weight: [3.00026689, 0.99386142, 3.99546279] };
+    for (const name of ["bias", "weight"] as const)
+      toNumbers(found[name]).forEach((x, i) => expect(x).toBeCloseTo(expected[name][i] as number, 5));
   });
 
   it("moves by the same share of a weight's length, however large the gradient", async () => {
