@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
-import { copyFile, link, mkdir, open, readFile, rm, stat } from "node:fs/promises";
+import { chmod, copyFile, link, mkdir, open, readFile, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { backup as copyDatabase, DatabaseSync } from "node:sqlite";
 import { writeFileAtomic } from "@concord/papers";
 import { z } from "zod";
 import { StoreError } from "../store/ports.ts";
 import { checkSchema, migrate, schemaVersion } from "../store/sqlite/migrations.ts";
-import { openForReading } from "../store/sqlite/open.ts";
+import { makePrivateFile, openForReading } from "../store/sqlite/open.ts";
 
 /** Pages of a step of a backup: it tells its progress after each. */
 const PAGES_PER_STEP = 1000;
@@ -96,7 +96,7 @@ function countRows(database: DatabaseSync): Pick<BackupManifest, "papers" | "acc
 }
 
 /**
- * Copies a store while it is in use, as it is at one moment, and checks the copy.
+ * Copies a store while it is in use, as it is at one moment, and checks the copy. It is readable for its owner alone.
  *
  * @param source  file of the store
  * @param target  a folder, which gets `concord-TIME.db`, or the file to write; beside it comes FILE.json with checksum
@@ -125,6 +125,7 @@ export async function backupStore(
   const temporary = `${path}.${process.pid}.tmp`;
   const database = openForReading(source);
   try {
+    makePrivateFile(temporary);
     // One snapshot for all steps: what is written meanwhile neither comes in nor starts the copy anew.
     database.exec("begin; select count(*) from sequences");
     const pages = await copyDatabase(database, temporary, {
@@ -237,6 +238,7 @@ export async function restoreStore(path: string, target: string): Promise<Backup
   const temporary = `${store}.${process.pid}.tmp`;
   try {
     await copyFile(path, temporary);
+    await chmod(temporary, 0o600);
     const database = new DatabaseSync(temporary);
     try {
       migrate(database, temporary);

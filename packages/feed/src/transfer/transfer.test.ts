@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   copyFileSync,
   existsSync,
   mkdtempSync,
@@ -213,6 +214,26 @@ describe("backups", () => {
     await expect(backupStore(at("none.db"), at("x.db"))).rejects.toThrow(/no store/);
   });
 });
+
+it.skipIf(process.platform === "win32")(
+  "stores, their logs and their copies are their owner's alone",
+  async () => {
+    const mode = (name: string) => (statSync(at(name)).mode & 0o777).toString(8);
+    const store = openSqliteStore(at("private.db"));
+    await store.settings.set("a", 1);
+    expect(["private.db", "private.db-wal", "private.db-shm"].map(mode)).toEqual(["600", "600", "600"]);
+    await backupStore(at("private.db"), at("private-copy.db"));
+    await store.close();
+    chmodSync(at("private-copy.db"), 0o644);
+    await restoreStore(at("private-copy.db"), at("private-again.db"));
+    expect(mode("private-again.db")).toBe("600");
+    chmodSync(at("private.db"), 0o640);
+    await openSqliteStore(at("private.db")).close();
+    expect(mode("private.db"), "what somebody chose stays").toBe("640");
+    await backupStore(at("private.db"), at("private-second.db"));
+    expect(mode("private-second.db")).toBe("600");
+  },
+);
 
 describe("exports of a store", () => {
   it.each(["store.jsonl", "store.jsonl.gz"])("make the same store again (%s)", async (name) => {

@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { StoreError } from "../ports.ts";
@@ -20,11 +20,21 @@ export interface OpenDatabase {
 }
 
 /**
+ * Makes an empty file that its owner alone can read, unless there is a file already. What SQLite writes beside it later
+ * takes its permissions.
+ */
+export function makePrivateFile(path: string): void {
+  if (!existsSync(path)) closeSync(openSync(path, "a", 0o600));
+}
+
+/**
  * Opens the file of a store, makes it if it is not there, and brings its schema up to date.
  *
  * Write-ahead log: readers and the writer never wait for each other. `synchronous = full`: what was acknowledged
  * survives a power cut as well as the death of the process; with `normal` the last commits before a power cut could
  * vanish, among them "this message was sent" and "this reader unsubscribed". It costs one flush of the log a commit.
+ *
+ * A new file is for its owner alone: it holds addresses of readers, and the key of the links in their mail.
  *
  * @throws StoreError `schema` for a newer store and for files that are no store, `corrupt` for damaged ones
  */
@@ -33,6 +43,7 @@ export function openDatabase(path: string): OpenDatabase {
   if (file !== IN_MEMORY) mkdirSync(dirname(file), { recursive: true });
   let writer: DatabaseSync | undefined;
   try {
+    if (file !== IN_MEMORY) makePrivateFile(file);
     writer = new DatabaseSync(file, { timeout: 5000, enableForeignKeyConstraints: true });
     checkSchema(writer, file);
     writer.exec("pragma journal_mode = wal; pragma synchronous = full; pragma trusted_schema = off");
