@@ -1,4 +1,4 @@
-import { drawEndLabels, endLabelsWidth } from "./end-labels.ts";
+import { drawEndLabels, endLabelsWidth, fitBeside, heightBelow } from "./end-labels.ts";
 import {
   CHARACTER,
   coordinate,
@@ -42,6 +42,7 @@ const BOTTOM = 36;
 /** Names that do not fit below their bars are slanted, unless they are numbers: of those, every few are enough. */
 const SLANT_DEGREES = 40;
 const SLANTED_CHARACTERS = 18;
+const ROUND_STEPS = [1, 2, 4, 5, 8, 10, 16, 20, 32, 50, 100];
 /** A slanted line of type takes that much of the axis. */
 const LEAST_SLANTED_BAND = 11;
 
@@ -59,6 +60,36 @@ function slantedDepth(categories: readonly string[], band: number): number {
   if (!words || band < LEAST_SLANTED_BAND || namedEvery(categories, band) === 1) return 0;
   const longest = Math.max(...categories.map((name) => [...shortened(name, SLANTED_CHARACTERS)].length));
   return Math.ceil(longest * CHARACTER * Math.sin((SLANT_DEGREES * Math.PI) / 180)) + 16;
+}
+
+/** `bit 1`, `bit 2` ... as their numbers and what these count; null for other names. */
+function counted(categories: readonly string[]): { readonly of: string; readonly numbers: string[] } | null {
+  const parts = categories.map((name) => /^(\D*?)\s*(\d+)$/.exec(name));
+  const of = parts[0]?.[1] ?? "";
+  if (of === "" || parts.some((part) => part?.[1] !== of)) return null;
+  return { of, numbers: parts.map((part) => part?.[2] ?? "") };
+}
+
+/** Numbers below the categories that they count, those that a round step goes over, and what they count at the end. */
+function drawCounted(
+  { of, numbers }: { readonly of: string; readonly numbers: readonly string[] },
+  band: number,
+  { left, right, bottom }: PlotArea,
+): TreeNode {
+  const room = (Math.max(...numbers.map((number) => number.length)) + 1) * CHARACTER;
+  const step = ROUND_STEPS.find((steps) => steps * band >= room) ?? numbers.length;
+  const y = Math.round(bottom) + 0.5;
+  return element(
+    "g",
+    { class: "axis axis-x" },
+    ...numbers.flatMap((number, index) =>
+      Number(number) % step === 0
+        ? [element("text", { x: left + (index + 0.5) * band, y: y + 15, "text-anchor": "middle" }, number)]
+        : [],
+    ),
+    element("line", { class: "base", x1: left, x2: right, y1: y, y2: y }),
+    element("text", { class: "axis-label", x: right, y: y + 30.5, "text-anchor": "end" }, of),
+  );
 }
 
 /** Names below their categories, slanted. */
@@ -114,7 +145,7 @@ function drawCategories(
 }
 
 /** Upright bars, those of a category beside each other in the order of the arms. */
-export function barsPlot({ categories, y: yAxis, groups, label }: BarsPlotData): TreeNode {
+export function barsPlot({ categories: names, y: yAxis, groups, label }: BarsPlotData): TreeNode {
   const { width, top } = FIGURE_PLOT;
   const base = FIGURE_PLOT.height - BOTTOM;
   const y = placeAxis(
@@ -124,16 +155,19 @@ export function barsPlot({ categories, y: yAxis, groups, label }: BarsPlotData):
     6,
     yAxis.scale !== "log",
   );
-  const named = groups.length > 1;
+  const arms = groups.length > 1 ? groups.map((group) => group.label) : [];
+  const beside = fitBeside(arms, { top, bottom: base });
   const area: PlotArea = {
     left: ticksWidth(y.ticks),
-    right: width - (named ? endLabelsWidth(groups.map((group) => group.label)) : 10),
+    right: width - endLabelsWidth(beside ? arms : []),
     top,
     bottom: base,
   };
-  const band = (area.right - area.left) / categories.length;
-  const depth = slantedDepth(categories, band);
-  const height = base + Math.max(BOTTOM, depth);
+  const band = (area.right - area.left) / names.length;
+  const count = namedEvery(names, band) > 1 ? counted(names) : null;
+  const depth = count ? 0 : slantedDepth(names, band);
+  const under = Math.max(BOTTOM, depth);
+  const height = base + under + (beside ? 0 : heightBelow(arms));
   const inner = band * (groups.length > 1 ? 0.8 : 0.84);
   const bar = inner / groups.length;
   const [low, high] = y.scale.domain() as [number, number];
@@ -167,7 +201,11 @@ export function barsPlot({ categories, y: yAxis, groups, label }: BarsPlotData):
     ...(low < 0 && high > 0
       ? [element("line", { class: "base", x1: area.left, x2: area.right, y1: foot, y2: foot })]
       : []),
-    depth > 0 ? drawSlanted(categories, band, area) : drawCategories(categories, band, area),
-    ...(named ? drawEndLabels(labels, area) : []),
+    count
+      ? drawCounted(count, band, area)
+      : depth > 0
+        ? drawSlanted(names, band, area)
+        : drawCategories(names, band, area),
+    ...(arms.length > 0 ? drawEndLabels(labels, area, under) : []),
   );
 }

@@ -30,6 +30,11 @@ export function curveCharts({ charts, units, arms, names }: CurvesData): readonl
     .filter(({ series }) => series.length > 0);
 }
 
+/** The drawing as one that takes the focus: keys read values from it. */
+export function readable(drawing: TreeNode): TreeNode {
+  return { ...drawing, attributes: { ...drawing.attributes, tabindex: 0 } };
+}
+
 function chartFigure({ phase, title, series }: CurveChart, index: number): TreeNode {
   return element(
     "figure",
@@ -45,7 +50,7 @@ function chartFigure({ phase, title, series }: CurveChart, index: number): TreeN
         element("span", { class: "visually-hidden" }, ` of ${title}, ${phase}`),
       ),
     ),
-    lineChart(`${title}, ${phase}`, series),
+    readable(lineChart(`${title}, ${phase}`, series)),
   );
 }
 

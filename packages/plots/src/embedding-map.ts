@@ -7,8 +7,16 @@ export type PointSets = Readonly<Record<string, readonly PlanePoint[]>>;
 
 export const MAP_PANEL = { width: 280, edge: 12, minHeight: 140, maxHeight: 280 } as const;
 
-/** Marks by kind: colour and form differ, so the kinds stay apart without colour. */
+/** Marks by kind: the first eight differ in colour, neighbours in form too, and no two of the first 32 are alike. */
 const MARKS = 4;
+const COLOURS = 8;
+
+/** Which form a kind has; eight kinds later, the next one in its colour. */
+const formOf = (kind: number) => (kind + Math.floor(kind / COLOURS)) % MARKS;
+
+function markClass(kind: number): string {
+  return `mark mark-${formOf(kind)} mark-of-${kind % COLOURS}`;
+}
 
 /** The part of the plane that all panels of a map show, and how high they are. */
 export interface MapFrame {
@@ -43,7 +51,7 @@ const coordinate = (value: number) => String(Math.round(value * 10) / 10);
 /** Path data of one mark: disc, cross, ring of four, dash; a zero-length stroke with round caps is a disc. */
 function markPath(kind: number, x: number, y: number): string {
   const at = `${coordinate(x)} ${coordinate(y)}`;
-  switch (kind % MARKS) {
+  switch (formOf(kind)) {
     case 0:
       return `M${at}h0`;
     case 1:
@@ -60,7 +68,7 @@ export function mapMark(index: number): TreeNode {
   return element(
     "svg",
     { class: "swatch", viewBox: "0 0 12 12", width: 12, height: 12, "aria-hidden": "true" },
-    element("path", { class: `mark mark-${index % MARKS}`, d: markPath(index, 6, 6) }),
+    element("path", { class: markClass(index), d: markPath(index, 6, 6) }),
   );
 }
 
@@ -121,7 +129,7 @@ export function mapPanel(
     ...kinds.map((kind) => {
       const index = Math.max(0, colourKinds.indexOf(kind));
       const marks = sets[kind]!.map(([px, py]) => markPath(index, x(px), y(py)));
-      return element("path", { class: `mark mark-${index % MARKS}`, d: marks.join("") });
+      return element("path", { class: markClass(index), d: marks.join("") });
     }),
   );
 }

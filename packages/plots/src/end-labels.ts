@@ -1,4 +1,4 @@
-import { CHARACTER, coordinate, type PlotArea, wrapped } from "./figure-axes.ts";
+import { CHARACTER, coordinate, type PlotArea, shortened, wrapped } from "./figure-axes.ts";
 import { element, type TreeNode } from "./tree.ts";
 
 const LINE = 12.5;
@@ -8,6 +8,16 @@ const SWATCH = 18;
 const LEADERS = 14;
 const CHARACTERS = 19;
 const LINES = 2;
+/** Names beside a plot may stand out above and below it by so much. */
+const ABOVE = 6;
+const BELOW = 8;
+/** Names that are too many for the side of a plot stand below its axis, in columns over its whole width. */
+const COLUMNS = 3;
+const COLUMN = 146;
+const COLUMN_CHARACTERS = Math.floor((COLUMN - SWATCH - 11) / CHARACTER);
+const ROW = 15;
+/** Numbers and label of the axis stand between a plot and the names below it. */
+const UNDER_AXIS = 40;
 
 /** A name beside a plot, with the look of what it names. */
 export interface EndLabel {
@@ -32,6 +42,34 @@ export function endLabelsWidth(texts: readonly string[]): number {
     ...texts.flatMap((text) => wrapped(text, CHARACTERS, LINES).map((line) => line.length)),
   );
   return texts.length === 0 ? 10 : LEADERS + SWATCH + 6 + longest * CHARACTER;
+}
+
+/** Whether all of these names find room on the right of a plot, none over another. */
+export function fitBeside(
+  texts: readonly string[],
+  { top, bottom }: Pick<PlotArea, "top" | "bottom">,
+): boolean {
+  const heights = texts.map((text) => wrapped(text, CHARACTERS, LINES).length * LINE + GAP);
+  return heights.reduce((sum, height) => sum + height, 0) <= bottom - top + ABOVE + BELOW;
+}
+
+/** Height that names below a plot add to it. */
+export function heightBelow(texts: readonly string[]): number {
+  return Math.ceil(texts.length / COLUMNS) * ROW + ROW / 2;
+}
+
+/** Names below a plot, in rows of a few, in their order. */
+function drawBelowPlot(labels: readonly EndLabel[], top: number): readonly TreeNode[] {
+  return labels.map(({ text, className, swatch }, index) => {
+    const x = (index % COLUMNS) * COLUMN;
+    const y = top + (Math.floor(index / COLUMNS) + 0.75) * ROW;
+    return element(
+      "g",
+      { class: `end-label ${className}` },
+      swatch(x, y),
+      element("text", { class: "end-text", x: x + SWATCH + 5, y: y + 4 }, shortened(text, COLUMN_CHARACTERS)),
+    );
+  });
 }
 
 /**
@@ -69,8 +107,19 @@ export function spreadBoxes(
   return starts.map((start, index) => start + (offsets[index] as number));
 }
 
-/** Names on the right of a plot, as near as possible to where their lines end, joined to them by thin leaders. */
-export function drawEndLabels(labels: readonly EndLabel[], area: PlotArea): readonly TreeNode[] {
+/**
+ * Names on the right of a plot, as near as possible to where their lines end, joined to them by thin leaders; those
+ * that do not find room there stand below the plot instead, all of them.
+ *
+ * @param under  pixels below the plot that the axis takes
+ */
+export function drawEndLabels(
+  labels: readonly EndLabel[],
+  area: PlotArea,
+  under = UNDER_AXIS,
+): readonly TreeNode[] {
+  const texts = labels.map(({ text }) => text);
+  if (!fitBeside(texts, area)) return drawBelowPlot(labels, area.bottom + under);
   const boxes = labels.map((label, index) => {
     const lines = wrapped(label.text, CHARACTERS, LINES);
     return {
@@ -81,7 +130,7 @@ export function drawEndLabels(labels: readonly EndLabel[], area: PlotArea): read
     };
   });
   if (labels.every(({ y }) => y !== null)) boxes.sort((a, b) => a.y - b.y);
-  const middles = spreadBoxes(boxes, area.top - 6, area.bottom + 8);
+  const middles = spreadBoxes(boxes, area.top - ABOVE, area.bottom + BELOW);
   return boxes.map(({ label, lines }, index) => {
     const y = middles[index] as number;
     const x = area.right + LEADERS;

@@ -65,7 +65,8 @@ export function wrapped(text: string, characters: number, lines: number): readon
 }
 
 const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
-function superscript(exponent: number): string {
+/** 3 as ³, -7 as ⁻⁷. */
+export function superscript(exponent: number): string {
   const digits = [...String(Math.abs(exponent))].map((digit) => SUPERSCRIPTS[Number(digit)]).join("");
   return `${exponent < 0 ? "⁻" : ""}${digits}`;
 }

@@ -1,4 +1,4 @@
-import { CHARACTER, wrapped } from "./figure-axes.ts";
+import { CHARACTER, shortened, wrapped } from "./figure-axes.ts";
 import { element, type TreeNode } from "./tree.ts";
 
 export interface GalleryPlotData {
@@ -16,13 +16,15 @@ export interface GalleryPlotData {
   readonly label: string;
 }
 
+/** Two galleries of this width stand beside each other on a page. */
+export const GALLERY_HALF = 552;
 /** Pictures are enlarged by whole factors up to about this side, or made smaller to fit it. */
 const SIDE = 60;
 /** Pictures that are a little larger are shown as they are. */
 const LEAST_FACTOR = 0.6;
 const GAP = 3;
 const CAPTION = 13;
-const CAPTION_LINES = 2;
+const CAPTION_LINES = 3;
 const LABEL_CHARACTERS = 12;
 const LABEL_LINES = 4;
 
@@ -37,7 +39,8 @@ function captionLines(caption: string, characters: number): readonly string[] {
 }
 
 /**
- * Rows of pictures, their names on the left, captions below. All pictures come out of one sheet; each is cut out of it by
+ * Rows of pictures, their names on the left, or above them where only that leaves room for two galleries beside each
+ * other; captions below. All pictures come out of one sheet; each is cut out of it by
  * a nested drawing.
  */
 export function galleryPlot({ rows, cell, sheet, id, label }: GalleryPlotData): TreeNode {
@@ -45,14 +48,22 @@ export function galleryPlot({ rows, cell, sheet, id, label }: GalleryPlotData): 
   const [wide, high] = [cell[0] * factor, cell[1] * factor];
   const columns = Math.max(1, ...rows.map(({ items }) => items.length));
   const characters = Math.max(0, ...rows.map((row) => [...row.label].length));
-  const left = characters === 0 ? 0 : Math.min(characters, LABEL_CHARACTERS) * CHARACTER + 10;
-  const width = Math.ceil(left + columns * (wide + GAP) - GAP);
+  const pictures = columns * (wide + GAP) - GAP;
+  const beside = characters === 0 ? 0 : Math.min(characters, LABEL_CHARACTERS) * CHARACTER + 10;
+  const above = characters > 0 && pictures <= GALLERY_HALF && beside + pictures > GALLERY_HALF;
+  const left = above ? 0 : beside;
+  const width = Math.ceil(left + pictures);
   const room = Math.max(3, Math.floor((wide + GAP - 2) / (CHARACTER * 0.92)));
   const parts: TreeNode[] = [];
   let top = 0;
   for (const [r, { label: name, items }] of rows.entries()) {
-    const lines = name === "" ? [] : wrapped(name, LABEL_CHARACTERS, LABEL_LINES);
-    const middle = top + high / 2 - ((lines.length - 1) * CAPTION) / 2 + 4;
+    const lines =
+      name === ""
+        ? []
+        : above
+          ? [shortened(name, Math.floor(width / CHARACTER))]
+          : wrapped(name, LABEL_CHARACTERS, LABEL_LINES);
+    const middle = above ? top + CAPTION - 3 : top + high / 2 - ((lines.length - 1) * CAPTION) / 2 + 4;
     parts.push(
       element(
         "text",
@@ -60,6 +71,7 @@ export function galleryPlot({ rows, cell, sheet, id, label }: GalleryPlotData): 
         ...lines.map((line, at) => element("tspan", { x: 0, dy: at === 0 ? 0 : CAPTION }, line)),
       ),
     );
+    if (above && lines.length > 0) top += CAPTION + GAP;
     for (const [c, item] of items.entries()) {
       const x = left + c * (wide + GAP);
       const size = { width: item.width * factor, height: item.height * factor };
@@ -82,7 +94,11 @@ export function galleryPlot({ rows, cell, sheet, id, label }: GalleryPlotData): 
       );
     }
     const below = Math.max(0, ...items.map(({ caption }) => captionLines(caption, room).length));
-    top += Math.max(high, lines.length * CAPTION) + (below > 0 ? below * CAPTION + 2 : 0) + GAP + 3;
+    top +=
+      Math.max(high, above ? 0 : lines.length * CAPTION) +
+      (below > 0 ? below * CAPTION + 2 : 0) +
+      GAP +
+      (above ? 8 : 3);
   }
   const height = Math.ceil(top);
   return element(

@@ -12,6 +12,7 @@ export * from "./interval-plot.ts";
 export * from "./line-chart.ts";
 export * from "./lines-plot.ts";
 export * from "./matrix-plot.ts";
+export * from "./plot-scale.ts";
 export * from "./points-plot.ts";
 export * from "./series.ts";
 export * from "./spectrum-plot.ts";

@@ -1,8 +1,8 @@
 import { line } from "d3-shape";
 import { boundedCurve, type Point } from "./curves.ts";
-import { drawEndLabels, type EndLabel } from "./end-labels.ts";
+import { drawEndLabels, type EndLabel, fitBeside } from "./end-labels.ts";
 import { clipped, coordinate, drawBelow, drawLeft, type FigureAxisSpec, onAxis } from "./figure-axes.ts";
-import { figureDrawing, placeAxes } from "./figure-frame.ts";
+import { FIGURE_PLOT, figureDrawing, placeAxes } from "./figure-frame.ts";
 import type { ArmStyle } from "./series.ts";
 import { element, type TreeNode } from "./tree.ts";
 
@@ -33,6 +33,27 @@ export function armStroke(style: ArmStyle | null): Readonly<Record<string, strin
   return { class: `series series-${style.colour} role-${style.role}`, ...dash };
 }
 
+/** A short stroke in the look of guides, for legends. */
+export function guideSwatch(): TreeNode {
+  return element(
+    "svg",
+    { class: "swatch", viewBox: "0 0 28 10", width: 28, height: 10, "aria-hidden": "true" },
+    element("path", { ...armStroke(null), d: "M1 5H27" }),
+  );
+}
+
+/**
+ * What of a plot is named in it: all, where there is room for so many names beside it. Else what waits for a switch is
+ * not: the switch itself names it.
+ */
+export function namedEntries<E extends { readonly label: string; readonly folded?: boolean }>(
+  entries: readonly E[],
+): readonly E[] {
+  const { height, top, bottom } = FIGURE_PLOT;
+  const all = entries.map(({ label }) => label);
+  return fitBeside(all, { top, bottom: height - bottom }) ? entries : entries.filter(({ folded }) => !folded);
+}
+
 /** Pieces of a curve between points that cannot be drawn on these axes. */
 function pieces(points: readonly Point[], isDrawn: (point: Point) => boolean): readonly (readonly Point[])[] {
   const found: Point[][] = [[]];
@@ -48,10 +69,11 @@ function pieces(points: readonly Point[], isDrawn: (point: Point) => boolean): r
  * first, below everything.
  */
 export function linesPlot({ x: xAxis, y: yAxis, lines, label }: LinesPlotData): TreeNode {
-  const { x, y, area } = placeAxes(
+  const named = namedEntries(lines);
+  const { x, y, area, height, scales } = placeAxes(
     { x: xAxis, y: yAxis },
     lines.flatMap(({ points }) => points),
-    lines.map((entry) => entry.label),
+    named.map((entry) => entry.label),
   );
   const isLog = { x: xAxis.scale === "log", y: yAxis.scale === "log" };
   const isDrawn = ([px, py]: Point) => (!isLog.x || px > 0) && (!isLog.y || py > 0);
@@ -93,11 +115,12 @@ export function linesPlot({ x: xAxis, y: yAxis, lines, label }: LinesPlotData): 
         element("path", { ...stroke, d: `M${coordinate(at)} ${coordinate(middle)}h18` }),
       ...(end && { leader: { x: x.scale(end[0]), y: y.scale(end[1]), stroke } }),
     };
+    if (!named.includes(entry)) continue;
     labels.push(name);
     if (!entry.folded) shownLabels.push(name);
   }
   return figureDrawing(
-    { kind: "lines-plot", label },
+    { kind: "lines-plot", label, height, scales },
     drawLeft(y, area),
     drawBelow(x, area),
     clipped(area, drawings),

@@ -104,7 +104,10 @@ export function matrixPlot(data: MatrixPlotData): TreeNode {
   const overhang = slanted ? (widest + 6) * Math.cos(SLANT) : 0;
   const right = left + columns.length * cell;
   const bottom = top + rows.length * cell;
-  const width = Math.ceil(Math.max(right + Math.max(0, overhang - cell / 2), left + SCALE.width) + 2);
+  const unit = Math.min(widthOf(data.unit), WIDTH - left);
+  const width = Math.ceil(
+    Math.max(right + Math.max(0, overhang - cell / 2), left + Math.max(SCALE.width, unit)) + 2,
+  );
   const height = Math.ceil(bottom + 46);
   const gap = cell > 12 ? 1 : cell > 7 ? 0.5 : 0;
 

@@ -10,7 +10,7 @@ import {
   type PlotArea,
 } from "./figure-axes.ts";
 import { figureDrawing, placeAxes } from "./figure-frame.ts";
-import { armStroke } from "./lines-plot.ts";
+import { armStroke, namedEntries } from "./lines-plot.ts";
 import type { ArmStyle } from "./series.ts";
 import { element, type TreeNode } from "./tree.ts";
 
@@ -19,6 +19,8 @@ export interface FigurePoints {
   readonly label: string;
   readonly style: ArmStyle;
   readonly className: string;
+  /** Whether the page shows it on request only. */
+  readonly folded?: boolean;
   /** Which form the marks have; forms repeat after six. */
   readonly mark: number;
   readonly points: readonly Point[];
@@ -101,13 +103,14 @@ function placeNames(
   });
 }
 
-/** Points over each other on common axes, ways joined in their order; what each mark stands for is on the right. */
+/** Points over each other on common axes, ways joined in their order; what each mark stands for is on the right, or below. */
 export function pointsPlot({ x: xAxis, y: yAxis, series, label }: PointsPlotData): TreeNode {
   const all = series.flatMap(({ points }) => points);
-  const { x, y, area } = placeAxes(
+  const named = namedEntries(series);
+  const { x, y, area, height, scales } = placeAxes(
     { x: xAxis, y: yAxis },
     all,
-    series.map((entry) => entry.label),
+    named.map((entry) => entry.label),
   );
   const r = all.length > MANY ? 2 : 4;
   const names: { x: number; y: number; text: string; className: string }[] = [];
@@ -130,7 +133,7 @@ export function pointsPlot({ x: xAxis, y: yAxis, series, label }: PointsPlotData
       places.push([px, py]);
       return [{ d: markAt(mark, px, py, r), text }];
     });
-    const named = marks.filter(({ text }) => text !== "");
+    const withText = marks.filter(({ text }) => text !== "");
     const way = placed.map(({ px, py }) => `${coordinate(px)} ${coordinate(py)}`).join("L");
     return element(
       "g",
@@ -142,12 +145,12 @@ export function pointsPlot({ x: xAxis, y: yAxis, series, label }: PointsPlotData
         class: `point series-${style.colour} ${all.length > MANY ? "point-small" : ""}`.trimEnd(),
         d: marks.flatMap(({ d, text }) => (text === "" ? [d] : [])).join(""),
       }),
-      ...named.map(({ d, text }) =>
+      ...withText.map(({ d, text }) =>
         element("path", { class: `point series-${style.colour}`, d }, element("title", {}, text)),
       ),
     );
   });
-  const labels = series.map(({ label: text, style, className, mark, joined }) => ({
+  const labels = named.map(({ label: text, style, className, mark, joined }) => ({
     text,
     y: null,
     className,
@@ -162,7 +165,7 @@ export function pointsPlot({ x: xAxis, y: yAxis, series, label }: PointsPlotData
       ),
   }));
   return figureDrawing(
-    { kind: "points-plot", label },
+    { kind: "points-plot", label, height, scales },
     drawLeft(y, area),
     drawBelow(x, area, true),
     ...drawings,
