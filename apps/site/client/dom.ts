@@ -18,3 +18,14 @@ export function drawingPoint(drawing: SVGSVGElement, event: PointerEvent): { x: 
   const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(matrix.inverse());
   return { x, y };
 }
+
+/** Position in the window of a place in a drawing's view box. */
+export function windowPoint(
+  drawing: SVGSVGElement,
+  place: { readonly x: number; readonly y: number },
+): { x: number; y: number } | null {
+  const matrix = drawing.getScreenCTM();
+  if (!matrix) return null;
+  const { x, y } = new DOMPoint(place.x, place.y).matrixTransform(matrix);
+  return { x, y };
+}

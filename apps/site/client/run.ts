@@ -1,7 +1,9 @@
 import { CurveCollector, type CurvesData, curveCharts, curvesView, type StepValues } from "@concord/plots";
 import { doneShare, type ProgressPoint, progressText } from "../src/runs/progress.ts";
-import { showCurveTips } from "./curve-tips.ts";
+import { type ChartReader, showChartTips } from "./chart-tips.ts";
+import { curveReader } from "./curve-reader.ts";
 import { build } from "./dom.ts";
+import { figureReaders } from "./figure-reader.ts";
 import { showMapTips } from "./map-tips.ts";
 import { refreshRegions } from "./regions.ts";
 import { saveDrawing } from "./save-drawing.ts";
@@ -116,7 +118,13 @@ class LiveRun {
   }
 
   #redraw(): void {
-    document.getElementById("curves")?.replaceChildren(build(curvesView(this.curves)));
+    const place = document.getElementById("curves");
+    if (!place) return;
+    const focused = [...place.querySelectorAll(".line-chart")].indexOf(document.activeElement ?? place);
+    place.replaceChildren(build(curvesView(this.curves)));
+    if (focused >= 0) {
+      place.querySelectorAll<SVGSVGElement>(".line-chart")[focused]?.focus({ preventScroll: true });
+    }
   }
 
   /** Takes over what the server knows now. A stream that is not open begins anew from there. */
@@ -132,13 +140,36 @@ class LiveRun {
   }
 }
 
+/** What the charts of curves say; a chart is drawn anew when its curves have grown. */
+function curveReaders(curves: () => CurvesData): (drawing: SVGSVGElement) => ChartReader | null {
+  const readers = new WeakMap<SVGSVGElement, ChartReader>();
+  return (drawing) => {
+    const chart = curveCharts(curves())[Number(drawing.closest<HTMLElement>("[data-chart]")?.dataset.chart)];
+    const reader = readers.get(drawing) ?? (chart ? curveReader(chart) : null);
+    if (reader) readers.set(drawing, reader);
+    return reader;
+  };
+}
+
 const data = readData(document);
 const curves = document.getElementById("curves");
+const figures = document.getElementById("figures");
 const maps = document.getElementById("maps");
-if (data && curves && maps) {
+if (data && curves && figures && maps) {
   const live = new LiveRun(data);
   const tip = new Tip();
-  showCurveTips(curves, tip, () => curveCharts(live.curves));
+  showChartTips(
+    curves,
+    tip,
+    ".line-chart",
+    curveReaders(() => live.curves),
+  );
+  showChartTips(
+    figures,
+    tip,
+    ".lines-plot, .points-plot",
+    figureReaders(figures, () => live.curves.arms),
+  );
   showMapTips(maps, tip);
   live.start();
 }

@@ -75,6 +75,7 @@ export async function saveDrawing(drawing: SVGSVGElement, name: string): Promise
   for (const extra of copy.querySelectorAll(".hover-line, .hover-area, .ring")) extra.remove();
   settleStyles(copy, null);
   for (const element of [copy, ...copy.querySelectorAll("[class]")]) element.removeAttribute("class");
+  for (const name of ["data-x", "data-y", "tabindex"]) copy.removeAttribute(name);
   const { width, height } = drawing.viewBox.baseVal;
   copy.setAttribute("width", String(width));
   copy.setAttribute("height", String(height));

@@ -141,6 +141,65 @@ describe.skipIf(!hasBrowser)("figures in a browser", () => {
     await context.close();
   });
 
+  it("say what a place of a drawing is: under a mouse, by keys and under a finger, only of arms that are shown", async () => {
+    const { page, context, complaints } = await openPage(browser, site.url, { hasTouch: true });
+    await page.goto(site.url + run);
+    const tip = page.locator(".tip");
+    const spectrum = page.locator("#figure-spectrum .lines-plot");
+    await spectrum.hover({ position: { x: 150, y: 100 } });
+    await tip.waitFor();
+    const rows = () => tip.locator(".tip-row").allTextContents();
+    const drawn = await page.locator("#figure-spectrum .end-text:visible").count();
+    expect((await rows()).length).toBe(drawn);
+    expect((await rows()).join()).toMatch(/CLIP-Refine[\d.]+/);
+    expect((await rows()).join()).not.toContain("Momentum encoder");
+    expect(await page.locator("#figure-spectrum .hover-line").count()).toBe(1);
+    await page.mouse.move(2, 2);
+    await tip.waitFor({ state: "hidden" });
+
+    // Values are those of the data, not of pixels.
+    await page.locator("#figure-spectrum").getByRole("checkbox", { name: "Momentum encoder" }).check();
+    await spectrum.focus();
+    await page.keyboard.press("Home");
+    const spoken = page.locator(".visually-hidden[role=status]");
+    await eventually(
+      async () => (await spoken.textContent())?.includes("Momentum encoder") === true,
+      "the first value",
+    );
+    const seed = page.url().match(/seed=(\d+)/)?.[1] ?? "0";
+    const arms = await page.evaluate<
+      { arm: string; figures: { id: string; series: { points: number[][] }[] }[] }[]
+    >(
+      `fetch(location.pathname + "/figures/${seed}").then((answer) => answer.json()).then(({ arms }) => arms)`,
+    );
+    const momentum = arms.find(({ arm }) => arm === "momentum")?.figures.find(({ id }) => id === "spectrum");
+    const [x = 0, y = 0] = momentum?.series[0]?.points[0] ?? [];
+    expect(await spoken.textContent()).toContain(`Momentum encoder: ${Number(y.toPrecision(4))}`);
+    expect(await spoken.textContent()).toContain(` ${x}, `);
+    const first = await spoken.textContent();
+    await page.keyboard.press("ArrowRight");
+    await eventually(async () => (await spoken.textContent()) !== first, "the next value");
+    await page.keyboard.press("Escape");
+    await tip.waitFor({ state: "hidden" });
+
+    const plane = page.locator("#figure-plane .points-plot");
+    await plane.scrollIntoViewIfNeeded();
+    const middle = await page.evaluate<{ x: number; y: number }>(`(() => {
+      const plot = document.querySelector("#figure-plane .points-plot");
+      const [, x, y] = /^M([\\d.]+) ([\\d.]+)/.exec(plot.querySelector("path.point").getAttribute("d"));
+      const { x: left, y: top } = new DOMPoint(Number(x), Number(y)).matrixTransform(plot.getScreenCTM());
+      return { x: left, y: top };
+    })()`);
+    await page.touchscreen.tap(middle.x, middle.y);
+    await tip.waitFor();
+    expect(await page.locator("#figure-plane .ring").count()).toBe(1);
+    expect((await rows()).length).toBe(2);
+    await page.locator("h1").tap();
+    await tip.waitFor({ state: "hidden" });
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+
   it("appear while a run goes on, and keep what the reader chose", { timeout: 60_000 }, async () => {
     const { id } = await createRun(toyExperiment, store, { preset: "smoke" });
     const queued = await store.read(id);

@@ -3,17 +3,20 @@ import {
   type ArmStyle,
   barsPlot,
   extentOf,
+  GALLERY_HALF,
   galleryPlot,
   linesPlot,
   MAX_GROUPED_BARS,
   markup,
   matrixPlot,
   pointsPlot,
+  readable,
   spanning,
   swatch,
   type TreeNode,
 } from "@concord/plots";
 import { html, raw } from "hono/html";
+import { linesOfDrawing, pointsLabel, seriesNames } from "../runs/figure-series.ts";
 import { type ArmFigure, type FigureBlock, figureBlocks, isKind, mainArms } from "../runs/figures.ts";
 import { armStyles } from "../runs/summary.ts";
 import { countText } from "../text.ts";
@@ -25,14 +28,13 @@ type Kind<K extends SavedFigure["kind"]> = FigureBlock<Extract<SavedFigure, { ki
 
 /** So many arms can be switched on and off: the style sheet has a rule for each. */
 const SWITCHES = 24;
-/** Galleries wider than this stand alone in their row. */
-const HALF_WIDTH = 552;
-
 /** Something drawn, with its name. */
 interface Drawing {
   /** Empty where the title of the figure says it all. */
   readonly name: string;
   readonly style: ArmStyle | null;
+  /** Name of the series that it shows, where it shows one of several. */
+  readonly series?: string;
   readonly plot: TreeNode;
 }
 
@@ -41,26 +43,9 @@ type ArmDrawing = Drawing & { readonly style: ArmStyle };
 
 const armClass = (place: number) => (place < SWITCHES ? `arm-${place}` : "");
 
-/** The names of series that occur, each once. */
-function seriesNames(
-  figures: readonly { readonly series: readonly { readonly label: string }[] }[],
-): string[] {
-  return [...new Set(figures.flatMap(({ series }) => series.map(({ label }) => label)))];
-}
-
 /** One plot for every name of series, all on one scale, with the arms over each other; a guide is in all of them. */
 function linesDrawings({ first, arms }: Kind<"lines">): Drawing[] {
   const waiting = new Set(mainArms(arms).others.map(({ place }) => place));
-  const ofArms = arms.map(({ style, place, figure }) => ({
-    style,
-    place,
-    series: figure.series.filter(({ guide }) => guide !== true),
-  }));
-  const guides = new Map(
-    arms.flatMap(({ figure }) =>
-      figure.series.filter(({ guide }) => guide === true).map((series) => [series.label, series] as const),
-    ),
-  );
   const all = arms.flatMap(({ figure }) => figure.series.flatMap(({ points }) => points));
   const x = spanning(
     first.x,
@@ -70,46 +55,47 @@ function linesDrawings({ first, arms }: Kind<"lines">): Drawing[] {
     first.y,
     all.map(([, value]) => value),
   );
-  const found = seriesNames(ofArms);
+  const found = seriesNames(
+    arms.map(({ figure }) => ({ series: figure.series.filter(({ guide }) => guide !== true) })),
+  );
   // Guides alone are a plot too.
   const names = found.length > 0 ? found : [""];
   return names.map((name) => {
-    const lines = ofArms.flatMap(({ style, place, series }) =>
-      series
-        .filter(({ label }) => label === name)
-        .map(({ points }) => ({
-          label: style.label,
-          style,
-          className: armClass(place),
-          folded: waiting.has(place) && place < SWITCHES,
-          points,
-        })),
-    );
+    const { guides, lines } = linesOfDrawing(arms, name);
     const shown = lines.map(({ label }) => label).join(", ");
     return {
       name: names.length > 1 ? name : "",
       style: null,
-      plot: linesPlot({
-        x,
-        y,
-        lines: [
-          ...[...guides.values()].map(({ label, points }) => ({ label, style: null, className: "", points })),
-          ...lines,
-        ],
-        label: `${first.title}${name === "" ? "" : `, ${name}`}: ${y.label} by ${x.label}, curves of ${shown}.`,
-      }),
+      series: name,
+      plot: readable(
+        linesPlot({
+          x,
+          y,
+          lines: [
+            ...guides.map((guide) => ({ ...guide, className: "" })),
+            ...lines.map(({ place, ...line }) => ({
+              ...line,
+              className: armClass(place),
+              folded: waiting.has(place) && place < SWITCHES,
+            })),
+          ],
+          label: `${first.title}${name === "" ? "" : `, ${name}`}: ${y.label} by ${x.label}, curves of ${shown}.`,
+        }),
+      ),
     };
   });
 }
 
 function pointsDrawings({ first, arms }: Kind<"points">): Drawing[] {
   const names = seriesNames(arms.map(({ figure }) => figure));
+  const waiting = new Set(mainArms(arms).others.map(({ place }) => place));
   const series = arms.flatMap(({ style, place, figure }) =>
     figure.series.map((one) => ({
       ...one,
-      label: one.label === "" || names.length === 1 ? style.label : `${style.label}, ${one.label}`,
+      label: pointsLabel(style, one.label, names),
       style,
       className: armClass(place),
+      folded: waiting.has(place) && place < SWITCHES,
       mark: names.length > 1 ? names.indexOf(one.label) : place,
     })),
   );
@@ -119,7 +105,9 @@ function pointsDrawings({ first, arms }: Kind<"points">): Drawing[] {
     {
       name: "",
       style: null,
-      plot: pointsPlot({ x, y, series, label: `${title}: ${y.label} by ${x.label}, points of ${shown}.` }),
+      plot: readable(
+        pointsPlot({ x, y, series, label: `${title}: ${y.label} by ${x.label}, points of ${shown}.` }),
+      ),
     },
   ];
 }
@@ -217,13 +205,13 @@ function galleryDrawing(
 function drawingFigure(
   view: RunView,
   block: FigureBlock,
-  { name, style, plot }: Drawing,
+  { name, style, series, plot }: Drawing,
   single: boolean,
 ): Html {
   const seed = view.figures?.seed ?? 0;
   const file = `${view.run.id} ${block.first.id} ${name} seed ${seed}`;
   const shown = name === "" || single ? block.first.title : name;
-  return html`<figure class="chart-figure plot-figure${Number(plot.attributes.width) > HALF_WIDTH ? " plot-wide" : ""}">
+  return html`<figure class="chart-figure plot-figure${Number(plot.attributes.width) > GALLERY_HALF ? " plot-wide" : ""}"${series === undefined ? "" : html` data-series="${series}"`}>
 <figcaption><span>${style ? html`${raw(markup(swatch(style)))} ` : ""}<span class="${single && name === "" ? "visually-hidden" : ""}">${shown}</span></span><button type="button" class="save needs-script" data-save="${file}">SVG<span class="visually-hidden"> of ${block.first.title}${name === "" ? "" : `, ${name}`}</span></button></figcaption>
 ${
   block.first.kind === "gallery"
@@ -308,7 +296,7 @@ function drawings(view: RunView, block: FigureBlock): Html {
 
 function figureBlock(view: RunView, block: FigureBlock): Html {
   const { anchor, first } = block;
-  return html`<article class="figure-block" id="${anchor}" aria-labelledby="${anchor}-title">
+  return html`<article class="figure-block" id="${anchor}" data-figure="${first.id}" aria-labelledby="${anchor}-title">
 <h3 id="${anchor}-title">${first.title}</h3>
 <p class="figure-caption">${first.caption}</p>
 ${drawings(view, block)}
@@ -321,7 +309,7 @@ export function figuresSection(view: RunView): Html {
   const { run, experiment, figures, figureSeeds } = view;
   if (!figures) return html``;
   const blocks = figureBlocks(figures.arms, armStyles(run, experiment));
-  return html`<section aria-labelledby="figures-title">
+  return html`<section aria-labelledby="figures-title" data-figures="/runs/${run.id}/figures/${figures.seed}">
 <div class="map-bar figures-bar"><h2 id="figures-title">Figures</h2>
 ${
   figureSeeds.length > 1
