@@ -65,6 +65,16 @@ describe("declarations", () => {
     expect(experiment.presets.paper.config.pretraining.learningRates).toEqual({});
   });
 
+  it("keep flips and turns from all arms but one, and noise from all but another", () => {
+    const trained = arms.flatMap(({ id, recipe }) => (recipe ? [[id, recipe.augmentation] as const] : []));
+    const plain = { ...PAPER_AUGMENTATION, flip: 0, rotate: 0 };
+    const own: Readonly<Record<string, object>> = {
+      flips: PAPER_AUGMENTATION,
+      "own-noise": { ...plain, gain: 0.2, noise: 0.1 },
+    };
+    for (const [id, augmentation] of trained) expect(augmentation, id).toEqual(own[id] ?? plain);
+  });
+
   it("keep the paper's sizes in the paper preset", () => {
     const { geometry, network, pretraining } = experiment.presets.paper.config;
     expect(geometry).toEqual({ side: 384, depth: 96, grid: 4, inputSide: 64, inputDepth: 64 });
@@ -248,6 +258,15 @@ describe("on the generated world", () => {
     expect(new Set(results.values()).size).toBe(results.size);
     expect(flat(prepared.start)).toBe(before);
   }, 60_000);
+
+  it("trains each arm at its own rate", async () => {
+    const context = contextOf(7);
+    const pretraining = { ...tiny.pretraining, learningRates: { "place-regression": 0 } };
+    const still = { ...context, config: { ...tiny, pretraining } };
+    const { metrics } = await experiment.runArm("place-regression", prepared, still);
+    // At rate 0 the encoder stays what it was.
+    expect(JSON.stringify(metrics)).toBe(results.get("scratch"));
+  });
 
   it("goes on to the same bits after a kill", async () => {
     const saved: Saved = new Map();
