@@ -117,6 +117,17 @@ describe("the recipe", () => {
     expect(some).not.toBeCloseTo(none as number, 3);
   });
 
+  it("refuses labels that make all items similar", () => {
+    const shared = ndarray(
+      Array.from({ length: N * 2 }, (_, i) => Number(i % 2 === 1 || i === 0)),
+      { shape: [N, 2] },
+    );
+    expect(() => recipe.check?.(contextOf(shared) as never)).toThrow(
+      /all 6 training items share label 2 of 2, so that all would be similar/,
+    );
+    expect(() => recipe.check?.(contextOf(labels) as never)).not.toThrow();
+  });
+
   it("refuses auxiliary codes that are shorter than the codes", () => {
     const context = contextOf(labels);
     const options = { ...context.options, bits: 64, auxiliaryBits: 32 };

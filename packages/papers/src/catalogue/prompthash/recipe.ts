@@ -168,13 +168,21 @@ export const recipe = defineRecipe<Params, State, typeof options>({
     "Similar pairs weigh as much as all others together: where few items share a label, the paper's mean over pairs is nearly all about dissimilar ones.",
     "Without labels an item is similar to itself alone.",
   ],
-  check({ items, options: { bits, auxiliaryBits } }) {
+  check({ items, labels, options: { bits, auxiliaryBits } }) {
     if (items > MAX_ITEMS)
       throw new Error(
         `prompthash: keeps the codes of all training items, at most ${MAX_ITEMS}; got ${items}`,
       );
     if (auxiliaryBits < bits)
       throw new Error(`prompthash: --auxiliary-bits must be at least --bits (${bits}), got ${auxiliaryBits}`);
+    const [rows = 0, width = 0] = labels?.shape ?? [];
+    const common = Array.from({ length: width }, (_, c) => c).find((c) =>
+      Array.from({ length: rows }, (_, i) => Number(labels?.data[i * width + c])).every((held) => held > 0),
+    );
+    if (rows > 0 && common !== undefined)
+      throw new Error(
+        `prompthash: all ${rows} training items share label ${common + 1} of ${width}, so that all would be similar; leave it out`,
+      );
   },
   output: ({ options: { bits } }) => ({ kind: "binary", bits }),
   init(key, context) {
