@@ -52,6 +52,15 @@ describe("declarations", () => {
       { count: 2, size: 224, minScale: 0.14, maxScale: 1 },
       { count: 6, size: 96, minScale: 0.05, maxScale: 0.14 },
     ]);
+    expect(cropsOf(paperConfig, 256, "two").groups).toEqual([
+      { count: 2, size: 224, minScale: 0.08, maxScale: 1 },
+    ]);
+    expect(paperConfig.network).toEqual({
+      backbone: { kind: "resnet50" },
+      hidden: 2048,
+      width: 128,
+      prototypes: 3000,
+    });
     expect(paperConfig.training).toMatchObject({
       batchSize: 256,
       optimiser: { baseLr: 0.6, finalLr: 0.0006, weightDecay: 1e-6 },
