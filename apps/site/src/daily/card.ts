@@ -114,7 +114,7 @@ ${category ? html`<a class="plain" href="${address("/", { category })}">${catego
 ${paper.topics.slice(0, 4).map((topic) => html`<a class="topic" href="${address("/", { topic })}">${topic}</a>`)}
 ${paper.comments > 0 ? html`<a class="plain" href="${path}#comments">${countText(paper.comments, "comment")}</a>` : ""}
 </p>
-${why ? html`<p class="why">${whyText(why)} <a href="/about/ranking">How trending works</a></p>` : ""}
+${why ? html`<p class="why">${whyText(why)}</p>` : ""}
 ${shown.note ?? ""}
 </div>
 ${externalLinks(paper)}

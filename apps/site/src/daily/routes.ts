@@ -44,7 +44,7 @@ function parseQuery(context: SiteContext) {
   if (!parsed.success) {
     const field = parsed.error.issues[0]?.path.join(".");
     throw new HTTPException(400, {
-      message: `The address has a filter '${field}' that is none. Choose from the lists.`,
+      message: `The address has a filter '${field}' with a value that does not exist. Choose from the lists.`,
     });
   }
   return parsed.data;

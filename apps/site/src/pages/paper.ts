@@ -78,7 +78,7 @@ ${
   flags.length > 0
     ? html`<div class="own-data"><h3>On your own data</h3>
 <p>Files are read by the command in a terminal, not through this page:</p>
-<pre><code>npm run concord -- run ${card.slug} ${flags.join(" ")}</code></pre>
+<pre><code>${[`npm run concord -- run ${card.slug}`, ...flags].map((part, place) => html`${place === 0 ? "" : " "}<span class="nowrap">${part}</span>`)}</code></pre>
 <details><summary>${countText(inputs.length, "option")}</summary><dl class="inputs">${inputs.map(
         (input) => html`<div><dt><code>--${input.name}</code></dt><dd>${input.description}</dd></div>`,
       )}</dl></details></div>`

@@ -4,7 +4,7 @@ import type { Html } from "./layout.ts";
 /** An answer that is only words: not found, refused, failed. */
 export function messagePage(title: string, message: string): Html {
   return html`<div class="column"><div class="masthead"><h1>${title}</h1><p class="lead">${message}</p></div>
-<ul class="link-row"><li><a class="button button-quiet" href="/">All papers</a></li><li><a class="button button-quiet" href="/runs">All runs</a></li></ul></div>`;
+<ul class="link-row"><li><a class="button button-quiet" href="/">All papers</a></li><li><a class="button button-quiet" href="/search">Search</a></li><li><a class="button button-quiet" href="/catalogue">Catalogue</a></li><li><a class="button button-quiet" href="/runs">Runs</a></li></ul></div>`;
 }
 
 /** What this site is and how verdicts are made. */

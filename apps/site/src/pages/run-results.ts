@@ -10,6 +10,8 @@ import { publishedTable, scrollingTable } from "./tables.ts";
 
 interface ChangeFormat {
   readonly format: (change: number) => string;
+  /** Without its unit, where another number with the unit follows. */
+  readonly formatBare: (change: number) => string;
   readonly formatTick: (change: number) => string;
 }
 
@@ -23,6 +25,7 @@ function changeFormat(verdict: Verdict, metric: Metric | undefined): ChangeForma
   if (verdict.change === "relative") {
     return {
       format: (change) => `${signedText(change * 100, 1)}\u00a0%`,
+      formatBare: (change) => signedText(change * 100, 1),
       formatTick: (change) => `${plainNumber(change * 100)}\u00a0%`,
     };
   }
@@ -30,6 +33,7 @@ function changeFormat(verdict: Verdict, metric: Metric | undefined): ChangeForma
   const unit = differenceUnit(metric?.unit);
   return {
     format: (change) => `${signedText(change, digits)}${unit}`,
+    formatBare: (change) => signedText(change, digits),
     formatTick: plainNumber,
   };
 }
@@ -38,7 +42,7 @@ function verdictCard(verdict: Verdict, view: RunView): Html {
   const metrics = metricsOf(view.run, view.experiment);
   const metric = metrics.find(({ id }) => id === verdict.metric);
   const arm = (id: string) => view.experiment?.arms.find((candidate) => candidate.id === id)?.label ?? id;
-  const { format, formatTick } = changeFormat(verdict, metric);
+  const { format, formatBare, formatTick } = changeFormat(verdict, metric);
   const { mean, interval, margin, outcome, changes } = verdict;
   return html`<li class="verdict">
 <div class="verdict-head">${outcomeBadge(outcome)}<p class="verdict-statement">${verdict.statement}</p><button type="button" class="save needs-script" data-save="${view.run.id} ${verdict.claim}">SVG<span class="visually-hidden"> of the interval plot: ${verdict.statement}</span></button></div>
@@ -48,7 +52,7 @@ ${raw(markup(intervalPlot({ changes, mean, interval, margin, format, formatTick,
 <p class="verdict-text"><span class="figure">${format(mean)}</span> ${metric?.label ?? verdict.metric}, <em>${arm(verdict.arm)}</em> against <em>${arm(verdict.against)}</em>${verdict.direction === "lower" ? ", lower counted as positive" : ""}.
 ${
   interval
-    ? html`95 % interval ${format(interval[0])} to ${format(interval[1])} over ${countText(changes.length, "paired seed")}; margin ${format(margin)}.`
+    ? html`95 % interval ${formatBare(interval[0])} to ${format(interval[1])} over ${countText(changes.length, "paired seed")}; margin ${format(margin)}.`
     : html`One seed gives no interval; margin ${format(margin)}.`
 }</p>
 </li>`;
@@ -114,7 +118,7 @@ function resultTable(view: RunView, caption: string, shown: (metric: Metric) => 
     )}</tr></thead>
 <tbody>${resultRows(view.run, view.experiment).map(
       ({ arm, cells }) => html`<tr class="arm-${arm.role}">
-<th scope="row">${raw(markup(swatch(arm)))} ${arm.label}${arm.role === "ablation" ? "" : html` <span class="role role-${arm.role}">${arm.role}</span>`}</th>
+<th scope="row" class="arm-name">${raw(markup(swatch(arm)))} ${arm.label}${arm.role === "ablation" ? "" : html` <span class="role role-${arm.role}">${arm.role}</span>`}</th>
 ${columns.map(({ metric, column }) => resultCell(cells[column] ?? null, metric))}
 </tr>`,
     )}</tbody>

@@ -29,18 +29,28 @@ ${
     ? html`<div class="empty"><h2>No runs</h2><p>Pick a paper that <a href="/?runs=1">runs here</a> and press Run.</p></div>`
     : scrollingTable(
         "Runs",
-        html`<table class="data runs">
+        html`<table class="data runs" role="table">
 <caption class="visually-hidden">All runs, newest first</caption>
-<thead><tr><th scope="col">Paper</th><th scope="col" class="text">Status</th><th scope="col" class="text">Size</th><th scope="col">Seeds</th><th scope="col" class="text">Outcome</th><th scope="col">Computing time</th><th scope="col" class="text">Created</th></tr></thead>
-<tbody>${runs.map(
-          (run) => html`<tr>
-<th scope="row"><a href="/runs/${run.id}">${titles.get(run.paper) ?? run.paper}</a></th>
-<td class="text">${statusBadge(run.status)}</td>
-<td class="text">${run.preset}</td>
-<td>${run.seeds.length}</td>
-<td class="text">${outcomeCounts(run)}</td>
-<td>${run.seconds > 0 ? durationText(run.seconds) : ""}</td>
-<td class="text nowrap">${timeElement(run.createdAt)}</td>
+<thead role="rowgroup"><tr role="row">${[
+          ["Paper", ""],
+          ["Status", "text"],
+          ["Size", "text"],
+          ["Seeds", ""],
+          ["Outcome", "text"],
+          ["Time", ""],
+          ["Created", "text"],
+        ].map(
+          ([name, kind]) => html`<th scope="col" role="columnheader" class="${kind}">${name}</th>`,
+        )}</tr></thead>
+<tbody role="rowgroup">${runs.map(
+          (run) => html`<tr role="row">
+<th scope="row" role="rowheader"><a href="/runs/${run.id}">${titles.get(run.paper) ?? run.paper}</a></th>
+<td class="text" role="cell">${statusBadge(run.status)}</td>
+<td class="text" role="cell">${run.preset}</td>
+<td role="cell">${run.seeds.length}<span class="narrow-only"> ${run.seeds.length === 1 ? "seed" : "seeds"}</span></td>
+<td class="text run-outcome" role="cell">${outcomeCounts(run)}</td>
+<td class="run-time nowrap" role="cell">${run.seconds > 0 ? durationText(run.seconds) : ""}</td>
+<td class="text nowrap run-created" role="cell">${timeElement(run.createdAt)}</td>
 </tr>`,
         )}</tbody>
 </table>`,

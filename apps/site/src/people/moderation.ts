@@ -34,7 +34,7 @@ function reported(
 ): Html {
   return html`<li class="panel report">
 <p class="small">On <a href="/moderation/comments/${comment.id}">a comment</a> of ${personLink(people.get(comment.accountId ?? ""))}, ${atTime(comment.createdAt)}${comment.state === "hidden" ? html` <span class="badge">hidden</span>` : ""}</p>
-<blockquote class="quoted">${comment.state === "removed" ? html`<p class="quiet">Its author removed it.</p>` : commentMarkup(comment.text)}</blockquote>
+<blockquote class="quoted comment-text">${comment.state === "removed" ? html`<p class="quiet">Its author removed it.</p>` : commentMarkup(comment.text)}</blockquote>
 ${reports.length === 0 ? "" : html`<ul class="reasons">${reports.map((report) => html`<li>${personLink(people.get(report.reporterId ?? ""))}: ${report.reason} <span class="quiet small">${atTime(report.createdAt)}</span></li>`)}</ul>`}
 ${comment.state === "removed" ? "" : decisionForm(context, comment)}</li>`;
 }

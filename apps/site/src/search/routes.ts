@@ -58,7 +58,7 @@ export function searchRoutes(parts: SiteParts, render: Render): Hono<SiteEnv> {
       message:
         field === "q"
           ? "A search has at most 250 characters."
-          : `The address has a filter '${field}' that is none. Choose from the form.`,
+          : `The address has a filter '${field}' with a value that does not exist. Choose from the form.`,
     });
   }
 
@@ -113,6 +113,7 @@ export function searchRoutes(parts: SiteParts, render: Render): Hono<SiteEnv> {
       topics: summary.topics,
       total,
       meaning,
+      byWords: answer?.hits.some((hit) => hit.byWords) ?? false,
     });
     const title =
       query.q !== ""

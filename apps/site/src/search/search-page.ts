@@ -24,6 +24,8 @@ export interface SearchView {
   readonly total: number;
   /** Whether papers can be found by meaning. */
   readonly meaning: boolean;
+  /** Whether the words themselves found some of the papers shown. */
+  readonly byWords: boolean;
 }
 
 /** Less resemblance than this is chance. */
@@ -52,7 +54,7 @@ ${facetFields(query, { categories, topics })}
 <div class="field"><label for="to">To</label><input id="to" name="to" type="date" value="${query.to ?? ""}"></div>
 ${checkFields(query)}
 </div>
-${query.author ? html`<p class="search-author"><input type="hidden" name="author" value="${query.author}">By <strong>${query.author}</strong> <a href="${searchAddress({ ...query, author: undefined })}">Anyone<span class="visually-hidden">, whoever wrote it</span></a></p>` : ""}
+${query.author ? html`<p class="search-author"><input type="hidden" name="author" value="${query.author}">By <strong>${query.author}</strong> <a href="${searchAddress({ ...query, author: undefined })}">All authors</a></p>` : ""}
 </form>`;
 }
 
@@ -83,6 +85,8 @@ function lead(view: SearchView): Html {
     asked !== mode && view.meaning
       ? " Search by meaning is starting up; these were found by their words."
       : "";
+  if (mode === "hybrid" && found > 0 && !view.byWords)
+    return html`<p class="search-found" role="status">No paper has these words. These come nearest in meaning.</p>`;
   return html`<p class="search-found" role="status">${found === 0 ? "No paper" : `The ${countText(found, "paper")} that fit best`}, by ${ways[mode]}.${instead}</p>`;
 }
 
