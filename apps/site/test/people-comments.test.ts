@@ -49,6 +49,33 @@ async function fresh(): Promise<{ ada: Visitor; grace: Visitor }> {
 const idIn = (answer: Response) => /#comment-(.+)$/.exec(answer.headers.get("location") ?? "")?.[1] ?? "";
 
 describe("comments", () => {
+  it("are shown before they are kept: cleaned as ever, with the text to go on with, and nothing is written", async () => {
+    const { grace } = await fresh();
+    const text = "A *draft* <img src=x onerror=alert(1)> [here](javascript:alert(1))";
+    for (const path of [`${PAPER}/comments`, "/comments/any/edit"]) {
+      const preview = await grace.post(path, { text, parent: "some-parent", preview: "1" });
+      expect(preview.status).toBe(200);
+      expect(preview.headers.get("cache-control")).toBe("private, no-store");
+      const page = await preview.text();
+      expect(page).toContain("A <em>draft</em> &lt;img src=x onerror=alert(1)&gt;");
+      expect(page).not.toContain('href="javascript');
+      expect(page).toContain("A *draft* &lt;img");
+    }
+    const again = await (
+      await grace.post(`${PAPER}/comments`, { text, parent: "some-parent", preview: "1" })
+    ).text();
+    expect(again).toContain('name="parent" value="some-parent"');
+    expect(await (await grace.post(`${PAPER}/comments`, { text: " ", preview: "1" })).text()).toContain(
+      "Nothing is written yet",
+    );
+    expect((await site.feed.papers.get((await site.feed.papers.bySlug("clip-refine"))!.id))!.comments).toBe(
+      0,
+    );
+    const stranger = new Visitor((path, init) => site.app.request(path, init));
+    await stranger.get("/sign-in");
+    expect((await stranger.post(`${PAPER}/comments`, { text, preview: "1" })).status).not.toBe(200);
+  });
+
   it("are written, answered one level deep, edited with their history, and deleted for good", async () => {
     const { ada, grace } = await fresh();
     const first = await grace.post(`${PAPER}/comments`, { text: "Is *this* **so**?" });

@@ -8,7 +8,7 @@ import type { Html } from "../pages/layout.ts";
 import { csrfField, type SiteContext, type SiteEnv } from "../site-env.ts";
 import type { Render, SiteParts } from "../site-parts.ts";
 import { accountsOf, atTime, commentForm, personLink } from "./comment-section.ts";
-import { attempt, formError, readForm, signedIn, statusOf } from "./forms.ts";
+import { attempt, formError, keepPrivate, readForm, signedIn, statusOf } from "./forms.ts";
 import { commentMarkup } from "./markdown.ts";
 import { paperOf } from "./paper-act-routes.ts";
 import { gatePage } from "./sign-in-pages.ts";
@@ -35,10 +35,31 @@ export function commentRoutes({ store, people }: SiteParts, render: Render): Hon
   const show = (context: SiteContext, title: string, body: Html, status: 200 | 400 | 403 | 429 = 200) =>
     context.html(render(context, { title, section: "papers", body }), status);
 
+  /** What is being written as readers would see it, and the form again; nothing is kept. */
+  function previewPage(context: SiteContext, text: string, form: Html): Response | Promise<Response> {
+    keepPrivate(context);
+    const body = html`<div class="column narrow"><h1>Preview</h1>
+<p class="lead">So it will look. It is not kept yet.</p>
+<div class="comment comment-text comment-preview">${text.trim() === "" ? html`<p class="quiet">Nothing is written yet.</p>` : commentMarkup(text)}</div>
+${form}</div>`;
+    return show(context, "Preview", body);
+  }
+
   app.on("POST", paperRoutes("/comments"), async (context) => {
     const account = signedIn(context);
     const paper = await paperOf(context, store);
-    const { text = "", parent } = await readForm(context);
+    const { text = "", parent, preview } = await readForm(context);
+    const again = () =>
+      commentForm(context, {
+        action: `${paperPath(paper)}/comments`,
+        id: "comment-text",
+        label: "Your comment",
+        button: "Comment",
+        value: text,
+        rows: 10,
+        ...(parent !== undefined && { parent }),
+      });
+    if (preview !== undefined) return previewPage(context, text, again());
     const tried = await attempt(() =>
       discussion
         .write(account, { paperId: paper.id, parentId: parent ?? null, text })
@@ -51,23 +72,25 @@ export function commentRoutes({ store, people }: SiteParts, render: Render): Hon
     if ("value" in tried) return context.redirect(await place(tried.value), 303);
     const body = html`<div class="column narrow"><h1>Your comment was not taken</h1>
 ${formError({ error: tried.error }, [])}
-${commentForm(context, {
-  action: `${paperPath(paper)}/comments`,
-  id: "comment-text",
-  label: "Your comment",
-  button: "Comment",
-  value: text,
-  rows: 10,
-  ...(parent !== undefined && { parent }),
-})}</div>`;
+${again()}</div>`;
     return show(context, "Your comment", body, statusOf(tried.error));
   });
+
+  const editForm = (context: SiteContext, id: string, text: string) =>
+    commentForm(context, {
+      action: `/comments/${id}/edit`,
+      id: "comment-text",
+      label: "Your comment",
+      button: "Save",
+      value: text,
+      rows: 10,
+    });
 
   function editPage(context: SiteContext, id: string, text: string, error: PeopleError | null): Html {
     return html`<div class="column narrow"><h1>Edit your comment</h1>
 <p class="lead">Readers see that it was edited, and what it said before.</p>
 ${formError({ error }, [])}
-${commentForm(context, { action: `/comments/${id}/edit`, id: "comment-text", label: "Your comment", button: "Save", value: text, rows: 10 })}</div>`;
+${editForm(context, id, text)}</div>`;
   }
 
   app.get("/comments/:id/edit", async (context) => {
@@ -80,7 +103,8 @@ ${commentForm(context, { action: `/comments/${id}/edit`, id: "comment-text", lab
   app.post("/comments/:id/edit", async (context) => {
     const account = signedIn(context);
     const id = context.req.param("id");
-    const { text = "" } = await readForm(context);
+    const { text = "", preview } = await readForm(context);
+    if (preview !== undefined) return previewPage(context, text, editForm(context, id, text));
     const tried = await attempt(() => discussion.edit(account, id, text));
     if ("value" in tried) return context.redirect(await place(tried.value), 303);
     if (tried.error.kind === "refused") throw new HTTPException(403, { message: tried.error.message });

@@ -41,7 +41,8 @@ ${parent === undefined ? "" : html`<input type="hidden" name="parent" value="${p
 <div class="field"><label for="${id}">${label}</label>
 <textarea id="${id}" name="text" rows="${rows}" maxlength="${MAX_COMMENT}" required aria-describedby="${id}-help">${value}</textarea>
 ${markdownHelp(`${id}-help`)}</div>
-<button class="button button-primary">${button}</button></form>`;
+<div class="comment-buttons"><button class="button button-primary">${button}</button>
+<button class="button button-quiet" name="preview" value="1">Preview</button></div></form>`;
 }
 
 interface Section {
