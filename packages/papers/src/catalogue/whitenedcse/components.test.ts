@@ -1,10 +1,15 @@
 import {
+  abs,
   constant,
   evaluate,
   keyTensor,
+  l2Normalize,
+  matmul,
+  max,
   type NDArray,
   normalArray,
   randomKey,
+  sub,
   type Tensor,
   tensor,
   tile,
@@ -34,6 +39,14 @@ function features(seed: number, rows: number, width: number): NDArray<"float32">
       (1 + (at % width)) * (value + 1.5 * (common[Math.floor(at / width)] as number)) + (at % width),
   );
   return { dtype: "float32", shape: [rows, width], data };
+}
+
+/** Row i of an invertible matrix [8, 8] that mixes channels 0 to 3 and 4 to 7 among themselves. */
+function mixing(i: number): number[] {
+  return Array.from({ length: 8 }, (_, j) => {
+    if (Math.floor(i / 4) !== Math.floor(j / 4)) return 0;
+    return i === j ? 2 + 3 * (i % 4) : ((i + 2 * j) % 3) - 1;
+  });
 }
 
 /** Covariance over N of two columns. */
@@ -84,6 +97,24 @@ describe("shuffled group whitening", () => {
     toNumbers(shuffled as NDArray).forEach((value, at) => {
       expect(value).toBeCloseTo(Number((plain as NDArray).data[at]), 3);
     });
+  });
+
+  it("does not see how the channels of a group are mixed and scaled, which cosines of the features do", async () => {
+    const mixed = matmul(x, tensor(Array.from({ length: 8 }, (_, i) => mixing(i))));
+    const inner = (of: Tensor, unit: boolean): Tensor => {
+      const rows = unit ? l2Normalize(of) : of;
+      return matmul(rows, rows, { transposeB: true });
+    };
+    const largest = (a: Tensor, b: Tensor): Tensor => max(abs(sub(a, b)), { axes: [0, 1] });
+    // Groups of the four leading and the four last channels, each mixed within itself by an invertible matrix.
+    const white = (of: Tensor): Tensor =>
+      shuffledGroupWhitening(of, order([0, 1, 2, 3, 4, 5, 6, 7]), { groups: 2, ridge: 0 });
+    const [same, other] = await evaluate([
+      largest(inner(white(x), false), inner(white(mixed), false)),
+      largest(inner(x, true), inner(mixed, true)),
+    ]);
+    expect(Number((same as NDArray).data[0])).toBeLessThan(1e-2);
+    expect(Number((other as NDArray).data[0])).toBeGreaterThan(0.5);
   });
 
   it("gives other results for another permutation", async () => {

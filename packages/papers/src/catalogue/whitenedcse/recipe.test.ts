@@ -56,7 +56,14 @@ it("--whitening full starts from vectors of mean 0 and covariance I", async () =
 });
 
 it("refuses batches that cannot fill a covariance", () => {
-  expect(() => recipe.check?.(contextOf({}, 8))).toThrow("batches of more than 12 items, got 8");
+  expect(() => recipe.check?.(contextOf({}, 8))).toThrow(
+    "batches of more than 12 items, got 8; choose a larger --batch or a smaller --group-size",
+  );
+  const prime = contextOf({}, 20);
+  const towers = prime.towers.map((tower) => ({ ...tower, width: 13 }));
+  expect(() => recipe.check?.({ ...prime, towers })).toThrow(
+    "groups of 13 channels need batches of more than 26 items, got 20; choose a larger --batch: a width of 13 has no smaller",
+  );
 });
 
 it("makes copies differ by dropout and by groups, and embeds without either", async () => {

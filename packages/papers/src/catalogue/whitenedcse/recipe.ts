@@ -129,12 +129,15 @@ export const recipe = defineRecipe<Params, Record<string, never>, typeof options
     "With --train head a linear map on the frozen vectors is trained and exported; the paper trains the encoder.",
   ],
   check({ options: { groupSize }, batchSize, towers }) {
-    const tower = towers[0] as RecipeTower;
-    const group = tower.width / groupsOf(tower.width, groupSize);
-    if (batchSize <= 2 * group)
-      throw new Error(
-        `whitenedcse: groups of ${group} channels need batches of more than ${2 * group} items, got ${batchSize}; choose a smaller --group-size or a larger --batch`,
-      );
+    const { width } = towers[0] as RecipeTower;
+    const group = width / groupsOf(width, groupSize);
+    if (batchSize > 2 * group) return;
+    const smallest = width / groupsOf(width, 2);
+    const also =
+      smallest < group ? " or a smaller --group-size" : `: a width of ${width} has no smaller groups`;
+    throw new Error(
+      `whitenedcse: groups of ${group} channels need batches of more than ${2 * group} items, got ${batchSize}; choose a larger --batch${also}`,
+    );
   },
   init(key, context) {
     const { width } = only(context);

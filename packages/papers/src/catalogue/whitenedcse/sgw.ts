@@ -40,7 +40,7 @@ export function automaticGroups(rows: number, width: number): number {
  *   Y_g = (X_g - μ_g) W_g,   Σ_g = 1/N Σ_i (x_i - μ_g)(x_i - μ_g)ᵀ,   W_g = Σ_g^(-1/2)   (ZCA)
  *
  * Statistics are those of the batch, so N must exceed D / G clearly, and a row's result depends on the others: for
- * training only.
+ * training only. The roots are good while the smallest eigenvalue of a group is above about 1e-6 of the sum of all.
  *
  * @param x            [N, D]
  * @param permutation  [D] int32, an order of the channels; group g takes permutation[g D/G], ..., permutation[(g+1) D/G - 1]
