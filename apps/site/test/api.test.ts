@@ -174,6 +174,36 @@ it("describes every call in OpenAPI 3.1", async () => {
   for (const path of Object.keys(body.paths)) expect(text).toContain(path);
 });
 
+describe("votes by key", () => {
+  it("follow the rules of the pages: one of an address block and hour counts, and there is a limit", async () => {
+    const own = await testApp(folder.path);
+    const path = "/api/v1/papers/2006.09882/vote";
+    const voter = async (name: string) => {
+      const { id } = await own.feed.people.create({ name });
+      const { key, keyHash, prefix } = createKey();
+      await own.feed.people.addApiKey({
+        accountId: id,
+        name: "a",
+        keyHash,
+        prefix,
+        scopes: ["read", "write"],
+      });
+      return (method: "PUT" | "DELETE") =>
+        own.app.request(path, { method, headers: { authorization: `Bearer ${key}` } });
+    };
+    const ada = await voter("ada");
+    expect((await ada("PUT")).status).toBe(200);
+    const before = await own.feed.papers.get("2006.09882");
+    expect((await (await voter("bo"))("PUT")).status).toBe(200);
+    expect(await own.feed.papers.get("2006.09882")).toMatchObject({ upvotes: 2, trend: before?.trend });
+    let last = await ada("DELETE");
+    for (let n = 0; n < 70 && last.status === 200; n++) last = await ada(n % 2 ? "DELETE" : "PUT");
+    expect(last.status).toBe(429);
+    expect(await last.json()).toEqual({ error: expect.stringContaining("too often") });
+    expect(Number(last.headers.get("retry-after"))).toBeGreaterThan(0);
+  });
+});
+
 describe("the quota", () => {
   it("counts clients apart, says what is left, and starts again", () => {
     let now = 0;

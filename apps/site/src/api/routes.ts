@@ -1,6 +1,8 @@
+import { PeopleError } from "@concord/feed/people";
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
+import { statusOf } from "../people/forms.ts";
 import type { SiteEnv } from "../site-env.ts";
 import type { Render, SiteParts } from "../site-parts.ts";
 import { dailyApi } from "./daily-routes.ts";
@@ -27,7 +29,7 @@ const documentOf = (url: string) => ({
 
 /** The API: its calls, their description, and a page that explains them. */
 export function apiRoutes(parts: SiteParts, render: Render): Hono<SiteEnv> {
-  const { store, publicUrl, log } = parts;
+  const { store, people, publicUrl, log } = parts;
   const app = new OpenAPIHono<SiteEnv>({
     defaultHook: (result, context) => {
       if (result.success) return undefined;
@@ -76,6 +78,14 @@ export function apiRoutes(parts: SiteParts, render: Render): Hono<SiteEnv> {
     });
   });
   app.onError((error, context) => {
+    if (error instanceof PeopleError) {
+      if (error.retryAt !== null)
+        context.header(
+          "Retry-After",
+          String(Math.max(1, Math.ceil((error.retryAt - people.clock()) / 1000))),
+        );
+      return context.json({ error: error.message }, statusOf(error));
+    }
     const refusal =
       error instanceof HTTPException ? { status: error.status, message: error.message } : refusalOf(error);
     if (refusal) return context.json({ error: refusal.message }, refusal.status);

@@ -1,9 +1,6 @@
-import { PeopleError } from "@concord/feed/people";
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import type { Context } from "hono";
-import { HTTPException } from "hono/http-exception";
 import { whenceOf } from "../http/session.ts";
-import { formTicket, isTrapped, statusOf } from "../people/forms.ts";
+import { formTicket, isTrapped } from "../people/forms.ts";
 import type { SiteEnv } from "../site-env.ts";
 import type { SiteParts } from "../site-parts.ts";
 import { jsonAnswer, refusals } from "./common.ts";
@@ -36,13 +33,6 @@ const wish = z
 
 /** Subscribing to the digest from programs: the checks are those of the form. */
 export function subscriptionApi(app: OpenAPIHono<SiteEnv>, { people, digest }: SiteParts): void {
-  const refuse = (error: unknown, context: Context<SiteEnv>): never => {
-    if (!(error instanceof PeopleError)) throw error;
-    if (error.retryAt !== null)
-      context.header("Retry-After", String(Math.max(1, Math.ceil((error.retryAt - people.clock()) / 1000))));
-    throw new HTTPException(statusOf(error), { message: error.message });
-  };
-
   app.openapi(
     createRoute({
       method: "get",
@@ -77,15 +67,11 @@ export function subscriptionApi(app: OpenAPIHono<SiteEnv>, { people, digest }: S
     }),
     async (context) => {
       const { email, cadence, topics, ticket, website } = context.req.valid("json");
-      try {
-        if (!isTrapped(people, { _at: ticket, website })) {
-          await digest.subscribers.request(
-            { email, cadence, topics, savedSearches: [], form: FORM },
-            whenceOf(context, people.secret),
-          );
-        }
-      } catch (error) {
-        refuse(error, context);
+      if (!isTrapped(people, { _at: ticket, website })) {
+        await digest.subscribers.request(
+          { email, cadence, topics, savedSearches: [], form: FORM },
+          whenceOf(context, people.secret),
+        );
       }
       return context.json({ status: "requested" as const }, 202);
     },

@@ -1,8 +1,10 @@
 import { type PaperFilter, StoreError } from "@concord/feed";
+import { limitRules, takeOrRefuse } from "@concord/feed/people";
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { findPaper } from "../daily/query.ts";
+import { whenceOf } from "../http/session.ts";
 import type { SiteEnv, Viewer } from "../site-env.ts";
 import type { SiteParts } from "../site-parts.ts";
 import { jsonAnswer, refusals } from "./common.ts";
@@ -35,7 +37,7 @@ function keyHolder(context: Context<SiteEnv>, scope: KeyScope): Viewer {
 }
 
 /** Concord's own calls. */
-export function v1Api(app: OpenAPIHono<SiteEnv>, { store, search, publicUrl }: SiteParts): void {
+export function v1Api(app: OpenAPIHono<SiteEnv>, { store, people, search, publicUrl }: SiteParts): void {
   const paperOf = async (id: string) => {
     const paper = await findPaper(store.papers, id);
     if (!paper) throw new HTTPException(404, { message: "There is no such paper." });
@@ -166,17 +168,7 @@ export function v1Api(app: OpenAPIHono<SiteEnv>, { store, search, publicUrl }: S
     },
   );
 
-  for (const [name, act] of [
-    [
-      "vote",
-      (paper: string, account: string, on: boolean) => store.activity.vote(paper, { accountId: account }, on),
-    ],
-    [
-      "bookmark",
-      (paper: string, account: string, on: boolean) =>
-        store.activity.bookmark(paper, { accountId: account }, on),
-    ],
-  ] as const) {
+  for (const name of ["vote", "bookmark"] as const) {
     for (const [method, on] of [
       ["put", true],
       ["delete", false],
@@ -197,7 +189,10 @@ export function v1Api(app: OpenAPIHono<SiteEnv>, { store, search, publicUrl }: S
         async (context) => {
           const viewer = keyHolder(context, "write");
           const { id } = await paperOf(context.req.valid("param").id);
-          const { changed } = await act(id, viewer.id, on);
+          // The rules of the pages: a key is no way around them.
+          await takeOrRefuse(store.limits, limitRules.vote(viewer.id), people.clock());
+          const actor = { accountId: viewer.id, block: whenceOf(context, people.secret).block };
+          const { changed } = await store.activity[name](id, actor, on);
           return context.json({ changed, [name]: on }, 200);
         },
       );
