@@ -89,12 +89,14 @@ export class MeaningRanker implements AsyncDisposable {
     return found.filter(({ id }) => there.has(id) && !without.has(id)).slice(0, limit);
   }
 
-  async #allowed(filter: PaperFilter): Promise<ReadonlySet<string> | null> {
+  async #allowed(filter: PaperFilter): Promise<readonly string[] | null> {
     if (Object.values(filter).every((value) => value === undefined)) return null;
     const { from, where } = filterParts(filter);
     return this.#ports.gate.read(async (db) => {
-      const { rows } = await sql<{ id: string }>`select p.id as id from ${from} where ${where}`.execute(db);
-      return new Set(rows.map(({ id }) => id));
+      // In one value: a row for each of many papers takes three times as long.
+      const { rows } = await sql<{ ids: string }>`
+        select json_group_array(p.id) as ids from ${from} where ${where}`.execute(db);
+      return JSON.parse(rows[0]?.ids ?? "[]") as string[];
     });
   }
 

@@ -64,11 +64,7 @@ export class VectorShelf implements AsyncDisposable {
   }
 
   /** Papers by falling inner product with a vector, of those allowed. */
-  async nearest(
-    query: Float32Array,
-    limit: number,
-    allowed: ReadonlySet<string> | null,
-  ): Promise<ScoredId[]> {
+  async nearest(query: Float32Array, limit: number, allowed: Iterable<string> | null): Promise<ScoredId[]> {
     if (this.size === 0) return [];
     const mask = allowed === null ? {} : { mask: this.#maskOf(allowed) };
     const { indices, scores, k } = await this.#index.search(
@@ -81,7 +77,7 @@ export class VectorShelf implements AsyncDisposable {
     }));
   }
 
-  #maskOf(allowed: ReadonlySet<string>): Uint8Array {
+  #maskOf(allowed: Iterable<string>): Uint8Array {
     const mask = new Uint8Array(this.size);
     for (const id of allowed) {
       const row = this.#rows.get(id);
