@@ -156,7 +156,7 @@ describe("the training", () => {
   afterAll(() => trainers.close());
 
   /** The state after so many steps: of a training that is stopped there. */
-  async function stateAfter(steps: number): Promise<State> {
+  async function stateAfter(steps: number, of = model): Promise<State> {
     const stop = new AbortController();
     let saved: ArrayTree | undefined;
     const context = {
@@ -170,7 +170,7 @@ describe("the training", () => {
         },
       },
     };
-    await expect(trainHashing(context as never, { model, start, task, trainers })).rejects.toThrow();
+    await expect(trainHashing(context as never, { model: of, start, task, trainers })).rejects.toThrow();
     return saved as unknown as State;
   }
   // An epoch has three steps, the training twelve.
@@ -192,6 +192,15 @@ describe("the training", () => {
       expect(numbers(targets)).not.toEqual(numbers(memory(2).targets));
       expect(numbers(memory(4).targets)).toEqual(numbers(targets));
     }
+  });
+
+  it("leaves modalities out as often as the settings say", async () => {
+    const recipe = armById("prompthash").recipe;
+    const never = await stateAfter(2, armModel(dual, C, { ...config, modalityDropout: 0 }, recipe));
+    const [some, none] = [at(2), never].map(({ memories }) => numbers(memories["16"]?.image));
+    expect(some).not.toEqual(none);
+    // Memories start the same, and the two differ in nothing else.
+    expect(some?.filter((value, i) => value === none?.[i]).length).toBeGreaterThan(0);
   });
 
   it("is by BertAdam, which clips tensors one by one and corrects no bias, and learns the prompt's context", () => {
