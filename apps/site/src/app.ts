@@ -174,6 +174,8 @@ export function createApp(parts: SiteParts): Hono<SiteEnv> {
       context.header("Retry-After", String(seconds));
     }
     if (status >= 500) log.error({ err: error, request: context.var.requestId }, "a request failed");
+    // Programs read JSON, also of what is refused before the API has its turn.
+    if (context.req.path.startsWith("/api/")) return context.json({ error: message }, status);
     return context.html(
       render(context, { title, section: "none", body: messagePage(title, message) }),
       status,

@@ -1,5 +1,6 @@
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { type OpenedSearch, openSearch, openSqliteStore, syncCatalogue } from "@concord/feed";
 import { RunStore } from "@concord/papers";
 import { serve } from "@hono/node-server";
@@ -45,6 +46,9 @@ export interface Site {
   close(): Promise<void>;
 }
 
+/** In so many turns of the event loop, and no longer than this, what has come is taken in before the server closes. */
+const DRAIN = { turns: 100, ms: 1000 };
+const SWEEP_MS = 50;
 /** Requests under way may take this long after the site was asked to stop. */
 const GRACE_MS = 5000;
 
@@ -118,6 +122,7 @@ export async function startSite(options: SiteOptions): Promise<Site> {
     return {
       url,
       async close() {
+        await drain();
         const closed = new Promise<void>((resolve) => {
           server.close(() => resolve());
         });
@@ -126,8 +131,12 @@ export async function startSite(options: SiteOptions): Promise<Site> {
         const grace = setTimeout(() => {
           if ("closeAllConnections" in server) server.closeAllConnections();
         }, GRACE_MS);
-        if ("closeIdleConnections" in server) server.closeIdleConnections();
+        // Browsers and proxies keep connections open for their next request, which goes elsewhere now.
+        const sweep = setInterval(() => {
+          if ("closeIdleConnections" in server) server.closeIdleConnections();
+        }, SWEEP_MS);
         await closed;
+        clearInterval(sweep);
         clearTimeout(grace);
         // A request may come over a connection that was taken just before: it is answered from the store, too.
         await closeStore();
@@ -138,6 +147,12 @@ export async function startSite(options: SiteOptions): Promise<Site> {
     await closeStore();
     throw error;
   }
+}
+
+/** Takes in connections that the system has accepted for the server, and the requests on them: they would be cut off. */
+async function drain(): Promise<void> {
+  const end = performance.now() + DRAIN.ms;
+  for (let turn = 0; turn < DRAIN.turns && performance.now() < end; turn++) await nextTurn();
 }
 
 async function listen(app: ReturnType<typeof createApp>, host: string, port: number) {

@@ -148,6 +148,15 @@ describe("Concord's calls", () => {
   });
 
   it("answer in JSON when they refuse", async () => {
+    const large = await get("/api/v1/recommendations", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ like: ["x".repeat(20_000)] }),
+    });
+    expect(large.status).toBe(413);
+    expect(large.body.error).toContain("16384 bytes");
+    const foreign = await get("http://elsewhere.example/api/papers");
+    expect([foreign.status, Object.keys(foreign.body)]).toEqual([421, ["error"]]);
     for (const path of [
       "/api/v1/nothing",
       "/api/v1/papers/none",

@@ -1,3 +1,4 @@
+import { connect, type Socket } from "node:net";
 import { RunStore } from "@concord/papers";
 import { expect, it } from "vitest";
 import { startSite } from "../src/index.ts";
@@ -37,5 +38,39 @@ it("serves, executes runs, and takes a run up again that was under way when it w
   expect(done.results).toHaveLength(5);
   expect(done.verdicts[0]!.interval).toBeNull();
   await again.close();
+  await folder.remove();
+});
+
+it("answers those whose requests had come when it was asked to stop", async () => {
+  const folder = await temporaryFolder();
+  const site = await startSite({
+    settings: testSettings(folder.path),
+    command: toyCommand,
+    papers: toyPapers,
+  });
+  const { hostname, port } = new URL(site.url);
+  const sockets = await Promise.all(
+    Array.from(
+      { length: 12 },
+      () =>
+        new Promise<Socket>((resolve, reject) => {
+          const socket = connect(Number(port), hostname, () => resolve(socket)).once("error", reject);
+        }),
+    ),
+  );
+  const received = sockets.map(async (socket) => {
+    let answer = "";
+    try {
+      for await (const piece of socket) answer += String(piece);
+      return answer;
+    } catch (error) {
+      return `${answer.slice(0, 100)} … ${answer.slice(-20)} ${error}`;
+    }
+  });
+  // Sent, and not read yet: this turn of the event loop is ours.
+  for (const socket of sockets) socket.write(`GET /trending HTTP/1.1\r\nHost: ${hostname}\r\n\r\n`);
+  const closed = site.close();
+  for (const answer of await Promise.all(received)) expect(answer).toMatch(/^HTTP\/1\.1 200 [\s\S]*<\/html>/);
+  await closed;
   await folder.remove();
 });
