@@ -276,21 +276,36 @@ describe("on the generated world", () => {
     expect(JSON.stringify(metrics)).toBe(results.get("released"));
   });
 
-  it("the verdict notices an ablation that is switched off", async () => {
-    const metricsOf = (id: string) => JSON.parse(results.get(id) ?? "{}");
+  it("the verdict notices an ablation that is switched off, and a method that does nothing", () => {
     const seeds = [7, 8, 9];
-    const judgeWith = (ablation: string) => {
-      const results = seeds.flatMap((seed) => [
-        { arm: "voco", seed, metrics: metricsOf("voco") },
-        { arm: "no-regularisation", seed, metrics: metricsOf(ablation) },
-      ]);
-      const { verdicts } = judge(claims, { arms: ["voco", "no-regularisation"], seeds, results } as never);
-      return verdicts.find(({ claim }) => claim === "regularisation-parts-bases");
+    const ids = experiment.arms.map(({ id }) => id);
+    /** Verdicts with the results of another arm in an arm's place. */
+    const judged = (arm: string, replaced: string) => {
+      const all = seeds.flatMap((seed) =>
+        ids.map((id) => ({
+          arm: id,
+          seed,
+          metrics: JSON.parse(results.get(id === arm ? replaced : id) ?? "{}"),
+        })),
+      );
+      const { verdicts, untested } = judge(claims, { arms: ids, seeds, results: all } as never);
+      const outcome = (id: string) =>
+        verdicts.find(({ claim }) => claim === id)?.outcome ??
+        untested.find(({ claim }) => claim.id === id)?.reason;
+      return { outcome, mean: (id: string) => verdicts.find(({ claim }) => claim === id)?.mean };
     };
-    // The method in the ablation's place: nothing changes, and the claim falls.
-    expect(judgeWith("voco")?.changes).toEqual([0, 0, 0]);
-    expect(judgeWith("voco")?.outcome).toBe("not reproduced");
-    expect(judgeWith("no-regularisation")?.mean).not.toBe(0);
+    const ablated = judged("no-regularisation", "voco");
+    expect(ablated.outcome("regularisation-parts-bases")).toBe("not reproduced");
+    expect(ablated.outcome("regularisation-helps")).toMatch(/is the same in every seed/);
+    expect(judged("voco", "voco").mean("regularisation-parts-bases")).not.toBe(0);
+    const idle = judged("voco", "scratch");
+    for (const id of ["knows-where", "few-labels"]) expect(idle.outcome(id), id).toBe("not reproduced");
+    expect(judged("own-noise", "scratch").outcome("not-by-shared-voxels")).toBe("not reproduced");
+    for (const [baseline, id] of [
+      ["masked", "beats-reconstruction"],
+      ["place-regression", "beats-regression"],
+    ] as const)
+      expect(judged("voco", baseline).outcome(id), id).toMatch(/is the same in every seed/);
     // Without its weight the method is the ablation: the arms differ in nothing else.
     const recipeOf = (id: string) => arms.find((arm) => arm.id === id)?.recipe;
     expect({ ...recipeOf("voco"), pretext: { ...recipeOf("voco")?.pretext, lambdaReg: 0 } }).toEqual(
