@@ -76,6 +76,7 @@ export {
   type ImageFolderOptions,
   imageFolderClasses,
   imageFolderPairs,
+  looseImages,
 } from "./loaders/image-folder.ts";
 export { jsonlPairs } from "./loaders/jsonl.ts";
 export { karpathyPairs } from "./loaders/karpathy.ts";

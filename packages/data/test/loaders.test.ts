@@ -12,6 +12,7 @@ import {
   karpathyPairs,
   type LoadCaptionedImagesOptions,
   loadCaptionedImages,
+  looseImages,
   openPairs,
   type PairRow,
   type PairSource,
@@ -235,6 +236,16 @@ describe("COCO, Karpathy and class folders", () => {
     await expect(imageFolderClasses(root, { classList: bad })).rejects.toThrow(
       `${bad}:1: a line must be id<TAB>name`,
     );
+  });
+
+  test("pictures of a folder itself are told from those of folders of classes", async () => {
+    const root = join(folder, "loose");
+    await mkdir(join(root, "empty"), { recursive: true });
+    for (const name of ["b.png", "a.JPEG", "notes.txt"]) await writeFile(join(root, name), "");
+    expect(await looseImages(root)).toEqual({ names: ["a.JPEG", "b.png"], inFolders: false });
+    await writeFile(join(root, "empty", "c.webp"), "");
+    expect(await looseImages(root)).toEqual({ names: ["a.JPEG", "b.png"], inFolders: true });
+    await expect(looseImages(join(root, "absent"))).rejects.toThrow("There is no image folder at");
   });
 
   test("unknown formats are refused", async () => {

@@ -119,7 +119,7 @@ export function addAdapt(
   group("Your data:", [
     new Option(
       "--pairs <file>",
-      "pairs as CSV, TSV, JSONL, Parquet, COCO, class folder or tar; for one encoder also lines of a .txt, or a folder of scans",
+      "pairs as CSV, TSV, JSONL, Parquet, COCO, class folder or tar; for one encoder also lines of a .txt, or a folder of pictures or scans",
     ),
     new Option(
       "--encoder <name=path>",

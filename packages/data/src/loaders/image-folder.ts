@@ -66,6 +66,24 @@ export async function imageFolderClasses(
   return (await directoriesIn(join(root, options.split ?? ""))).map((id) => ({ id, name: id }));
 }
 
+/**
+ * Pictures that lie in a folder itself, in the order of their names, and whether folders in it hold pictures too: a
+ * folder without classes, one of classes, or something of both.
+ *
+ * @throws Error when there is no folder
+ */
+export async function looseImages(
+  root: string,
+): Promise<{ readonly names: readonly string[]; readonly inFolders: boolean }> {
+  const folders = await directoriesIn(root);
+  const entries = await readdir(root, { withFileTypes: true });
+  const names = entries.filter((entry) => entry.isFile() && imageFile.test(entry.name));
+  let inFolders = false;
+  for (const folder of folders)
+    inFolders ||= (await readdir(join(root, folder))).some((name) => imageFile.test(name));
+  return { names: names.map(({ name }) => name).sort(), inFolders };
+}
+
 async function directoriesIn(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((cause: unknown) => {
     throw new Error(`There is no image folder at ${folder}.`, { cause });

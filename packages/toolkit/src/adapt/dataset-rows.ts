@@ -1,7 +1,7 @@
 import { glob, open, stat } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { createInterface } from "node:readline";
-import { type ImageFiles, listColumns, listVolumes, openPairs } from "@concord/data";
+import { type ImageFiles, listColumns, listVolumes, looseImages, openPairs } from "@concord/data";
 import type { Modality } from "../encoders/encoder.ts";
 import type { SkipLog } from "./dataset.ts";
 import { AdaptDataError } from "./errors.ts";
@@ -65,8 +65,17 @@ async function openScans(path: string): Promise<OpenRows> {
   return { rows: rows(), files: folder };
 }
 
-/** Lines of text, scans of a folder or list, or rows of a format of pairs. */
-type RowKind = "lines" | "scans" | "pairs";
+/** Every picture of a folder without classes is a row. */
+async function openPictures(folder: string): Promise<OpenRows> {
+  const { names } = await looseImages(folder);
+  async function* rows(): AsyncGenerator<Row> {
+    for (const image of names) yield { image, [at]: join(folder, image) };
+  }
+  return { rows: rows(), files: folder };
+}
+
+/** Lines of text, scans of a folder or list, pictures of a folder, or rows of a format of pairs. */
+type RowKind = "lines" | "scans" | "pictures" | "pairs";
 
 /** Which rows and columns there are; no columns where the format has no names for them. */
 export async function describeRows(
@@ -74,9 +83,17 @@ export async function describeRows(
   towers: readonly { readonly modality: Modality }[],
 ): Promise<{ readonly kind: RowKind; readonly columns: readonly string[] | null }> {
   if (/\.txt$/i.test(file)) return { kind: "lines", columns: ["text"] };
-  if (towers.length === 1 && towers[0]?.modality === "volume") {
-    const isFolder = (await stat(file).catch(() => null))?.isDirectory() ?? false;
-    if (isFolder || /\.json$/i.test(file)) return { kind: "scans", columns: ["volume"] };
+  const modality = towers.length === 1 ? towers[0]?.modality : undefined;
+  const isFolder = (await stat(file).catch(() => null))?.isDirectory() ?? false;
+  if (modality === "volume" && (isFolder || /\.json$/i.test(file)))
+    return { kind: "scans", columns: ["volume"] };
+  if (modality === "image" && isFolder) {
+    const { names, inFolders } = await looseImages(file);
+    if (names.length === 0 && !inFolders)
+      throw new AdaptDataError(
+        `${file} holds no pictures (.jpg, .png, .webp), neither itself nor in folders of classes.`,
+      );
+    if (!inFolders) return { kind: "pictures", columns: ["image"] };
   }
   return { kind: "pairs", columns: await listColumns(file) };
 }
@@ -91,5 +108,6 @@ export async function openRows(
 ): Promise<OpenRows> {
   if (kind === "lines") return { rows: textLines(file), files: null };
   if (kind === "scans") return openScans(file);
+  if (kind === "pictures") return openPictures(file);
   return named ? openNamed(file, skipped) : openTable(file, wanted, skipped);
 }

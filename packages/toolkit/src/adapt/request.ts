@@ -30,7 +30,7 @@ export interface AdaptRequest {
   readonly towers: Readonly<Record<string, TowerRequest>>;
   /** Folder for what comes out. */
   readonly out: string;
-  /** Pairs as CSV, TSV, JSONL, Parquet, COCO, a folder of classes, a tar; for one encoder also a .txt file of lines. */
+  /** CSV, TSV, JSONL, Parquet, COCO, a folder of classes, a tar; of one encoder also a .txt of lines, or a folder of pictures. */
   readonly pairs?: string;
   /** Where the files that pairs name lie. Default: beside the file. */
   readonly images?: string;

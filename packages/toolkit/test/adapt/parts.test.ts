@@ -1,14 +1,42 @@
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type NDArray, normalArray, randomKey } from "@concord/tensor";
 import { describe, expect, it } from "vitest";
 import { rowPlan } from "../../src/adapt/batches.ts";
 import { chooseColumns, labelTable, parseLabels } from "../../src/adapt/dataset.ts";
+import { at, describeRows, openRows } from "../../src/adapt/dataset-rows.ts";
 import { compareMeasured, measure, possibleMetrics } from "../../src/adapt/evaluate.ts";
 import { openFeatureCache } from "../../src/adapt/feature-cache.ts";
 import { decide } from "../../src/adapt/record.ts";
 import { groupRows, splitRows } from "../../src/adapt/split.ts";
 import { temporaryFolder } from "../support/tiny-encoders.ts";
+
+describe("rows of a folder", () => {
+  const image = [{ modality: "image" }] as const;
+  const skipped = { add: () => {} };
+
+  it("are the pictures in it where there are no classes, for one encoder of pictures", async () => {
+    const folder = await temporaryFolder();
+    for (const name of ["b.png", "a.jpg", "notes.txt"]) await writeFile(join(folder, name), "");
+    expect(await describeRows(folder, image)).toEqual({ kind: "pictures", columns: ["image"] });
+    const { rows, files } = await openRows(folder, "pictures", false, ["image"], skipped as never);
+    const found: (readonly [string | undefined, string])[] = [];
+    for await (const row of rows) found.push([row.image, row[at]]);
+    expect(files).toBe(folder);
+    expect(found).toEqual([
+      ["a.jpg", join(folder, "a.jpg")],
+      ["b.png", join(folder, "b.png")],
+    ]);
+    await mkdir(join(folder, "class"));
+    await writeFile(join(folder, "class", "c.png"), "");
+    expect((await describeRows(folder, image)).kind).toBe("pairs");
+  });
+
+  it("are asked for in words where it holds no pictures", async () => {
+    const folder = await temporaryFolder();
+    await expect(describeRows(folder, image)).rejects.toThrow(/holds no pictures \(\.jpg, \.png, \.webp\)/);
+  });
+});
 
 describe("the split", () => {
   it("keeps rows together that share an item, in a chain too", async () => {

@@ -1,10 +1,10 @@
 import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
 import {
   type CaptionedImageSet,
   type ImageArrays,
   imageFolderPairs,
   loadCaptionedImages,
+  looseImages,
   type PairSource,
   readImageArrays,
   readImageLabels,
@@ -25,7 +25,6 @@ const HELD_OUT = 0.2;
 /** Images that are copied between two turns of the event loop. */
 const TURN = 500;
 
-const imageFile = /\.(jpe?g|png|webp)$/i;
 const arrayFile = /\.(idx3|[.-]idx3-ubyte|npy|bin)(\.gz)?$/i;
 
 export const inputs: readonly RunInput[] = [
@@ -144,8 +143,8 @@ function flatFolder(root: string): PairSource {
   return {
     file: root,
     async *rows() {
-      for (const image of (await readdir(root)).sort())
-        if (imageFile.test(image)) yield { image, caption: "image", labels: new Map(), file: root, line: 0 };
+      const { names } = await looseImages(root);
+      for (const image of names) yield { image, caption: "image", labels: new Map(), file: root, line: 0 };
     },
   };
 }
@@ -200,18 +199,12 @@ async function gathered(set: CaptionedImageSet, signal: AbortSignal): Promise<La
  * @throws Error when there are none in either
  */
 async function isFlat(path: string, context: UnitContext<unknown>): Promise<boolean> {
-  const entries = await readdir(path, { withFileTypes: true });
-  const loose = entries.filter((entry) => entry.isFile() && imageFile.test(entry.name)).length;
-  for (const folder of entries.filter((entry) => entry.isDirectory())) {
-    if (!(await readdir(join(path, folder.name))).some((name) => imageFile.test(name))) continue;
-    if (loose > 0)
-      context.note(`${path}: ${loose} pictures beside the folders of classes were left out.`, "warning");
-    return false;
-  }
-  if (loose > 0) return true;
-  const arrays = entries.filter((entry) => entry.isFile() && arrayFile.test(entry.name));
-  const hint =
-    arrays.length > 0 ? `; it holds ${arrays.map(({ name }) => name).join(", ")}: give one of them` : "";
+  const { names, inFolders } = await looseImages(path);
+  if (inFolders && names.length > 0)
+    context.note(`${path}: ${names.length} pictures beside the folders of classes were left out.`, "warning");
+  if (inFolders || names.length > 0) return !inFolders;
+  const arrays = (await readdir(path)).filter((name) => arrayFile.test(name));
+  const hint = arrays.length > 0 ? `; it holds ${arrays.join(", ")}: give one of them` : "";
   throw new Error(
     `${path} holds no pictures (.jpg, .png, .webp), neither itself nor in folders of classes${hint}.`,
   );
