@@ -9,7 +9,9 @@ import {
   type ModalityEncoderConfig,
   type ModalityEncoderParams,
   modalityEncoder,
+  patchGrid,
 } from "./modality-encoder.ts";
+import { positionResize } from "./position-resize.ts";
 import type { AttentionMaps } from "./temporal-attention.ts";
 
 export type LanguageParams = BagOfWordsParams | TextTransformerParams;
@@ -160,4 +162,15 @@ export function createEmbedder(
 /** The encoder's sizes for inputs [..., H, W]. */
 export function sizedFor(config: ModalityEncoderConfig, shape: readonly number[]): ModalityEncoderConfig {
   return { ...config, inputSize: shape.slice(-2) as [number, number] };
+}
+
+/** An encoder of pictures for inputs [..., H, W] of another size: its positions resized to their patches. */
+export async function fittedTo(
+  params: ModalityEncoderParams,
+  config: ModalityEncoderConfig,
+  shape: readonly number[],
+): Promise<ModalityEncoderParams> {
+  const [old, grid] = [patchGrid(config), patchGrid(sizedFor(config, shape))];
+  if (grid.join() === old.join()) return params;
+  return { ...params, positions: await positionResize(params.positions, old, grid) };
 }

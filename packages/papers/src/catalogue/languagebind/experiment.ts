@@ -5,18 +5,12 @@ import { armById, arms, type BindingRecipe } from "./arms.ts";
 import { claims } from "./claims.ts";
 import { defaultConfig, type LanguageBindConfig, paperConfig, smokeConfig } from "./config.ts";
 import type { Sensor } from "./defaults.ts";
-import { createEmbedder, type Embedder, type Start, sizedFor } from "./embedder.ts";
+import { createEmbedder, type Embedder, fittedTo, type Start } from "./embedder.ts";
 import { evaluateEncoders } from "./evaluation.ts";
 import { metrics } from "./metrics.ts";
-import {
-  type ModalityEncoderParams,
-  patchGrid,
-  withLoraAdapters,
-  withTemporalAttention,
-} from "./modality-encoder.ts";
+import { type ModalityEncoderParams, withLoraAdapters, withTemporalAttention } from "./modality-encoder.ts";
 import { inputs, type OwnRun, ownRun, validateOwnRun } from "./own-data.ts";
 import { loadOwnTask } from "./own-task.ts";
-import { positionResize } from "./position-resize.ts";
 import { generatedTask, type Task, type TrainingSamples, tiedTask } from "./task.ts";
 import { trainedWeights } from "./trainable.ts";
 import { type Bound, bindEncoder, pretrain } from "./training.ts";
@@ -110,12 +104,7 @@ async function copyFor(
   recipe: BindingRecipe,
   rank: number,
 ): Promise<ModalityEncoderParams> {
-  const grid = patchGrid(sizedFor(config.encoder, samples.shape));
-  const old = patchGrid(config.encoder);
-  const resized =
-    grid.join() === old.join()
-      ? start.image
-      : { ...start.image, positions: await positionResize(start.image.positions, old, grid) };
+  const resized = await fittedTo(start.image, config.encoder, samples.shape);
   const isVideo = samples.shape.length === 5 && recipe.temporal !== false;
   const timed = isVideo
     ? withTemporalAttention(foldIn(context.key, streams.temporal), resized, samples.shape[1] as number)

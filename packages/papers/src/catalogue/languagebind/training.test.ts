@@ -1,5 +1,16 @@
 import { clipStatistics } from "@concord/data";
-import { asTensor, type NDArray, normalArray, randomKey, toNumbers, treeEntries } from "@concord/tensor";
+import {
+  asTensor,
+  evaluate,
+  type NDArray,
+  normalArray,
+  randomKey,
+  sum,
+  type Tensor,
+  toNumbers,
+  treeEntries,
+  valueAndGradWithAux,
+} from "@concord/tensor";
 import { describe, expect, it } from "vitest";
 import type { ArrayTree, UnitContext } from "../../harness/contract.ts";
 import { contextInMemory } from "../../harness/memory-context.ts";
@@ -7,13 +18,16 @@ import { armById } from "./arms.ts";
 import { WORLD_SENSORS } from "./attributes.ts";
 import { type LanguageBindConfig, type SensorConfig, smokeConfig } from "./config.ts";
 import { PAPER_DEFAULTS } from "./defaults.ts";
-import { createEmbedder, rowsOf } from "./embedder.ts";
+import { createEmbedder, fittedTo, rowsOf } from "./embedder.ts";
 import { eventSet } from "./events.ts";
 import { experiment, type Prepared } from "./experiment.ts";
+import { loraLinear } from "./lora-linear.ts";
 import { modalityEncoder, modalityEncoderInit, withLoraAdapters } from "./modality-encoder.ts";
+import { patchNoise } from "./patch-dropout.ts";
+import { positionResize } from "./position-resize.ts";
 import type { TrainingSamples } from "./task.ts";
 import { withTraced } from "./trainable.ts";
-import { type Bound, bindEncoder } from "./training.ts";
+import { type Bound, bindEncoder, maskKey } from "./training.ts";
 
 const COUNT = 8;
 const sizes = { patchSize: 4, inputSize: [12, 12], width: 8, layers: 2, heads: 2, outputs: 6 } as const;
@@ -94,15 +108,44 @@ describe("binding", () => {
     expect(losses.at(-1)).toBeLessThan(losses[0] as number);
   });
 
-  it("leaves patches out in training, others at every step and seed, and none at a rate of 0", async () => {
+  it("leaves patches out in training, others at every step and of every sensor, and none at a rate of 0", async () => {
     const whole = await bind({});
     const masked = await bind({ bound: { patchDropout: 0.5 } });
     expect(masked.losses[0]).not.toBeCloseTo(whole.losses[0] as number, 4);
-    // At a rate of 0 nothing is learned, so that only other patches can change the loss of the one batch there is.
-    const still = await bind({ settings: { learningRate: 0 }, bound: { patchDropout: 0.5 } });
-    expect(new Set(still.losses).size).toBe(still.losses.length);
-    const stillWhole = await bind({ settings: { learningRate: 0 } });
-    expect(stillWhole.losses.at(-1)).toBeCloseTo(stillWhole.losses[0] as number, 5);
+    const noiseOf = async (step: number, sensor: number): Promise<string> => {
+      const at = asTensor({ dtype: "int32", shape: [], data: Int32Array.of(step) });
+      return toNumbers(await patchNoise(maskKey(randomKey(1), at, sensor), 2, 9).data()).join();
+    };
+    const noises = [await noiseOf(0, 0), await noiseOf(1, 0), await noiseOf(0, 1)];
+    expect(new Set(noises).size).toBe(3);
+    expect(await noiseOf(0, 0)).toBe(noises[0]);
+  });
+});
+
+describe("a linear map with adapters", () => {
+  it("sends no gradient to its frozen weights", async () => {
+    const { gradients } = valueAndGradWithAux((t: { readonly weight: Tensor; readonly bias: Tensor }) => {
+      const [down, up] = [
+        asTensor(normalArray(randomKey(1), [4, 2])),
+        asTensor(normalArray(randomKey(2), [2, 3])),
+      ];
+      const x = asTensor(normalArray(randomKey(3), [5, 4]));
+      return { value: sum(loraLinear({ ...t, lora: { down, up } }, x, { rank: 2 })), aux: {} };
+    })({
+      weight: asTensor(normalArray(randomKey(4), [4, 3])),
+      bias: asTensor(normalArray(randomKey(5), [3])),
+    });
+    const found = await evaluate(gradients);
+    expect([...toNumbers(found.weight), ...toNumbers(found.bias)].every((slope) => slope === 0)).toBe(true);
+  });
+});
+
+describe("a copy for sounds", () => {
+  it("has positions for rows of frequency and columns of time", async () => {
+    const image = modalityEncoderInit(randomKey(4), sizes);
+    const { positions } = await fittedTo(image, sizes, [5, 3, 8, 24]);
+    expect(positions).toEqual(await positionResize(image.positions, [3, 3], [2, 6]));
+    expect(await fittedTo(image, sizes, [5, 3, 12, 12])).toBe(image);
   });
 });
 
@@ -174,19 +217,18 @@ describe("a sensor", () => {
   });
 
   it("has a copy of its own, which masking, binding to pictures and sharing change", async () => {
-    const prepared = await start;
+    const whole = await start;
+    const { depth, infrared } = whole.task.training as Record<"depth" | "infrared", TrainingSamples>;
+    const prepared = { ...whole, task: { ...whole.task, training: { depth, infrared } } };
     const method = await features("languagebind", prepared);
-    for (const arm of ["no-masking", "image-bound", "one-encoder", "languagebind-full"])
+    for (const arm of ["no-masking", "one-encoder", "languagebind-full"])
       expect((await features(arm, prepared)).depth, arm).not.toEqual(method.depth);
+    const own = await features("image-bound", prepared);
+    expect(own.depth).not.toEqual(method.depth);
     // Bound to pictures, captions do not matter.
-    const depth = prepared.task.training.depth as TrainingSamples;
     const captions = [...depth.captions].reverse();
     const task = { ...prepared.task, training: { depth: { ...depth, captions } } };
-    const [other, own] = [
-      await features("image-bound", { ...prepared, task }),
-      await features("image-bound", prepared),
-    ];
-    expect(other.depth).toEqual(own.depth);
+    expect((await features("image-bound", { ...prepared, task })).depth).toEqual(own.depth);
     expect(armById("languagebind").recipe?.target).toBe("language");
   });
 });

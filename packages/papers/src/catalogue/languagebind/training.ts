@@ -214,8 +214,8 @@ export interface BindingRequest {
   readonly config: LanguageBindConfig["encoder"];
 }
 
-/** Independent numbers of sensors in the masks' key. */
-function maskKey(key: Key, step: Tensor, sensor: number): Tensor {
+/** Key of a step's masks, another one for each of the sensors that share an encoder. */
+export function maskKey(key: Key, step: Tensor, sensor: number): Tensor {
   return foldInTensor(foldInTensor(keyTensor(foldIn(key, streams.masks)), cast(step, "int32")), sensor);
 }
 
