@@ -60,13 +60,15 @@ export function readableFormula(tex: string): string {
       )
       .replace(/\^\s*\{([^{}]*)\}/g, (_whole, inner: string) => script(raised, "^", inner))
       .replace(/_\s*\{([^{}]*)\}/g, (_whole, inner: string) => script(lowered, "_", inner))
-      .replace(/(?<!\\[A-Za-z]*)\{([^{}]*)\}/g, "$1");
+      // A group after another may be the second one of a fraction whose first is not read yet.
+      .replace(/(?<!\\[A-Za-z]*|\} ?)\{([^{}]*)\}/g, "$1");
     if (text === before) break;
   }
   return text
     .replace(/\\([A-Za-z]+)\s*\{([^{}]*)\}/g, (_whole, name: string, inner: string) =>
       name in signs ? `\\${name} ${inner}` : `${name}(${inner})`,
     )
+    .replace(/\{([^{}]*)\}/g, "($1)")
     .replace(/\\([A-Za-z]+)/g, (_whole, name: string) => signs[name] ?? name)
     .replace(/\^([0-9ni])(?![\p{L}\p{N}])/gu, (_whole, power: string) => raised[power] ?? power)
     .replace(/_([0-9])(?![\p{L}\p{N}])/gu, (_whole, index: string) => lowered[index] ?? index)

@@ -309,6 +309,11 @@ describe("readable text", () => {
     ["90^\\circ", "90°"],
     ["\\{a, b\\}", "{a, b}"],
     ["\\unknown{x} + y", "unknown(x) + y"],
+    [
+      "\\frac{\\mathrm{d}N}{\\langle N_{c}\\rangle} + \\frac{e^{a/\\tau}}{\\sum_{j} b_j}",
+      "dN/(⟨ N_c⟩) + (e^(a/τ))/(∑_j b_j)",
+    ],
+    ["\\binom{n}{k}", "binom(n)(k)"],
     ["\\\\", "\\\\"],
   ])("%s is %s", (tex, text) => {
     expect(readableFormula(tex)).toBe(text);
