@@ -18,6 +18,8 @@ export interface GalleryPlotData {
 
 /** Two galleries of this width stand beside each other on a page. */
 export const GALLERY_HALF = 552;
+/** And three of this one. */
+export const GALLERY_THIRD = 352;
 /** Pictures are enlarged by whole factors up to about this side, or made smaller to fit it. */
 const SIDE = 60;
 /** Pictures that are a little larger are shown as they are. */
@@ -35,7 +37,9 @@ export function enlargement([width, height]: readonly [number, number]): number 
 }
 
 function captionLines(caption: string, characters: number): readonly string[] {
-  return caption === "" ? [] : wrapped(caption, characters, CAPTION_LINES);
+  // Numbers of one place stay together: `Overlap 3, 2`.
+  const joined = caption.replace(/(?<=\d,) (?=\d)/g, "\u00a0");
+  return caption === "" ? [] : wrapped(joined, characters, CAPTION_LINES);
 }
 
 /**

@@ -4,6 +4,7 @@ import {
   barsPlot,
   extentOf,
   GALLERY_HALF,
+  GALLERY_THIRD,
   galleryPlot,
   linesPlot,
   MAX_GROUPED_BARS,
@@ -222,7 +223,8 @@ ${
 
 function grid(view: RunView, block: FigureBlock, drawings: readonly Drawing[], single: boolean): Html {
   const kind = block.first.kind;
-  return html`<div class="plot-grid plots-of-${kind}${single ? " plots-single" : ""}">${drawings.map(
+  const narrow = drawings.every(({ plot }) => Number(plot.attributes.width) <= GALLERY_THIRD);
+  return html`<div class="plot-grid plots-of-${kind}${single ? " plots-single" : ""}${narrow ? " plots-narrow" : ""}">${drawings.map(
     (drawing) => drawingFigure(view, block, drawing, single),
   )}</div>`;
 }
@@ -321,6 +323,6 @@ ${
 }</div>
 ${figures.broken.length > 0 ? html`<p class="banner">The figures of ${figures.broken.join(", ")} cannot be read. The server's log says why.</p>` : ""}
 ${blocks.map((block) => figureBlock(view, block))}
-<p class="quiet small"><a href="/runs/${run.id}/figures/${figures.seed}" download="${run.id}.figures-seed-${figures.seed}.json">All of seed ${figures.seed} as JSON</a></p>
+<p class="quiet small figures-data"><a href="/runs/${run.id}/figures/${figures.seed}" download="${run.id}.figures-seed-${figures.seed}.json">All of seed ${figures.seed} as JSON</a></p>
 </section>`;
 }

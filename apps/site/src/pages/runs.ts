@@ -47,7 +47,7 @@ ${
 <th scope="row" role="rowheader"><a href="/runs/${run.id}">${titles.get(run.paper) ?? run.paper}</a></th>
 <td class="text" role="cell">${statusBadge(run.status)}</td>
 <td class="text" role="cell">${run.preset}</td>
-<td role="cell">${run.seeds.length}<span class="narrow-only"> ${run.seeds.length === 1 ? "seed" : "seeds"}</span></td>
+<td role="cell">${run.seeds.length}<span class="phone-word"> ${run.seeds.length === 1 ? "seed" : "seeds"}</span></td>
 <td class="text run-outcome" role="cell">${outcomeCounts(run)}</td>
 <td class="run-time nowrap" role="cell">${run.seconds > 0 ? durationText(run.seconds) : ""}</td>
 <td class="text nowrap run-created" role="cell">${timeElement(run.createdAt)}</td>
