@@ -172,13 +172,14 @@ describe("on the generated sentences", () => {
     expect(await sts("no-shuffle")).toBe(results.get("no-shuffle")?.metrics.sts);
   });
 
-  it("embeds a sentence the same whatever stands beside it", async () => {
+  it("embeds a sentence the same wherever it stands and whatever stands beside it", async () => {
     const { embedder, start, task } = prepared;
     const [first = "", ...others] = task.sentences.slice(0, 5);
     const alone = await embedder(start.encoder, [first]);
-    const among = await embedder(start.encoder, [first, ...others]);
+    const among = await embedder(start.encoder, [...others, first]);
+    const last = among.data.subarray(-alone.data.length);
     alone.data.forEach((value, k) => {
-      expect(value).toBeCloseTo(among.data[k] as number, 6);
+      expect(value).toBeCloseTo(last[k] as number, 6);
     });
   });
 
