@@ -146,7 +146,9 @@ async function bind(
   const { binding, encoder: sizes } = config;
   const sensors = recipe.sensors.filter((sensor) => task.training[sensor]);
   if (sensors.length === 0)
-    throw new Error(`This arm binds ${recipe.sensors.join(", ")}, of which there are no samples.`);
+    throw new Error(
+      `This arm binds ${recipe.sensors.join(", ")}, of which there are no samples; leave it out, e.g. --arms start,languagebind.`,
+    );
   const groups = recipe.oneEncoder ? [sensors] : sensors.map((sensor) => [sensor]);
   const encoders: Partial<Record<Sensor, ModalityEncoderParams>> = {};
   let trainedShare = 0;

@@ -32,7 +32,7 @@ export const inputs: readonly RunInput[] = [
   {
     name: "pairs",
     kind: "path",
-    placeholder: "FILE.csv",
+    placeholder: "FILE|DIR",
     description:
       "Captioned colour pictures that language is learned from: .csv, .tsv, .jsonl or .parquet with the columns image and caption, in as many languages as you like; or annotations of VIDAL-10M (.json), or a folder with one folder for each class.",
   },
@@ -47,7 +47,7 @@ export const inputs: readonly RunInput[] = [
     {
       name: sensor,
       kind: "path",
-      placeholder: "FILE.csv",
+      placeholder: "FILE|DIR",
       description: `Captioned samples of ${sensor} (${SENSOR_FILES[sensor]}), with the columns ${sensor} and caption; with a column image (a colour picture of the same event) image-bound arms can run, too. Also ${ALSO[sensor]}.`,
       requires: ["pairs"],
     },
