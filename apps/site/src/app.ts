@@ -85,7 +85,11 @@ export function createApp(parts: SiteParts): Hono<SiteEnv> {
     context.set("csrf", () => "");
     await next();
   });
-  app.use(findClient(settings.server.trustedProxies));
+  app.use(
+    findClient(settings.server.trustedProxies, (proxy) =>
+      log.warn({ proxy }, "requests come through a proxy that server.trustedProxies does not name"),
+    ),
+  );
   app.use(requestLog(log));
   app.use(metrics.middleware);
   app.use(securityHeaders);

@@ -77,7 +77,7 @@ export function runRoutes(parts: SiteParts, render: Render): Hono<SiteEnv> {
   const app = new Hono<SiteEnv>();
 
   const requireRight = (context: SiteContext) => {
-    const refusal = runRefusal(settings, context.var.viewer);
+    const refusal = runRefusal(settings, context.var);
     if (refusal !== null) throw new HTTPException(403, { message: refusal });
   };
 
@@ -135,7 +135,7 @@ export function runRoutes(parts: SiteParts, render: Render): Hono<SiteEnv> {
     const card = catalogue.card(run.paper);
     const body = runPage({
       context,
-      mayAct: runRefusal(settings, context.var.viewer) === null,
+      mayAct: runRefusal(settings, context.var) === null,
       run,
       card,
       changed,

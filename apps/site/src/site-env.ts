@@ -22,6 +22,8 @@ export interface SiteEnv {
     csrf: () => string;
     /** Address of the client, behind proxies only as far as they are trusted. */
     client: string;
+    /** Whether the request came through a proxy that the settings do not name: nothing is known of its sender then. */
+    passedOn: boolean;
     /** Whether the browser reached the site by HTTPS. */
     secure: boolean;
     requestId: string;

@@ -223,6 +223,11 @@ describe("health", () => {
     expect(text).not.toContain("not-in-metrics");
     const elsewhere = { incoming: { socket: { remoteAddress: "203.0.113.9" } } };
     expect((await site.app.request("/metrics", undefined, elsewhere)).status).toBe(403);
+    // A proxy on this machine that nobody named: whoever stands behind it is somewhere else.
+    for (const name of ["x-forwarded-for", "forwarded", "x-real-ip", "via"]) {
+      const passedOn = await site.app.request("/metrics", { headers: { [name]: "1.1 proxy" } }, env);
+      expect(passedOn.status, name).toBe(403);
+    }
     await folder.remove();
   });
 });

@@ -118,7 +118,9 @@ describe("votes and collections", () => {
     expect(await ada.get(path)).toContain("/papers/swav");
     await grace.get(path, 404);
     expect((await grace.post(path, { name: "Stolen" })).status).toBe(404);
-    await ada.post(path, { name: "Clusters", public: "1" });
+    // Characters that turn or hide what stands beside a name are no part of it.
+    await ada.post(path, { name: " Clus\u202eters\u200b\n ", public: "1" });
+    expect((await site.feed.activity.collection(collection!.id))?.name).toBe("Clusters");
     expect(await grace.get(path)).toContain("/papers/swav");
     expect((await grace.post(path, { name: "Stolen" })).status).toBe(403);
     expect((await grace.post(`${path}/delete`)).status).toBe(403);

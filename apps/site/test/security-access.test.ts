@@ -107,6 +107,20 @@ describe("who may run papers", () => {
     expect(answer.status).toBe(expected);
   });
 
+  it("is members behind a proxy that the settings do not name, which the log tells once", async () => {
+    const site = await testApp(folder.path, { logLevel: "warn" });
+    for (const header of ["x-forwarded-for", "via"]) {
+      const form = ownForm({ preset: "huge" });
+      const headers = { ...(form.headers as Record<string, string>), [header]: "203.0.113.9" };
+      expect((await site.app.request(start, { ...form, headers })).status, header).toBe(403);
+    }
+    expect(site.logged.filter((line) => line.includes("server.trustedProxies does not name"))).toHaveLength(
+      1,
+    );
+    const { answer } = await asVisitor({});
+    expect(answer.status).toBe(400);
+  });
+
   it("is said on the page of a paper, and holds for stopping and deleting", async () => {
     const site = await testApp(folder.path, { runs: "owner" });
     const ada = await signedIn(site, "ada");

@@ -61,7 +61,7 @@ export function dailyRoutes(parts: SiteParts, render: Render): Hono<SiteEnv> {
     const experiment = await catalogue.experiment(card.slug);
     const needsFiles = experiment ? await sizesThatNeedFiles(experiment) : new Set<PresetName>();
     const runs = (await index.list()).filter(({ paper }) => paper === card.slug).slice(0, PAST_RUNS_SHOWN);
-    const refusal = runRefusal(parts.settings, context.var.viewer);
+    const refusal = runRefusal(parts.settings, context.var);
     return { card, experiment, runs, maxSeeds: MAX_SEEDS, needsFiles, refusal };
   }
 

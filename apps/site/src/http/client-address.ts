@@ -6,9 +6,15 @@ import type { SiteContext, SiteEnv } from "../site-env.ts";
 /** Header entries beyond this are not looked at. */
 const MAX_HOPS = 20;
 
-/** `::ffff:10.0.0.1` is the address 10.0.0.1. */
+/** What proxies add to a request that they pass on. */
+const PROXY_HEADERS = ["x-forwarded-for", "forwarded", "x-real-ip", "via"] as const;
+
+/** `::ffff:10.0.0.1` is the address 10.0.0.1; some proxies write a port behind it. */
 function plainAddress(address: string): string {
-  const text = address.trim().replace(/^\[|\]$/g, "");
+  const text = address
+    .trim()
+    .replace(/^\[([^\]]*)\](?::\d+)?$/, "$1")
+    .replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, "$1");
   return text.toLowerCase().startsWith("::ffff:") && isIP(text.slice(7)) === 4 ? text.slice(7) : text;
 }
 
@@ -51,13 +57,28 @@ function connectedAddress(context: SiteContext): string {
   return getConnInfo(context).remote.address ?? "unknown";
 }
 
-/** Sets `client`, and `secure`: whether the reader's browser speaks HTTPS with the site or with a trusted proxy. */
-export function findClient(trustedProxies: readonly string[]): MiddlewareHandler<SiteEnv> {
+/**
+ * Sets `client`; `secure`: whether the reader's browser speaks HTTPS with the site or with a trusted proxy; `passedOn`:
+ * whether a proxy passed the request on that the settings do not name.
+ *
+ * @param onUnnamedProxy  called once, with the address of the first such proxy
+ */
+export function findClient(
+  trustedProxies: readonly string[],
+  onUnnamedProxy: (address: string) => void = () => {},
+): MiddlewareHandler<SiteEnv> {
   const trusted = rangesOf(trustedProxies);
+  let told = false;
   return async (context, next) => {
     const connected = plainAddress(connectedAddress(context));
     context.set("client", clientAddress(connected, context.req.header("x-forwarded-for"), trusted));
     const viaProxy = isIP(connected) !== 0 && trusted.check(connected, family(connected));
+    const passedOn = !viaProxy && PROXY_HEADERS.some((name) => context.req.header(name) !== undefined);
+    context.set("passedOn", passedOn);
+    if (passedOn && !told) {
+      told = true;
+      onUnnamedProxy(connected);
+    }
     const protocol = viaProxy ? context.req.header("x-forwarded-proto") : undefined;
     context.set("secure", protocol === "https" || new URL(context.req.url).protocol === "https:");
     await next();

@@ -1,4 +1,11 @@
-import { type Account, type Collection, type Page, type PageRequest, StoreError } from "@concord/feed";
+import {
+  type Account,
+  type Collection,
+  cleanText,
+  type Page,
+  type PageRequest,
+  StoreError,
+} from "@concord/feed";
 import { limitRules, takeOrRefuse } from "@concord/feed/people";
 import { Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
@@ -89,7 +96,7 @@ export function ownRoutes(parts: SiteParts, render: Render): Hono<SiteEnv> {
 
   /** What a collection's form says; a text when it cannot be so. */
   function checkedCollection(form: Readonly<Record<string, string>>) {
-    const name = (form.name ?? "").replace(/[\p{Cc}\s]+/gu, " ").trim();
+    const name = cleanText((form.name ?? "").slice(0, 400));
     if (name.length < 1 || name.length > 100) return "A collection’s name has 1 to 100 characters.";
     return { name, public: form.public === "1" };
   }

@@ -1,4 +1,11 @@
-import { type Account, type Collection, type Store, type StoredPaper, StoreError } from "@concord/feed";
+import {
+  type Account,
+  type Collection,
+  cleanText,
+  type Store,
+  type StoredPaper,
+  StoreError,
+} from "@concord/feed";
 import { limitRules, takeOrRefuse } from "@concord/feed/people";
 import { Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
@@ -87,7 +94,7 @@ export function paperActRoutes({ store, people }: SiteParts): Hono<SiteEnv> {
 
 /** The account's collection of this name, made where there is none. */
 async function newCollection(store: Store, account: Account, text: string): Promise<Collection> {
-  const name = text.replace(/[\p{Cc}\s]+/gu, " ").trim();
+  const name = cleanText(text.slice(0, 400));
   if (name.length < 1 || name.length > 100)
     throw new HTTPException(400, { message: "A collection’s name has 1 to 100 characters." });
   const known = (await store.activity.collections(account.id)).find((collection) => collection.name === name);

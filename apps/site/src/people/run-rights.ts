@@ -15,12 +15,16 @@ export function whoRuns({ people, server }: Pick<SiteSettings, "people" | "serve
   return isLoopbackHost(server.host) && !published ? "anyone" : "members";
 }
 
-/** Why a person may not start, stop or delete runs here; null when they may. */
+/**
+ * Why a person may not start, stop or delete runs here; null when they may. Somebody whose request a proxy passed on that
+ * the settings do not name is no user of this machine, whatever the settings leave out.
+ */
 export function runRefusal(
   settings: Pick<SiteSettings, "people" | "server">,
-  viewer: Viewer | null,
+  { viewer, passedOn }: { readonly viewer: Viewer | null; readonly passedOn: boolean },
 ): string | null {
-  const who = whoRuns(settings);
+  const open = whoRuns(settings);
+  const who = open === "anyone" && settings.people.runs === undefined && passedOn ? "members" : open;
   if (who === "anyone" || (who === "members" && viewer !== null) || viewer?.role === "owner") return null;
   return who === "members"
     ? "Runs take this server’s whole machine, so starting, stopping and deleting them needs an account."
