@@ -21,6 +21,7 @@ import {
   sub,
   sum,
   type Tensor,
+  where,
 } from "@concord/tensor";
 import { PAPER_DEFAULTS } from "./defaults.ts";
 
@@ -51,16 +52,19 @@ export function checkForm(operation: string, form: string, eps = PAPER_DEFAULTS.
   if (!(eps > 0 && eps < 1)) throw new RangeError(`${operation}: eps must lie in (0, 1), got ${eps}`);
 }
 
-/** Below it float32 has no full precision: rows with no larger number count as zeros. */
+/** Rows whose largest number lies between these have squares that float32 holds, beside the ε of a length, too. */
+const ORDINARY = [1e-2, 1e15] as const;
+/** Rows with no number above it count as zeros: float32 has not its full precision below. */
 const SMALLEST = 1e-30;
 
 /**
- * Rows of length 1, of whatever size they are; zeros stay zeros. Divided by their largest number first, as squares of
- * large or small numbers leave the range of float32.
+ * Rows of length 1, of whatever size they are; zeros stay zeros. Very small and very large ones are divided by their
+ * largest number first.
  */
 export function directions(x: Tensor): Tensor {
   const largest = stopGradient(max(abs(x), { axes: -1, keepDims: true }));
-  return l2Normalize(div(x, maximum(largest, SMALLEST)));
+  const ordinary = equal(largest, minimum(maximum(largest, ORDINARY[0]), ORDINARY[1]));
+  return l2Normalize(div(x, where(ordinary, 1, maximum(largest, SMALLEST))));
 }
 
 /**
