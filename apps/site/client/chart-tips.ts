@@ -109,7 +109,7 @@ export function showChartTips(
   let newest: Event | null = null;
   const clear = () => {
     newest = null;
-    if (shown) tip.hide();
+    tip.hide(root);
     shown = null;
     for (const made of root.querySelectorAll(".hover-line, .ring")) made.remove();
   };
@@ -127,7 +127,7 @@ export function showChartTips(
     const place = stop === null ? undefined : reader?.stops[stop];
     if (!drawing || !reader || stop === null || !place) return;
     mark(drawing, reader, place);
-    tip.show(event, ...lines(reader.read(stop)));
+    tip.show(root, event, ...lines(reader.read(stop)));
     shown = { drawing, stop, byKeys: false };
   }
 
@@ -147,7 +147,7 @@ export function showChartTips(
     mark(drawing, reader, place);
     const reading = reader.read(stop);
     const beside = windowPoint(drawing, { x: place.x, y: place.y ?? reader.top });
-    if (beside) tip.show({ clientX: beside.x, clientY: beside.y }, ...lines(reading));
+    if (beside) tip.show(root, { clientX: beside.x, clientY: beside.y }, ...lines(reading));
     tip.say([reading.head, ...reading.rows.map(({ label, value }) => `${label}: ${value}`)].join(", "));
     shown = { drawing, stop, byKeys: true };
   }

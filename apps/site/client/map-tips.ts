@@ -1,4 +1,11 @@
-import { commonFrame, MAP_PANEL, mapScales, type PlanePoint, type PointSets } from "@concord/plots";
+import {
+  commonFrame,
+  MAP_PANEL,
+  mapScales,
+  type PlanePoint,
+  type PointSets,
+  pairedKinds,
+} from "@concord/plots";
 import { drawingPoint } from "./dom.ts";
 import type { Tip } from "./tip.ts";
 
@@ -49,14 +56,15 @@ export function showMapTips(root: HTMLElement, tip: Tip): void {
     return loading;
   };
   const clear = () => {
-    tip.hide();
+    tip.hide(root);
     for (const ring of root.querySelectorAll(".ring")) ring.remove();
   };
-  const ring = (data: MapData, index: number) => {
+  const ring = (data: MapData, { kind, index }: Hit) => {
     const { x, y } = mapScales(commonFrame(data.arms));
     for (const figure of root.querySelectorAll<HTMLElement>("[data-arm]")) {
       const sets = data.arms[figure.dataset.arm ?? ""] ?? {};
-      for (const points of Object.values(sets)) {
+      // Rows of other kinds are the same thing only where the kinds make pairs.
+      for (const points of pairedKinds(sets) ? Object.values(sets) : [sets[kind] ?? []]) {
         const point = points[index];
         if (!point) continue;
         const circle = document.createElementNS(SVG, "circle");
@@ -68,8 +76,7 @@ export function showMapTips(root: HTMLElement, tip: Tip): void {
       }
     }
   };
-  root.addEventListener("pointerleave", clear);
-  root.addEventListener("pointermove", async (event) => {
+  const point = async (event: PointerEvent) => {
     const panel = event.target instanceof Element ? event.target.closest<SVGSVGElement>(".map-panel") : null;
     const arm = panel?.closest<HTMLElement>("[data-arm]")?.dataset.arm;
     const url = panel?.closest<HTMLElement>("[data-map]")?.dataset.map;
@@ -81,12 +88,22 @@ export function showMapTips(root: HTMLElement, tip: Tip): void {
     const { x, y } = mapScales(commonFrame(data.arms));
     const hit = nearest(sets, ([px, py]) => ({ x: x(px), y: y(py) }), pointer);
     if (!hit) return;
-    ring(data, hit.index);
+    ring(data, hit);
     const head = document.createElement("div");
     head.className = "tip-head";
     head.textContent = `${hit.kind} ${hit.index + 1}`;
     const label = document.createElement("div");
     label.textContent = data.labels?.[hit.index] ?? "";
-    tip.show(event, head, label);
+    tip.show(root, event, head, label);
+  };
+  root.addEventListener("pointermove", point);
+  root.addEventListener("pointerdown", point);
+  root.addEventListener("pointercancel", clear);
+  // What a finger has touched stays until another place is touched.
+  root.addEventListener("pointerleave", (event) => {
+    if (event.pointerType === "mouse") clear();
+  });
+  document.addEventListener("pointerdown", (event) => {
+    if (event.target instanceof Node && !root.contains(event.target)) clear();
   });
 }

@@ -5,6 +5,8 @@
 export class Tip {
   readonly #box: HTMLElement;
   readonly #voice: HTMLElement;
+  /** Who shows something now. */
+  #owner: object | null = null;
 
   constructor() {
     this.#box = document.createElement("div");
@@ -18,7 +20,8 @@ export class Tip {
   }
 
   /** Shows the content beside a place in the window, such as that of a pointer, and inside of it. */
-  show(event: Pick<PointerEvent, "clientX" | "clientY">, ...content: readonly Node[]): void {
+  show(owner: object, event: Pick<PointerEvent, "clientX" | "clientY">, ...content: readonly Node[]): void {
+    this.#owner = owner;
     this.#box.replaceChildren(...content);
     this.#box.hidden = false;
     const { offsetWidth: width, offsetHeight: height } = this.#box;
@@ -34,7 +37,8 @@ export class Tip {
     this.#voice.textContent = text;
   }
 
-  hide(): void {
-    this.#box.hidden = true;
+  /** Takes away what this owner shows; what another shows by now stays. */
+  hide(owner: object): void {
+    if (this.#owner === owner) this.#box.hidden = true;
   }
 }

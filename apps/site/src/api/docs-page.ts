@@ -10,6 +10,11 @@ interface Parameter {
     readonly type?: unknown | undefined;
     readonly enum?: readonly unknown[] | undefined;
     readonly default?: unknown | undefined;
+    readonly example?: unknown | undefined;
+    readonly format?: string | undefined;
+    readonly minimum?: number | undefined;
+    readonly maximum?: number | undefined;
+    readonly maxLength?: number | undefined;
   };
 }
 
@@ -29,11 +34,27 @@ export interface ApiDescription {
 
 const METHODS = ["get", "post", "put", "delete"] as const;
 
-function parameterRow({ name, required, description, schema }: Parameter): Html {
-  const types = [schema?.type ?? []].flat().filter((type) => type !== "null");
-  const values = (schema?.enum ?? types).join(", ");
-  const fallback = schema?.default === undefined ? "" : `; default ${String(schema.default)}`;
-  return html`<div><dt><code>${name}</code>${required ? " (needed)" : ""}</dt><dd>${values}${fallback}${description ? html`. ${description}` : ""}</dd></div>`;
+const TYPES: Readonly<Record<string, string>> = { string: "text", integer: "whole number" };
+
+/** What a parameter may be: its choices, else its kind with the bounds that a caller can run into. */
+function kindText(schema: NonNullable<Parameter["schema"]>): string {
+  const { type, enum: choices, format, minimum, maximum, maxLength } = schema;
+  if (choices) return choices.join(", ");
+  if (format === "date") return "day, such as 2026-06-18";
+  const kinds = [type ?? []].flat().filter((kind) => kind !== "null");
+  const kind = kinds.map((one) => TYPES[String(one)] ?? String(one)).join(", ");
+  if (minimum !== undefined && maximum !== undefined) return `${kind} from ${minimum} to ${maximum}`;
+  return maxLength === undefined ? kind : `${kind} of at most ${maxLength} characters`;
+}
+
+function parameterRow({ name, required, description, schema = {} }: Parameter): Html {
+  const { default: fallback, example } = schema;
+  const words = [
+    example === undefined ? kindText(schema) : html`such as <code>${String(example)}</code>`,
+    ...(fallback === undefined ? [] : [html`; default ${String(fallback)}`]),
+    ...(description ? [html`. ${description}`] : []),
+  ];
+  return html`<div><dt><code>${name}</code>${required ? " (needed)" : ""}</dt><dd>${words}</dd></div>`;
 }
 
 function operation(

@@ -8,6 +8,9 @@ export function scrollingTable(label: string, table: Html): Html {
   return html`<div class="table-scroll" role="group" aria-label="${label}" tabindex="0">${table}</div>`;
 }
 
+/** Heads of columns up to this length stay on one line: `Top-1`. */
+const SHORT_HEAD = 10;
+
 function publishedValue(value: number | string | null | undefined): Html {
   if (value === null || value === undefined) {
     return html`<td class="quiet"><span aria-hidden="true">–</span><span class="visually-hidden">not given</span></td>`;
@@ -31,7 +34,8 @@ ${scrollingTable(
   html`<table class="data">
 <caption>${table.caption}</caption>
 <thead><tr><th scope="col"><span class="visually-hidden">Row</span></th>${table.columns.map(
-    (column) => html`<th scope="col">${column}</th>`,
+    (column) =>
+      html`<th scope="col" ${column.length <= SHORT_HEAD ? raw('class="nowrap"') : ""}>${column}</th>`,
   )}</tr></thead>
 <tbody>
 ${table.rows.map(
