@@ -38,6 +38,8 @@ describe("files", () => {
     ["empty.json", "", "empty"],
     ["binary.json", Buffer.from([1, 0, 2]), "binary"],
     ["latin.txt", Buffer.from("Gr\xf6\xdfe", "latin1"), "not UTF-8"],
+    ["wide.jsonl", Buffer.from('\ufeff{"id":"2405.00001"}\n', "utf16le"), "not UTF-8"],
+    ["latin.xml", Buffer.from("<feed>Gr\xf6\xdfe</feed>", "latin1"), "not UTF-8"],
     ["half.jsonl.gz", fixtures.dumpGzip.subarray(0, 200), "gzip data end"],
     ["half.json", fixtures.dumpArray.slice(0, -20), "ends inside element"],
     ["page.html", "<!doctype html><html></html>", "expected Atom, RSS or OAI-PMH"],
@@ -49,6 +51,35 @@ describe("files", () => {
     expect(report.status).toBe("failed");
     expect(report.error).toContain(reason);
   });
+
+  it.each(["jsonl", "json"])(
+    "of %s lose one record by one bad byte, and none by U+FFFD itself",
+    async (form) => {
+      const records = Array.from({ length: 300 }, (_, index) =>
+        JSON.stringify({
+          id: `2405.${String(index).padStart(5, "0")}`,
+          title: `Gr\u00f6\u00dfe ${index}${index === 7 ? " \ufffd" : ""}`,
+          // Characters of several bytes lie across the borders of pieces.
+          abstract: index === 9 ? "\u4e2d\u6587\ufffd".repeat(90_000) : "\u4e2d\u6587\u00e9".repeat(90),
+        }),
+      );
+      const text = form === "jsonl" ? records.join("\n") : `[${records.join(",\n")}]`;
+      const path = join(sources.folder, `bytes.${form}`);
+      const bytes = Buffer.from(text);
+      await writeFile(path, bytes);
+      const whole = await read({ kind: "file", path });
+      expect(counts(whole)).toEqual([299, 0, 0, 1]);
+      expect(whole.rejections[0]?.reason).toContain("abstract");
+      bytes[bytes.indexOf("e 200")] = 0xe9;
+      await writeFile(path, bytes);
+      const damaged = await read({ kind: "file", path });
+      expect(counts(damaged)).toEqual([0, 0, 298, 2]);
+      expect(damaged.rejections.at(-1)).toMatchObject({
+        id: "2405.00200",
+        reason: expect.stringContaining("not UTF-8"),
+      });
+    },
+  );
 
   it("that are not there are named", async () => {
     const report = await read({ kind: "file", path: join(sources.folder, "nowhere.jsonl") });

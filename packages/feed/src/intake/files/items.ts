@@ -5,7 +5,7 @@ import { parseOai } from "../formats/oai.ts";
 import { parseRss, rootName } from "../formats/rss.ts";
 import { parseTextList } from "../formats/text-list.ts";
 import { type JsonText, jsonLines, jsonValues } from "./json-values.ts";
-import { readText, type TextInput, wholeText } from "./text.ts";
+import { type Damage, NOT_UTF8, readText, type TextInput, wholeText } from "./text.ts";
 
 /** What files are read as: JSON objects by line or in a list, arXiv's XML, or the text of a Daily Papers page. */
 export type FileFormat = "jsonl" | "json" | "xml" | "text";
@@ -34,22 +34,28 @@ export async function* fileItems(
   input: TextInput,
   options: FileOptions,
 ): AsyncGenerator<() => Item, void, undefined> {
-  const pieces = readText(input);
+  const damage: Damage = { notUtf8: false };
+  const pieces = readText(input, damage);
   const { head, text } = await peeked(pieces);
+  // Most of UTF-16 looks so.
+  if (damage.notUtf8 && head.includes("\0")) throw new FormatError(NOT_UTF8);
   const format = options.format ?? formatOf(head);
   if (format === "jsonl" || format === "json") {
     for await (const value of format === "jsonl" ? jsonLines(text) : jsonValues(text))
-      yield () => jsonItem(value);
+      yield () => jsonItem(value, damage);
     return;
   }
   const document = await wholeText(text, MAX_DOCUMENT_CHARACTERS);
+  if (damage.notUtf8) throw new FormatError(NOT_UTF8);
   for (const item of documentItems(document, format, options)) yield () => item;
 }
 
-function jsonItem({ text, position }: JsonText): Item {
-  return text === null
-    ? rejected(position, null, "a record of more than 4 MiB", "")
-    : dumpItem(text, position);
+function jsonItem({ text, position }: JsonText, { notUtf8 }: Damage): Item {
+  if (text === null) return rejected(position, null, "a record of more than 4 MiB", "");
+  const item = dumpItem(text, position);
+  // One bad byte costs its record, not those behind it; and no record comes in with letters missing.
+  if (!(notUtf8 && text.includes("\ufffd"))) return item;
+  return rejected(position, item.kind === "paper" ? item.record.id : item.id, NOT_UTF8, text);
 }
 
 function* documentItems(document: string, format: "xml" | "text", options: FileOptions): Generator<Item> {

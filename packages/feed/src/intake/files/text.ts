@@ -11,32 +11,50 @@ const MAX_CHARACTERS = 8 * 2 ** 30;
 /** A file, or a stream that was opened elsewhere. */
 export type TextInput = { readonly path: string } | { readonly stream: Readable };
 
+/** What is wrong with bytes that were read as text. */
+export interface Damage {
+  /** Whether some of them were no UTF-8: they stand in the text as U+FFFD. */
+  notUtf8: boolean;
+}
+
+export const NOT_UTF8 = "it is not UTF-8 text; save it as UTF-8 (not UTF-16 or Latin-1)";
+
+const REPLACEMENT = "\ufffd";
+const REPLACEMENT_BYTES = Buffer.from(REPLACEMENT);
+
 /**
  * UTF-8 text in pieces, without a byte order mark; decompressed when the bytes are gzip, whatever the name.
  *
- * @throws FormatError when the bytes are not UTF-8, no whole gzip, or too many; errors of the file system as they are
+ * @param damage  is told what is found, piece by piece
+ * @throws FormatError when the bytes are no whole gzip, or too many; errors of the file system as they are
  */
-export async function* readText(input: TextInput): AsyncGenerator<string, void, undefined> {
+export async function* readText(input: TextInput, damage: Damage): AsyncGenerator<string, void, undefined> {
   const bytes = "path" in input ? createReadStream(input.path, { highWaterMark: CHUNK_BYTES }) : input.stream;
-  const decoder = new TextDecoder("utf-8", { fatal: true });
+  const decoder = new TextDecoder();
   let characters = 0;
-  const decode = (chunk?: Uint8Array): string => {
-    let text: string;
-    try {
-      text = chunk === undefined ? decoder.decode() : decoder.decode(chunk, { stream: true });
-    } catch (cause) {
-      throw new FormatError("it is not UTF-8 text; save it as UTF-8 (not UTF-16 or Latin-1)", "", { cause });
-    }
+  let before = Buffer.alloc(0);
+  for await (const chunk of unpacked(bytes)) {
+    const text = decoder.decode(chunk, { stream: true });
     characters += text.length;
     if (characters > MAX_CHARACTERS) throw new FormatError(`it holds more than ${MAX_CHARACTERS} characters`);
-    return text;
-  };
-  for await (const chunk of unpacked(bytes)) {
-    const text = decode(chunk);
+    if (text.includes(REPLACEMENT)) {
+      // U+FFFD may also be what the text really has; its first bytes may have come with the piece before.
+      const meant = occurrences(Buffer.concat([before, chunk]), REPLACEMENT_BYTES);
+      if (occurrences(text, REPLACEMENT) > meant) damage.notUtf8 = true;
+    }
+    before = Buffer.concat([before, chunk.subarray(-2)]).subarray(-2);
     if (text !== "") yield text;
   }
-  const rest = decode();
-  if (rest !== "") yield rest;
+  const rest = decoder.decode();
+  if (rest === "") return;
+  damage.notUtf8 = true;
+  yield rest;
+}
+
+function occurrences<T extends string | Buffer>(whole: T, part: T): number {
+  let count = 0;
+  for (let at = whole.indexOf(part); at !== -1; at = whole.indexOf(part, at + part.length)) count++;
+  return count;
 }
 
 async function* unpacked(bytes: Readable): AsyncGenerator<Uint8Array, void, undefined> {
