@@ -212,6 +212,35 @@ describe("parts", () => {
     ).toThrow(/one length, got 5/);
   });
 
+  it("the prompt multiplies the text as strongly as it is told", async () => {
+    const tokens = asTensor(array(1, [2, 6, 4]));
+    const given = {
+      endIndex: tensor([2, 0], { dtype: "int32" }),
+      norm: { gain: asTensor(array(2, [4])), bias: asTensor(array(3, [4])) },
+      projection: asTensor(array(4, [4, 3])),
+    };
+    const at = (strength?: number): Promise<number[]> =>
+      read(
+        textAffinityPrompt(tokens, {
+          ...given,
+          ...(strength !== undefined && { strength: tensor(strength) }),
+        }).text,
+      );
+    const [paper, none, half] = [await at(), await at(0), await at(0.5)];
+    expectClose(await at(1), paper);
+    // Without strength no prompt token matters.
+    const others = asTensor({
+      ...array(1, [2, 6, 4]),
+      data: array(1, [2, 6, 4]).data.map((x, i) => (Math.floor(i / 12) % 2 === 1 ? -x * i : x)),
+    });
+    expectClose(await read(textAffinityPrompt(others, { ...given, strength: tensor(0) }).text), none);
+    expect(await read(textAffinityPrompt(others, given).text)).not.toEqual(paper);
+    expectClose(
+      half,
+      paper.map((x, i) => (x + (none[i] as number)) / 2),
+    );
+  });
+
   it("codes lie in (-1, 1), and decoders go from one length to the other", async () => {
     const head = traced(hashHeadInit(key, { width: 3, bits: 6 }));
     const codes = hashHead(head, asTensor(array(1, [4, 3])));

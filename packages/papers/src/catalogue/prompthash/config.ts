@@ -23,6 +23,11 @@ export interface HashingConfig {
   readonly interWeight: number;
   readonly quantWeight: number;
   readonly reconWeight: number;
+  /**
+   * How strongly the prompt multiplies the text at the start, see `textAffinityPrompt`; a parameter from then on. Null:
+   * by the prompt itself, always, as in the paper. Others are diagnostics.
+   */
+  readonly promptStrength: number | null;
   /** Of global and local alignment. */
   readonly alignmentWeight: number;
   readonly residualDropout: number;
@@ -77,6 +82,7 @@ const smallHashing: HashingConfig = {
   interWeight: PAPER_DEFAULTS.interWeight,
   quantWeight: PAPER_DEFAULTS.quantWeight,
   reconWeight: PAPER_DEFAULTS.reconWeight,
+  promptStrength: null,
   alignmentWeight: PAPER_DEFAULTS.globalWeight,
   residualDropout: PAPER_DEFAULTS.residualDropout,
   fusion: {
@@ -152,6 +158,7 @@ export const paperConfig: PromptHashConfig = {
     interWeight: PAPER_DEFAULTS.interWeight,
     quantWeight: PAPER_DEFAULTS.quantWeight,
     reconWeight: PAPER_DEFAULTS.reconWeight,
+    promptStrength: null,
     alignmentWeight: PAPER_DEFAULTS.globalWeight,
     residualDropout: PAPER_DEFAULTS.residualDropout,
     fusion: {

@@ -7,6 +7,7 @@ import {
   foldIn,
   less,
   narrow,
+  ndarray,
   normalArray,
   reshape,
   stack,
@@ -36,6 +37,8 @@ export interface ArmParams {
   readonly hash: {
     /** [T, C]: what is learned of the prompt, the same for all items. */
     readonly promptContext?: NDArray;
+    /** Scalar, where `promptStrength` asks for it. */
+    readonly promptStrength?: NDArray;
     readonly residual: readonly ResBlockParams[];
     /** By number of bits. */
     readonly heads: Readonly<Record<string, LinearParams>>;
@@ -174,6 +177,10 @@ export function armModel(
               PAPER_DEFAULTS.contextDeviation,
             ),
           }),
+          ...(hasPrompt &&
+            typeof config.promptStrength === "number" && {
+              promptStrength: ndarray([config.promptStrength], { shape: [] }),
+            }),
           residual: resMlpInit(stream("residual"), width),
           heads: byBits([...lengths, auxiliaryBits], (bits) =>
             hashHeadInit(foldIn(stream("heads"), bits), { width, bits }),
@@ -205,6 +212,7 @@ export function armModel(
           endIndex: zerosLike(ends),
           norm: encoder.text.norm,
           projection: encoder.text.projection,
+          ...(hash.promptStrength && { strength: hash.promptStrength }),
         },
       );
       return {

@@ -10,6 +10,7 @@ import {
   mul,
   reshape,
   ShapeError,
+  sub,
   type Tensor,
 } from "@concord/tensor";
 
@@ -27,10 +28,13 @@ export interface AffinityFeatures {
  *   Z = LayerNorm(tokens),   T = Z[:, :L],   P = Z[:, L:],
  *   text = (T ∘ P) W at the text's end token,   prompt = P at the same position, not projected
  *
+ * With a strength a the text is multiplied by 1 + a (P - 1): by nothing at 0, by P at 1.
+ *
  * @param tokens  [B, 2 L, D] text tokens and, after them, prompt tokens, as the prompt transformer gives them
  * @param options.endIndex    [B] int32 place of the end token in the text, 0 to L - 1
  * @param options.norm        gain and bias [D]
  * @param options.projection  W [D, C]
+ * @param options.strength    a, scalar; default 1, the paper's. For diagnostics
  * @throws ShapeError when axes do not fit or text and prompt differ in length
  * @source section on the text affinity prompt; released model (encode_text)
  */
@@ -40,9 +44,10 @@ export function textAffinityPrompt(
     readonly endIndex: Tensor;
     readonly norm: Traced<LayerNormParams>;
     readonly projection: Tensor;
+    readonly strength?: Tensor;
   },
 ): AffinityFeatures {
-  const { endIndex, norm, projection } = options;
+  const { endIndex, norm, projection, strength } = options;
   const { B, M, D } = checkAxes("textAffinityPrompt", {
     tokens: [tokens, "B M D"],
     endIndex: [endIndex, "B"],
@@ -56,5 +61,6 @@ export function textAffinityPrompt(
   const [text, prompt] = [at, add(at, M / 2)].map((places) =>
     layerNorm(gather(rows, places), norm.gain, norm.bias),
   ) as [Tensor, Tensor];
-  return { text: matmul(mul(text, prompt), projection), prompt };
+  const factor = strength ? add(mul(sub(prompt, 1), strength), 1) : prompt;
+  return { text: matmul(mul(text, factor), projection), prompt };
 }

@@ -203,6 +203,14 @@ describe("the training", () => {
     expect(some?.filter((value, i) => value === none?.[i]).length).toBeGreaterThan(0);
   });
 
+  it("learns the strength of the prompt where it is asked to", async () => {
+    const recipe = armById("prompthash").recipe;
+    const gentle = armModel(dual, C, { ...config, promptStrength: 0 }, recipe);
+    const { hash } = (await stateAfter(2, gentle)).params as { hash: { promptStrength: NDArray } };
+    expect(numbers(hash.promptStrength)[0]).not.toBe(0);
+    expect(at(2).params.hash).not.toHaveProperty("promptStrength");
+  });
+
   it("is by BertAdam, which clips tensors one by one and corrects no bias, and learns the prompt's context", () => {
     const groups = ["hash", "fusion", "encoder"] as const;
     const leaves = (tree: object): Map<string, number[]> =>

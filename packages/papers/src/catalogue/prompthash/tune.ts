@@ -3,6 +3,7 @@
  *
  *   node --conditions=source tune.ts rates      learning rates of hash parts, fusion and encoders
  *   node --conditions=source tune.ts weights    weight of the alignment
+ *   node --conditions=source tune.ts prompts    a prompt that multiplies by 1 at the start: a diagnostic
  *   node --conditions=source tune.ts epochs     how much longer training would help
  *
  * Further arguments are seeds; default 100 101. Every arm of a stage gets every setting. Prints one line per setting, arm and seed.
@@ -18,6 +19,8 @@ const SHOWN = [
   "map-p3-16",
   "map-p3-32",
   "map-p3-64",
+  "i2t-p3-16",
+  "t2i-p3-16",
   "map-p2-16",
   "map-p1-16",
   "imbalance",
@@ -53,6 +56,7 @@ const stages: Readonly<Record<string, Stage>> = {
     arms: ["alignment", "prompthash"],
     changes: [{ alignmentWeight: 1 }, { alignmentWeight: 20 }],
   },
+  prompts: { arms: ["prompthash"], changes: [{ promptStrength: null }, { promptStrength: 0 }] },
   epochs: { arms: ["hashing", "prompthash"], changes: [{ epochs: 10 }, { epochs: 40 }] },
 };
 
