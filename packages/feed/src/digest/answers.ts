@@ -34,6 +34,9 @@ export function speaksOfPolicy(status: string): boolean {
   return /\b5\.[34567]\.\d/.test(status);
 }
 
+/** Whether an enhanced status speaks of the address or its mailbox. */
+const speaksOfAddress = (status: string) => /\b5\.[12]\.\d/.test(status);
+
 export function failureOf(error: unknown): { readonly failure: Failure; readonly status: string } {
   if (!(error instanceof MailError)) return { failure: "server", status: "" };
   const cause: SmtpFailure = typeof error.cause === "object" && error.cause !== null ? error.cause : {};
@@ -48,5 +51,8 @@ export function failureOf(error: unknown): { readonly failure: Failure; readonly
   if (BEFORE_RECIPIENT.test(command) || cause.code === "EAUTH") return { failure: "server", status };
   // 421 closes the connection at any moment: the server is busy.
   if (error.code < 500) return { failure: "later", status };
-  return { failure: speaksOfPolicy(status) ? "refused" : "hard", status };
+  if (speaksOfAddress(status)) return { failure: "hard", status };
+  // After the message it is about the message; and a server that does not relay for us says nothing of the mailbox.
+  const ofMessage = command === "DATA" || /\brelay/i.test(String(cause.response ?? ""));
+  return { failure: ofMessage || speaksOfPolicy(status) ? "refused" : "hard", status };
 }

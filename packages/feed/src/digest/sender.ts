@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Mailer } from "../people/mail-port.ts";
 import type { Clock, Issue, LeasedDelivery, Store, StorePorts } from "../store/ports.ts";
-import { failureOf, statusOf } from "./answers.ts";
+import { type Failure, failureOf, statusOf } from "./answers.ts";
 import { type IssueContent, readContent } from "./issue.ts";
 import type { ReaderLinks } from "./links.ts";
 import { DIGEST_PAPERS, digestMessage } from "./messages.ts";
@@ -21,6 +21,11 @@ const MOST_BACKOFF_MS = 5 * MINUTE_MS;
 const KEPT_ISSUES = 3;
 /** Troubles without a message in between after which `drain` gives up. */
 const MOST_TROUBLES = 8;
+/**
+ * Refusals for good, with no message taken in between, that are believed. Readers have all confirmed their address: when
+ * one after another is refused, it is the server that is set up wrong, or we stand on a list of its own.
+ */
+const MOST_REFUSALS = 5;
 /** Rows that are leased in one transaction; a process that dies leaves them for the end of their lease. */
 const HELD_PER_CONNECTION = 8;
 
@@ -72,6 +77,8 @@ export class DigestSender {
   #running: Promise<void> | null = null;
   readonly #sleepers = new Set<() => void>();
   #troubles = 0;
+  /** Since the last message that was taken. */
+  #refusals = 0;
   /** By `performance.now()`, as everything that waits: the clock on the wall may jump. */
   #quietUntil = 0;
   #expireAt = 0;
@@ -223,6 +230,7 @@ export class DigestSender {
       return;
     }
     this.#troubles = 0;
+    this.#refusals = 0;
     this.#tally.sent += 1;
     // Should this fail, the row stays leased: it must not be queued as if the message had not been taken.
     await this.#settle(({ outbox }) => outbox.sent(row, statusOf(response) || "250"));
@@ -230,7 +238,8 @@ export class DigestSender {
 
   async #refused(row: LeasedDelivery, error: unknown): Promise<void> {
     const { clock, unknown } = this.#options;
-    const { failure, status } = failureOf(error);
+    const { failure: seen, status } = failureOf(error);
+    const failure = this.#believed(seen, status);
     if (failure === "server") {
       this.#trouble("the mail server does not take mail", error, status);
       this.#quietUntil = performance.now() + this.#backoff();
@@ -251,6 +260,21 @@ export class DigestSender {
       if (ours && !again)
         await subscriptions.bounced(row.readerId, { kind: failure === "hard" ? "hard" : "soft", code });
     });
+  }
+
+  /** A refusal for good, or, when there were too many in a row, one for now: nobody is given up for a fault of ours. */
+  #believed(failure: Failure, status: string): Failure {
+    if (failure !== "hard" && failure !== "refused") return failure;
+    this.#refusals += 1;
+    if (this.#refusals <= MOST_REFUSALS) return failure;
+    if (this.#refusals === MOST_REFUSALS + 1)
+      this.#options.onTrouble?.(
+        "the mail server refuses one message after another: they are tried again later",
+        {
+          status,
+        },
+      );
+    return "later";
   }
 
   /**
