@@ -12,6 +12,7 @@ import {
   toNumbers,
   treeEntries,
   treeMap,
+  zerosArray,
 } from "@concord/tensor";
 import { describe, expect, it } from "vitest";
 import type { ArrayTree } from "../../harness/contract.ts";
@@ -175,10 +176,7 @@ describe("masked reconstruction", () => {
   it("hides 60 % of the voxels, and counts the hidden ones alone", async () => {
     const voxels = shape.reduce((a, b) => a * b);
     const ones = { dtype: "float32", shape, data: new Float32Array(voxels).fill(1) } as const;
-    const silent = treeMap(reconstruction, (leaf) => ({
-      ...(leaf as NDArray),
-      data: (leaf as NDArray).data.map(() => 0),
-    }));
+    const silent = treeMap(reconstruction, (leaf) => zerosArray((leaf as NDArray).shape));
     // Nothing is reconstructed: each of the h hidden voxels is off by 1, and the loss is h / (h + 1).
     const loss = await lossOf(silent as typeof reconstruction, ones);
     const hidden = loss / (1 - loss);
