@@ -17,7 +17,7 @@ const PERCENT = 100;
 const NEIGHBOURS = 20;
 /**
  * Steps of fitting a probe, by the products that a step takes: pixels are many and alike and would go on for long,
- * while their accuracy stays the same from 25 steps on (README.md, "Deviations").
+ * while their accuracy hardly changes from 25 steps on (README.md, "Deviations").
  */
 const MOST_ITERATIONS = 200;
 const LEAST_ITERATIONS = 25;
