@@ -1,5 +1,6 @@
 import {
   abs,
+  add,
   constant,
   evaluate,
   keyTensor,
@@ -99,8 +100,9 @@ describe("shuffled group whitening", () => {
     });
   });
 
-  it("does not see how the channels of a group are mixed and scaled, which cosines of the features do", async () => {
-    const mixed = matmul(x, tensor(Array.from({ length: 8 }, (_, i) => mixing(i))));
+  it("does not see how the channels of a group are mixed, scaled and moved, which cosines of the features do", async () => {
+    const moved = tensor([3, -2, 5, 1, 0, 4, -3, 2]);
+    const mixed = add(matmul(x, tensor(Array.from({ length: 8 }, (_, i) => mixing(i)))), moved);
     const inner = (of: Tensor, unit: boolean): Tensor => {
       const rows = unit ? l2Normalize(of) : of;
       return matmul(rows, rows, { transposeB: true });

@@ -18,7 +18,7 @@ import type { Observation, TrainingResult } from "./training.ts";
 
 /** Spearman's ρ is printed times 100. */
 const HUNDRED = 100;
-/** Training sentences that a whitening after the training is fitted to. */
+/** Training sentences that mean and whitening after the training are fitted to. */
 const FITTED = 2000;
 /** Sentences whose uniformity is measured, which compares all with all. */
 const SPREAD_SENTENCES = 4000;
@@ -42,6 +42,11 @@ export const metrics: readonly Metric[] = [
     "sts",
     "Similarity (Spearman)",
     "Spearman's correlation of the cosines of the encoder's features, without the head, with the gold scores of all test pairs.",
+  ),
+  spearmanMetric(
+    "sts-centred",
+    "Similarity, centred",
+    "The same after subtracting one fixed mean, that of the features of training sentences.",
   ),
   spearmanMetric(
     "sts-whitened",
@@ -211,15 +216,24 @@ export interface EvaluationRequest {
   readonly signal: AbortSignal;
 }
 
-/** Mean of a_i · a_j over all ordered pairs of unit vectors: the squared length of their mean. */
-function meanCosine(features: Rows): number {
-  const { shape, data } = normalizeRows(features);
+function meanRow({ shape, data }: NDArray): Float64Array {
   const [n, width] = shape as [number, number];
   const mean = new Float64Array(width);
   data.forEach((value, at) => {
-    mean[at % width] = (mean[at % width] as number) + value / n;
+    mean[at % width] = (mean[at % width] as number) + Number(value) / n;
   });
-  return mean.reduce((sum, value) => sum + value * value, 0);
+  return mean;
+}
+
+/** Rows without the mean of others. */
+function centred(rows: Rows, fitted: Rows): Rows {
+  const mean = meanRow(fitted);
+  return { ...rows, data: rows.data.map((value, at) => value - (mean[at % mean.length] as number)) };
+}
+
+/** Mean of a_i · a_j over all ordered pairs of unit vectors: the squared length of their mean. */
+function meanCosine(features: Rows): number {
+  return meanRow(normalizeRows(features)).reduce((sum, value) => sum + value * value, 0);
 }
 
 /** All metrics of an arm, its figures, and sentences for the map. */
@@ -228,7 +242,8 @@ export async function evaluateArm(request: EvaluationRequest): Promise<ArmResult
   const { test } = task;
   const params = trained?.params.encoder ?? start;
   const embed = (of: EncoderParams, texts: readonly string[]): Promise<Rows> => embedder(of, texts, signal);
-  const { map } = await fitWhitening(await embed(params, task.sentences.slice(0, FITTED)));
+  const fitted = await embed(params, task.sentences.slice(0, FITTED));
+  const { map } = await fitWhitening(fitted);
   const whitened = async (rows: Rows): Promise<Rows> => (await applyMap(rows, map)) as Rows;
 
   const raw = await embed(params, textsOf(test));
@@ -261,6 +276,7 @@ export async function evaluateArm(request: EvaluationRequest): Promise<ArmResult
   return {
     metrics: {
       sts: HUNDRED * spearmanOf(features, test),
+      "sts-centred": HUNDRED * spearmanOf(postHoc ? white : centred(raw, fitted), test),
       "sts-whitened": HUNDRED * spearmanOf(white, test),
       ...(head && { "sts-head": HUNDRED * spearmanOf(head, test) }),
       ...(kept !== null && { "sts-development": HUNDRED * kept }),

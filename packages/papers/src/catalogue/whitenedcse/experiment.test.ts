@@ -9,6 +9,7 @@ import { changedConfig } from "../../harness/memory-context.ts";
 import { judge } from "../../harness/verdict.ts";
 import { armById, arms, type TrainedRecipe } from "./arms.ts";
 import { defaultConfig, paperConfig, type WhitenedCseConfig } from "./config.ts";
+import { stsSpearman } from "./diagnostics.ts";
 import { type EncoderParams, encode, encoderInit } from "./encoder.ts";
 import { experiment, type Prepared } from "./experiment.ts";
 import { ownRun } from "./own-data.ts";
@@ -161,6 +162,31 @@ describe("on the generated sentences", () => {
     expect(value("post-hoc", "mean-cosine")).toBeLessThan(0.1);
     expect(value("pre-trained", "mean-cosine")).toBeGreaterThan(0.5);
     expect(value("post-hoc", "sts")).toBe(value("pre-trained", "sts-whitened"));
+  });
+
+  it("centred features are those without the mean of training sentences", async () => {
+    const { embedder, start, task } = prepared;
+    const { pairs } = task.test;
+    const embed = async (texts: readonly string[]): Promise<number[][]> => {
+      const { shape, data } = await embedder(start.encoder, texts);
+      const width = shape[1] as number;
+      return texts.map((_, i) => Array.from(data.subarray(i * width, (i + 1) * width)));
+    };
+    const training = await embed(task.sentences);
+    const moved = async (texts: readonly string[]): Promise<number[][]> =>
+      (await embed(texts)).map((row) =>
+        row.map((v, d) => v - training.reduce((sum, one) => sum + (one[d] as number), 0) / training.length),
+      );
+    const [a, b] = [await moved(pairs.map((pair) => pair.a)), await moved(pairs.map((pair) => pair.b))];
+    const dot = (x: readonly number[], y: readonly number[]): number =>
+      x.reduce((sum, v, d) => sum + v * (y[d] as number), 0);
+    const similarity = a.map((x, i) => {
+      const y = b[i] as number[];
+      return dot(x, y) / Math.sqrt(dot(x, x) * dot(y, y));
+    });
+    const { all } = stsSpearman([{ similarity, gold: pairs.map(({ gold }) => gold) }]);
+    expect(results.get("pre-trained")?.metrics["sts-centred"]).toBeCloseTo(100 * all, 1);
+    expect(Math.abs(100 * all - (results.get("pre-trained")?.metrics.sts as number))).toBeGreaterThan(0.5);
   });
 
   it("an arm's own learning rate is that arm's alone", async () => {

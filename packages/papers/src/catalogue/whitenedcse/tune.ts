@@ -17,6 +17,7 @@ import { experiment } from "./experiment.ts";
 const SHOWN = [
   "sts-development",
   "sts",
+  "sts-centred",
   "sts-whitened",
   "sts-head",
   "uniformity",
