@@ -277,5 +277,5 @@ it("says what is wrong with its arguments", () => {
   expect(() => predictionLossOfLogits(tensor([[0.5]]), y)).toThrow(/axis/);
   expect(() => vocoRegularisationLoss(slice(q, [0, 0, 0], [2, 1, 5]))).toThrow(/at least two bases, got 1/);
   expect(() => vocoLoss({ crops: p, bases: q }, y, { lambdaReg: Number.NaN })).toThrow(/lambdaReg/);
-  expect(() => warmupCosine({ warmup: 10, steps: 10 })).toThrow(/warmup must lie in/);
+  expect(() => warmupCosine({ warmup: 11, steps: 10 })).toThrow(/warmup must lie in/);
 });

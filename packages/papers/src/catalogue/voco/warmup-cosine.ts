@@ -16,14 +16,16 @@ export interface WarmupCosineOptions {
  *
  * The engine's `cosineSchedule` begins at peak / w instead, so that its first step learns.
  *
- * @throws RangeError unless 0 <= warmup < steps
+ * All steps may be warm-up.
+ *
+ * @throws RangeError unless 0 <= warmup <= steps
  * @source released code, WarmupCosineSchedule
  */
 export function warmupCosine({ peak = 1, warmup, steps }: WarmupCosineOptions): Schedule {
-  if (!(warmup >= 0 && warmup < steps))
-    throw new RangeError(`warmupCosine: warmup must lie in [0, steps), got ${warmup} of ${steps}`);
+  if (!(warmup >= 0 && warmup <= steps))
+    throw new RangeError(`warmupCosine: warmup must lie in [0, steps], got ${warmup} of ${steps}`);
   return (step) => {
-    const progress = minimum(div(sub(step, warmup), steps - warmup), 1);
+    const progress = minimum(div(sub(step, warmup), Math.max(1, steps - warmup)), 1);
     const decayed = mul(add(cos(mul(progress, Math.PI)), 1), peak / 2);
     return warmup === 0 ? decayed : where(less(step, warmup), mul(step, peak / warmup), decayed);
   };
