@@ -23,7 +23,8 @@ function formula(tex: string, display: boolean): Markup {
       maxExpand: 100,
       maxSize: 10,
     });
-    return raw(markup) as Markup;
+    // A formula that is wider than the page moves in its own frame: with keys too.
+    return raw(display ? markup.replace("<math ", '<math tabindex="0" ') : markup) as Markup;
   } catch {
     return html`<code class="tex">${tex}</code>` as Markup;
   }

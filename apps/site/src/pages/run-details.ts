@@ -44,7 +44,7 @@ function notes({ journal }: RunView): Html {
       : "";
   return html`<section aria-labelledby="notes-title">
 <h2 id="notes-title">Notes</h2>
-<ul class="notes">${journal.notes.map(
+<ul class="notes" tabindex="0" aria-labelledby="notes-title">${journal.notes.map(
     ({ level, message, unit }) =>
       html`<li class="note-${level}">${level === "warning" ? html`<strong>Warning:</strong> ` : ""}${message} <span class="quiet small">${unit}</span></li>`,
   )}</ul>
