@@ -126,8 +126,9 @@ function readMatrix(reader: Reader, depth: number): readonly [name: string, valu
       element.type === UTF8
         ? Array.from(element.bytes.toString("utf8"))
         : Array.from(reader.numbers(element), (code) => String.fromCodePoint(code));
-    const rows = shape[0] ?? 0;
     complete(characters);
+    // Without characters there are no texts, however many rows are claimed.
+    const rows = count === 0 ? 0 : (shape[0] as number);
     const texts = Array.from({ length: rows }, (_, row) =>
       Array.from({ length: count / rows }, (_, column) => characters[column * rows + row])
         .join("")

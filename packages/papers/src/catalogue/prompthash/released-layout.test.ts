@@ -142,6 +142,19 @@ describe("readMat", () => {
     }
   });
 
+  it("makes no texts of a claim of many empty rows", async () => {
+    // A matrix of class char [2^31 - 1, 0] called c.
+    const words = [14, 48, 6, 8, 4, 0, 5, 8, 2 ** 31 - 1, 0, (1 << 16) | 1, 0x63, 4, 0];
+    const body = Buffer.alloc(words.length * 4);
+    words.forEach((word, i) => {
+      body.writeUInt32LE(word, i * 4);
+    });
+    await put({ "index.mat": Buffer.concat([labelMat.subarray(0, 128), body]) });
+    expect(Object.fromEntries(await readMat(join(folder, "index.mat")))).toEqual({
+      c: { kind: "text", rows: [] },
+    });
+  });
+
   it("reads damaged files or says so, and does nothing else", async () => {
     // Every byte after the header, once.
     for (let at = 128; at < labelMat.length; at++) {

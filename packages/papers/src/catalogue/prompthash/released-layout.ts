@@ -40,9 +40,9 @@ function textsOf(path: string, name: string, value: MatArray): string[][] {
   if (value.kind === "text") return value.rows.map((row) => [row]);
   if (value.kind === "cells")
     return value.cells.map((cell, i) => {
-      if (cell.kind === "text") return [...cell.rows];
-      // An empty text is kept as an empty matrix of numbers.
-      if (cell.kind === "numbers" && cell.data.length === 0) return [""];
+      if (cell.kind === "text" && cell.rows.length > 0) return [...cell.rows];
+      // An empty text is kept as an empty matrix of characters or numbers.
+      if (cell.kind === "text" || (cell.kind === "numbers" && cell.data.length === 0)) return [""];
       if (cell.kind === "cells") return textsOf(path, `${name}{${i + 1}}`, cell).flat();
       throw new Error(`${path}: ${name}{${i + 1}} must hold text, got ${describe(cell)}.`);
     });
@@ -68,7 +68,7 @@ async function npyTexts(path: string): Promise<string[]> {
   const header = bytes.toString("latin1", 8 + long, start);
   const type = /'descr':\s*'([<|>=])([US])(\d+)'/.exec(header);
   const shape = /'shape':\s*\((\d+),\)/.exec(header);
-  if (bytes.toString("latin1", 1, 6) !== "NUMPY" || !type || type[1] === ">" || !shape)
+  if (bytes.toString("latin1", 1, 6) !== "NUMPY" || !type || type[1] === ">" || type[3] === "0" || !shape)
     throw new Error(`${path} must be an .npy file with an array [N] of texts (NumPy's str or bytes).`);
   const [length, rows] = [Number(type[3]), Number(shape[1])];
   const width = length * (type[2] === "U" ? 4 : 1);
@@ -113,7 +113,7 @@ export function releasedPairs(
     async *rows(): AsyncIterable<PairRow> {
       const index = await firstOf(folder, ["index.mat", "index.npy"]);
       const paths = index.endsWith(".mat")
-        ? textsOf(index, ...(await variable(index, keys.index))).flat()
+        ? textsOf(index, ...(await variable(index, keys.index))).map(([path = ""]) => path)
         : await npyTexts(index);
       const [captionFile, captions] = await captionsOf(folder);
       const labelFile = await firstOf(folder, ["label.mat"]);
