@@ -10,6 +10,8 @@ export interface PretrainingConfig {
   readonly randomCrops: number;
   /** Peak; linear warm-up from 0, then cosine to 0. */
   readonly learningRate: number;
+  /** Peaks of arms that have one of their own, by id. */
+  readonly learningRates: Readonly<Record<string, number>>;
   /** Share of the steps that warm up. */
   readonly warmup: number;
   readonly weightDecay: number;
@@ -60,7 +62,15 @@ export const defaultConfig: VocoConfig = {
     steps: 150,
     batchSize: PAPER_DEFAULTS.batchSize,
     randomCrops: PAPER_DEFAULTS.randomCrops,
-    learningRate: 6e-3,
+    learningRate: 2.4e-2,
+    learningRates: {
+      "place-regression": 1.2e-2,
+      masked: 1e-3,
+      "no-regularisation": 1.2e-2,
+      released: 1.2e-2,
+      flips: 3e-3,
+      "own-noise": 1e-3,
+    },
     warmup: 0.05,
     weightDecay: PAPER_DEFAULTS.weightDecay,
   },
@@ -107,6 +117,7 @@ export const paperConfig: VocoConfig = {
     batchSize: PAPER_DEFAULTS.batchSize,
     randomCrops: PAPER_DEFAULTS.randomCrops,
     learningRate: PAPER_DEFAULTS.learningRate,
+    learningRates: {},
     warmup: PAPER_DEFAULTS.warmup / PAPER_DEFAULTS.steps,
     weightDecay: PAPER_DEFAULTS.weightDecay,
   },

@@ -58,6 +58,13 @@ const flat = (params: unknown): string =>
 describe("declarations", () => {
   it("are consistent", () => expect(problemsOf(experiment as never)).toEqual([]));
 
+  it("give rates to arms that there are, and to no other", () => {
+    const ids = arms.filter(({ recipe }) => recipe !== null).map(({ id }) => id);
+    for (const { config } of Object.values(experiment.presets))
+      expect(ids).toEqual(expect.arrayContaining(Object.keys(config.pretraining.learningRates)));
+    expect(experiment.presets.paper.config.pretraining.learningRates).toEqual({});
+  });
+
   it("keep flips and turns from all arms but one, and noise from all but another", () => {
     const trained = arms.flatMap(({ id, recipe }) => (recipe ? [[id, recipe.augmentation] as const] : []));
     const plain = { ...PAPER_AUGMENTATION, flip: 0, rotate: 0 };
@@ -251,6 +258,15 @@ describe("on the generated world", () => {
     expect(new Set(results.values()).size).toBe(results.size);
     expect(flat(prepared.start)).toBe(before);
   }, 60_000);
+
+  it("trains each arm at its own rate", async () => {
+    const context = contextOf(7);
+    const pretraining = { ...tiny.pretraining, learningRates: { "place-regression": 0 } };
+    const still = { ...context, config: { ...tiny, pretraining } };
+    const { metrics } = await experiment.runArm("place-regression", prepared, still);
+    // At rate 0 the encoder stays what it was.
+    expect(JSON.stringify(metrics)).toBe(results.get("scratch"));
+  });
 
   it("goes on to the same bits after a kill", async () => {
     const saved: Saved = new Map();

@@ -152,13 +152,15 @@ async function runArm(id: string, { task, start }: Prepared, context: UnitContex
   const { recipe } = armById(id);
   let pretrained: PretrainedParams = { encoder: start.encoder };
   if (recipe) {
+    const { learningRates } = config.pretraining;
+    const learningRate = learningRates[id] ?? config.pretraining.learningRate;
     const { params, report } = await pretrain(context, {
       start: start.encoder,
       recipe,
       volumes: task.unlabelled,
       geometry,
       network,
-      config: config.pretraining,
+      config: { ...config.pretraining, learningRate },
       key: foldIn(key, streams.pretraining),
     });
     noteSpeed(context, "pre-training", config.pretraining.steps, report);

@@ -38,7 +38,7 @@ async function tunePretraining(): Promise<void> {
   for (const learningRate of ratesOr([1e-3, 3e-3, 6e-3, 1.2e-2, 2.4e-2]))
     await report(`rate ${learningRate}`, pretrained, {
       ...defaultConfig,
-      pretraining: { ...pretraining, learningRate },
+      pretraining: { ...pretraining, learningRate, learningRates: {} },
     });
 }
 
