@@ -105,17 +105,17 @@ function readMatrix(reader: Reader, depth: number): readonly [name: string, valu
   const shape = Array.from(reader.numbers(reader.next()));
   const count = shape.reduce((product, length) => product * length, 1);
   const name = reader.next().bytes.toString("latin1");
+  // Names are the file's: they reach a terminal without control characters.
+  const shown = JSON.stringify(name);
   if (!shape.every((length) => Number.isInteger(length) && length >= 0))
-    throw new RangeError(`"${name}" has the shape [${shape.join(", ")}]`);
+    throw new RangeError(`${shown} has the shape [${shape.join(", ")}]`);
   const complete = <T extends { readonly length: number }>(values: T): T => {
     if (values.length !== count)
-      throw new RangeError(
-        `"${name}" has ${values.length} entries, its shape [${shape.join(", ")}] ${count}`,
-      );
+      throw new RangeError(`${shown} has ${values.length} entries, its shape [${shape.join(", ")}] ${count}`);
     return values;
   };
   if (CLASSES[kind] === "cell") {
-    if (depth >= MAX_DEPTH) throw new RangeError(`"${name}" has cells within cells, over ${MAX_DEPTH} deep`);
+    if (depth >= MAX_DEPTH) throw new RangeError(`${shown} has cells within cells, over ${MAX_DEPTH} deep`);
     const cells: MatArray[] = [];
     while (cells.length < count) cells.push(readMatrix(reader.inside(reader.next()), depth + 1)[1]);
     return [name, { kind: "cells", cells }];

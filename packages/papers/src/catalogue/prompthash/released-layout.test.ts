@@ -103,7 +103,7 @@ describe("the layout of the released code", () => {
   it("says what does not fit, and where", async () => {
     await put({ "caption.mat": indexMat });
     await expect(rows()).rejects.toThrow(
-      /caption\.mat: expected a variable caption, tags, YAll; there is FAll/,
+      /caption\.mat: expected a variable caption, tags, YAll; there is "FAll"/,
     );
     await put({ "caption.mat": labelMat });
     await expect(rows()).rejects.toThrow(/caption\.mat: expected a variable/);

@@ -30,7 +30,7 @@ async function variable(path: string, names: readonly string[]): Promise<readonl
   const name = names.find((candidate) => variables.has(candidate));
   if (name === undefined)
     throw new Error(
-      `${path}: expected a variable ${names.join(", ")}; there is ${[...variables.keys()].join(", ") || "none"}.`,
+      `${path}: expected a variable ${names.join(", ")}; there is ${[...variables.keys()].map((key) => JSON.stringify(key)).join(", ") || "none"}.`,
     );
   return [name, variables.get(name) as MatArray];
 }
