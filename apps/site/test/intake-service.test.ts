@@ -1,4 +1,5 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
@@ -42,6 +43,29 @@ it.each([true, false])("fetches papers at set times only when asked to (%s)", as
         : [],
     );
   } finally {
+    await service.stop();
+    await store.close();
+  }
+});
+
+it("starts where the home of its user cannot be written to, and keeps its turns in the data folder", async () => {
+  // A file where a folder should be: as little of a home as a service of its own user has.
+  await writeFile(join(folder, "no-home"), "");
+  vi.stubEnv("XDG_STATE_HOME", join(folder, "no-home"));
+  const lines: string[] = [];
+  const output = new PassThrough().on("data", (line) => lines.push(String(line)));
+  const settings = siteSettings.parse({
+    intake: { schedule: true, categories: ["cs.LG"] },
+    data: { folder },
+  });
+  const store = openSqliteStore(IN_MEMORY);
+  const service = intakeService(store, settings, createLog({ level: "warn", output }));
+  try {
+    await service.start();
+    expect(existsSync(join(folder, "politeness.sqlite"))).toBe(true);
+    expect(lines.join("")).toContain("turns of requests are kept in the data folder");
+  } finally {
+    vi.stubEnv("XDG_STATE_HOME", folder);
     await service.stop();
     await store.close();
   }

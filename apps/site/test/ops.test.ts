@@ -244,6 +244,9 @@ describe("files for operators", () => {
     }
     const lines = unit.split("\n").filter((line) => line !== "" && !/^[#;]/.test(line));
     for (const line of lines) expect(line).toMatch(/^(?:\[\w+\]|\w+=.*)$/);
+    // Neither has a home to write to: what is kept for the user's programs goes where the data are.
+    expect(unit).toMatch(/^Environment=XDG_STATE_HOME=\/var\/lib\/concord$/m);
+    expect(docker).toMatch(/^ENV .*XDG_STATE_HOME=\/data$/m);
     expect(docker).toMatch(/^USER node$/m);
     expect(docker).toContain("/healthz");
   });

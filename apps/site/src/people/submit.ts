@@ -1,8 +1,9 @@
-import { createSafeFetch, defaultGatePath, fileGate } from "@concord/feed/net";
+import { createSafeFetch } from "@concord/feed/net";
 import { fetchSubmission, type Submission, submissionsOf, submitPaper } from "@concord/feed/people";
 import { Hono } from "hono";
 import { html } from "hono/html";
 import { plainTex } from "../daily/tex.ts";
+import { outgoingGate } from "../ops/intake.ts";
 import type { Log } from "../ops/log.ts";
 import type { Html } from "../pages/layout.ts";
 import { csrfField, type SiteContext, type SiteEnv } from "../site-env.ts";
@@ -122,9 +123,10 @@ export function submissionService({
   const ending = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   let working: Promise<void> = Promise.resolve();
+  const gate = outgoingGate(settings, log);
   const fetch = createSafeFetch({
     ...(settings.intake.contact !== undefined && { contact: settings.intake.contact }),
-    gate: fileGate(defaultGatePath(process.env)),
+    gate,
   });
   const work = async () => {
     try {
@@ -150,6 +152,7 @@ export function submissionService({
       clearTimeout(timer);
       await working;
       await fetch.close();
+      gate[Symbol.dispose]();
     },
   };
 }

@@ -40,7 +40,7 @@ export async function* readText(input: TextInput, damage: Damage): AsyncGenerato
     if (text.includes(REPLACEMENT)) {
       // U+FFFD may also be what the text really has; its first bytes may have come with the piece before.
       const meant = occurrences(Buffer.concat([before, chunk]), REPLACEMENT_BYTES);
-      if (occurrences(text, REPLACEMENT) > meant) damage.notUtf8 = true;
+      if (text.split(REPLACEMENT).length - 1 > meant) damage.notUtf8 = true;
     }
     before = Buffer.concat([before, chunk.subarray(-2)]).subarray(-2);
     if (text !== "") yield text;
@@ -51,7 +51,7 @@ export async function* readText(input: TextInput, damage: Damage): AsyncGenerato
   yield rest;
 }
 
-function occurrences<T extends string | Buffer>(whole: T, part: T): number {
+function occurrences(whole: Buffer, part: Buffer): number {
   let count = 0;
   for (let at = whole.indexOf(part); at !== -1; at = whole.indexOf(part, at + part.length)) count++;
   return count;
