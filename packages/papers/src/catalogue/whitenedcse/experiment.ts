@@ -220,7 +220,7 @@ const presets: Readonly<Record<PresetName, Preset<WhitenedCseConfig>>> = {
   default: {
     config: defaultConfig,
     seeds: 3,
-    description: "3 seeds, 14 arms, about 4 minutes on 2 cores",
+    description: "3 seeds, 14 arms, about 3 minutes on 2 cores",
   },
   paper: {
     config: paperConfig,
