@@ -30,6 +30,8 @@ export interface BindingConfig {
   /** Factor on the rate of what is trained beside the adapters (`coef-lr`). */
   readonly otherRateFactor: number;
   readonly sensors: Readonly<Record<Sensor, SensorConfig>>;
+  /** Peak rates of arms for which another was best in the same search, by arm and sensor. */
+  readonly armRates: Readonly<Record<string, Readonly<Partial<Record<Sensor, number>>>>>;
 }
 
 export type TextConfig =
@@ -113,6 +115,7 @@ export const defaultConfig: LanguageBindConfig = {
     weightDecay: PAPER_DEFAULTS.weightDecay,
     otherRateFactor: PAPER_DEFAULTS.otherRateFactor,
     sensors: smallSensors(6, 64),
+    armRates: { languagebind: { video: 3e-2 } },
   },
 };
 
@@ -163,5 +166,6 @@ export const paperConfig: LanguageBindConfig = {
     weightDecay: PAPER_DEFAULTS.weightDecay,
     otherRateFactor: PAPER_DEFAULTS.otherRateFactor,
     sensors: MODALITY_DEFAULTS,
+    armRates: {},
   },
 };

@@ -91,6 +91,13 @@ describe("declarations", () => {
     await expect(experiment.validate?.({}, "default")).resolves.toBeUndefined();
   });
 
+  it("name arms and their sensors where rates differ", () => {
+    for (const { config } of Object.values(experiment.presets))
+      for (const [arm, rates] of Object.entries(config.binding.armRates))
+        for (const sensor of Object.keys(rates))
+          expect(armById(arm).recipe?.sensors, `${arm}: ${sensor}`).toContain(sensor);
+  });
+
   it("part pictures and own sounds into whole patches in every preset", () => {
     for (const { config } of Object.values(experiment.presets))
       for (const inputSize of [config.encoder.inputSize, config.data.own.audio])

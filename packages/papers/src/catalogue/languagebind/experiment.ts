@@ -136,6 +136,7 @@ function countWeights(tree: unknown): number {
 
 async function bind(
   prepared: Prepared,
+  arm: string,
   recipe: BindingRecipe,
   context: UnitContext<LanguageBindConfig>,
 ): Promise<{
@@ -154,7 +155,8 @@ async function bind(
   let trainedShare = 0;
   for (const group of groups) {
     const first = group[0] as Sensor;
-    const settings = binding.sensors[first];
+    const learningRate = binding.armRates[arm]?.[first] ?? binding.sensors[first].learningRate;
+    const settings = { ...binding.sensors[first], learningRate };
     const bound: Bound[] = [];
     for (const sensor of group) {
       const samples = task.training[sensor] as TrainingSamples;
@@ -231,7 +233,7 @@ export const experiment: Experiment<LanguageBindConfig, Prepared> = {
       return evaluateEncoders({ ...prepared, encoders, signal });
     }
     const world = { ...prepared, ...(recipe.tied && (await prepared.tied(context))) };
-    const bound = await bind(world, recipe, context);
+    const bound = await bind(world, id, recipe, context);
     return evaluateEncoders({ ...world, ...bound, signal });
   },
 };

@@ -72,7 +72,13 @@ async function bind(changes: {
     tuning: "lora",
     bound: [{ ...bound, ...changes.bound }],
     settings: { ...settings, ...changes.settings },
-    binding: { alpha, weightDecay: 0.2, otherRateFactor: 1, sensors: smokeConfig.binding.sensors },
+    binding: {
+      alpha,
+      weightDecay: 0.2,
+      otherRateFactor: 1,
+      sensors: smokeConfig.binding.sensors,
+      armRates: {},
+    },
     config: sizes,
   });
   return { encoder, states, losses };
@@ -230,5 +236,9 @@ describe("a sensor", () => {
     const task = { ...prepared.task, training: { depth: { ...depth, captions } } };
     expect((await features("image-bound", { ...prepared, task })).depth).toEqual(own.depth);
     expect(armById("languagebind").recipe?.target).toBe("language");
+    // A rate of its own changes the arm that it is given to.
+    const armRates = { "image-bound": { depth: 1e-3 } };
+    const config = { ...whole.config, binding: { ...whole.config.binding, armRates } };
+    expect((await features("image-bound", { ...prepared, config, task })).depth).not.toEqual(own.depth);
   });
 });

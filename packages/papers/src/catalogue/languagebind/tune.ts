@@ -93,7 +93,7 @@ async function binder(seed: number, sensors: readonly Sensor[]) {
     const changed = Object.fromEntries(
       SENSORS.map((sensor) => [sensor, { ...binding.sensors[sensor], ...change }]),
     ) as unknown as typeof binding.sensors;
-    const config = { ...defaultConfig, binding: { ...binding, sensors: changed } };
+    const config = { ...defaultConfig, binding: { ...binding, sensors: changed, armRates: {} } };
     const shared = { ...prepared, config, task: { ...prepared.task, training } };
     for (const arm of arms) await report(JSON.stringify(change), arm, shared, contextInMemory(config, seed));
   };
