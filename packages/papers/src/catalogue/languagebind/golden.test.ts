@@ -11,7 +11,8 @@ import {
   transpose,
   valueAndGradWithAux,
 } from "@concord/tensor";
-import type { Actual, goldenCases } from "../../../test/golden.ts";
+import { describe, expect, it } from "vitest";
+import { type Actual, goldenCases } from "../../../test/golden.ts";
 import { audioChunkFusion, chunkStartRanges } from "./audio-chunks.ts";
 import { depthTransform } from "./depth-transform.ts";
 import { jointEmbedding } from "./joint-embedding.ts";
@@ -23,8 +24,8 @@ import { retrievalMetrics } from "./retrieval-metrics.ts";
 import { temporalAttentionStep } from "./temporal-attention.ts";
 import { zeroShotClassifier } from "./zero-shot-classifier.ts";
 
-// What the tests compare with golden.json: every function of the file by the file's names, for whatever cases it holds.
-// What a case leaves out keeps its default; weights are [outputs, inputs] there, as PyTorch keeps them.
+// Every function of golden.json by the file's names, for whatever cases it holds. What a case leaves out keeps its
+// default; weights are [outputs, inputs] there, as PyTorch keeps them.
 
 type GoldenCase = ReturnType<ReturnType<typeof goldenCases>["of"]>;
 type Outputs = Readonly<Record<string, Actual>>;
@@ -216,10 +217,10 @@ const functions: Readonly<Record<string, (data: GoldenCase) => Outputs | Promise
 };
 
 /** The functions that can be asked for. */
-export const goldenFunctions = Object.keys(functions);
+const goldenFunctions = Object.keys(functions);
 
 /** What our components make of a case's inputs, by the names of its expected values. */
-export async function goldenOutputs(data: GoldenCase): Promise<Outputs> {
+async function goldenOutputs(data: GoldenCase): Promise<Outputs> {
   const outputs: Record<string, Actual> = {};
   for (const name of data.function.split(",")) {
     const compute = functions[name.trim()];
@@ -229,3 +230,29 @@ export async function goldenOutputs(data: GoldenCase): Promise<Outputs> {
   }
   return outputs;
 }
+
+const golden = goldenCases(import.meta.url);
+
+/** What the paper or its scripts fix, by the file's names: cases must come out the same where these are left out. */
+const paperSettings = { alpha: 16, max_depth: 10, mean: -4.2677393, std: 4.5689974 };
+
+describe("golden cases", () => {
+  it("cover every function", () => {
+    const named = golden.functions.flatMap((name) => name.split(","));
+    expect(named.sort()).toEqual([...goldenFunctions].sort());
+  });
+
+  it.each(golden.names)("%s, also where the paper's settings are left out", async (name) => {
+    const whole = golden.of(name);
+    const changed = Object.entries(whole.inputs).filter(
+      ([key, value]) => value !== (paperSettings as Record<string, unknown>)[key],
+    );
+    for (const inputs of [whole.inputs, Object.fromEntries(changed)]) {
+      const data = golden.of(name);
+      const outputs = await goldenOutputs({ ...data, inputs });
+      const keys = Object.keys(outputs).filter((key) => data.expected.includes(key.split("/")[0] as string));
+      for (const key of keys) data.compare(key, outputs[key] as never);
+      data.expectAllCompared();
+    }
+  });
+});
