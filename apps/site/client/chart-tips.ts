@@ -1,5 +1,5 @@
 import type { TreeNode } from "@concord/plots";
-import { build, drawingPoint, windowPoint } from "./dom.ts";
+import { build, drawingPoint, followPointers, windowPoint } from "./dom.ts";
 import type { Tip } from "./tip.ts";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -152,15 +152,7 @@ export function showChartTips(
     shown = { drawing, stop, byKeys: true };
   }
 
-  root.addEventListener("pointermove", point);
-  root.addEventListener("pointerdown", point);
-  root.addEventListener("pointercancel", clear);
-  root.addEventListener("pointerleave", (event) => {
-    if (event.pointerType === "mouse") clear();
-  });
-  document.addEventListener("pointerdown", (event) => {
-    if (event.target instanceof Node && !root.contains(event.target)) clear();
-  });
+  followPointers(root, point, clear);
   root.addEventListener("keydown", press);
   // A finger moves the focus too, after it has touched.
   root.addEventListener("focusout", () => {

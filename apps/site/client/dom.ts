@@ -29,3 +29,20 @@ export function windowPoint(
   const { x, y } = new DOMPoint(place.x, place.y).matrixTransform(matrix);
   return { x, y };
 }
+
+/** Follows a mouse over an element, and fingers: what one has touched stays until another place is touched. */
+export function followPointers(
+  root: HTMLElement,
+  point: (event: PointerEvent) => void,
+  clear: () => void,
+): void {
+  root.addEventListener("pointermove", point);
+  root.addEventListener("pointerdown", point);
+  root.addEventListener("pointercancel", clear);
+  root.addEventListener("pointerleave", (event) => {
+    if (event.pointerType === "mouse") clear();
+  });
+  document.addEventListener("pointerdown", (event) => {
+    if (event.target instanceof Node && !root.contains(event.target)) clear();
+  });
+}

@@ -6,7 +6,7 @@ import {
   type PointSets,
   pairedKinds,
 } from "@concord/plots";
-import { drawingPoint } from "./dom.ts";
+import { drawingPoint, followPointers } from "./dom.ts";
 import type { Tip } from "./tip.ts";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -96,14 +96,5 @@ export function showMapTips(root: HTMLElement, tip: Tip): void {
     label.textContent = data.labels?.[hit.index] ?? "";
     tip.show(root, event, head, label);
   };
-  root.addEventListener("pointermove", point);
-  root.addEventListener("pointerdown", point);
-  root.addEventListener("pointercancel", clear);
-  // What a finger has touched stays until another place is touched.
-  root.addEventListener("pointerleave", (event) => {
-    if (event.pointerType === "mouse") clear();
-  });
-  document.addEventListener("pointerdown", (event) => {
-    if (event.target instanceof Node && !root.contains(event.target)) clear();
-  });
+  followPointers(root, point, clear);
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { named, textOf, withClass } from "../test/tree-search.ts";
 import { barsPlot } from "./bars-plot.ts";
 import { mapMark } from "./embedding-map.ts";
 import { FIGURE_PLOT } from "./figure-frame.ts";
@@ -7,23 +8,6 @@ import { matrixPlot } from "./matrix-plot.ts";
 import { pointsPlot } from "./points-plot.ts";
 import { styleArms } from "./series.ts";
 import { markup, type TreeNode } from "./tree.ts";
-
-/** All elements of a tree that have this class. */
-function withClass(node: TreeNode, name: string): TreeNode[] {
-  const own = String(node.attributes.class ?? "")
-    .split(" ")
-    .includes(name);
-  const below = node.children.flatMap((child) => (typeof child === "string" ? [] : withClass(child, name)));
-  return own ? [node, ...below] : below;
-}
-
-function named(node: TreeNode, name: string): TreeNode[] {
-  const below = node.children.flatMap((child) => (typeof child === "string" ? [] : named(child, name)));
-  return node.name === name ? [node, ...below] : below;
-}
-
-const textOf = (node: TreeNode): string =>
-  node.children.map((child) => (typeof child === "string" ? child : textOf(child))).join("");
 
 const styles = styleArms([
   { id: "start", label: "Start", role: "reference" },
