@@ -244,7 +244,7 @@ describe("bad input gets an error that says what to change, and leaves nothing b
     await nothing({ train: "adapters" }, "only a head can be trained");
     await nothing(
       { recipe: "whitenedcse", towers: { text: { vectors: world.a } }, batchSize: 4 },
-      "choose a smaller --group-size or a larger --batch",
+      "choose a larger --batch or a smaller --group-size",
     );
     await nothing({ metric: "accuracy" }, "there are mrr");
     await nothing({ heldOut: 0.9 }, "--held-out must be a number from 0.01 to 0.45");
