@@ -4,10 +4,11 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openSqliteStore, paperRecord } from "../src/index.ts";
 import { rankByWords } from "../src/search/word-ranking.ts";
-import { type StemCounts, wordingScores } from "../src/search/wording.ts";
+import { wordingScores } from "../src/search/wording.ts";
 import { type ReadingPorts, readingPorts } from "../src/store/sqlite/reading.ts";
+import type { PaperCounts } from "../src/store/sqlite/text-query.ts";
 
-const counts = (papers: number, having: Record<string, number>): StemCounts => ({
+const counts = (papers: number, having: Record<string, number>): PaperCounts => ({
   papers,
   having: new Map(Object.entries(having)),
 });

@@ -113,3 +113,12 @@ export function goldenCases(callerUrl: string) {
     },
   };
 }
+
+/** The numbers of a case that are given, under the names that a component has for them; the others keep its defaults. */
+export function givenNumbers<N extends string>(
+  data: { readonly inputs: Readonly<Record<string, unknown>>; number(key: string): number },
+  names: Readonly<Record<string, N>>,
+): { [name in N]?: number } {
+  const found = Object.entries(names).filter(([key]) => data.inputs[key] !== undefined);
+  return Object.fromEntries(found.map(([key, name]) => [name, data.number(key)])) as { [name in N]?: number };
+}

@@ -3,7 +3,7 @@ import { setImmediate as breathe } from "node:timers/promises";
 import { sql } from "kysely";
 import type { TextEncoder } from "../encoder/text-encoder.ts";
 import type { PaperFilter } from "../store/ports.ts";
-import { filterParts } from "../store/sql/paper-filter.ts";
+import { filterParts, isNarrowing } from "../store/sql/paper-filter.ts";
 import { type ReadingPorts, readingPorts } from "../store/sqlite/reading.ts";
 import { FUSION_DEPTH, type ScoredId } from "./fusion.ts";
 import type { MeaningCalls, SearchSetup } from "./messages.ts";
@@ -90,7 +90,7 @@ export class MeaningRanker implements AsyncDisposable {
   }
 
   async #allowed(filter: PaperFilter): Promise<readonly string[] | null> {
-    if (Object.values(filter).every((value) => value === undefined)) return null;
+    if (!isNarrowing(filter)) return null;
     const { from, where } = filterParts(filter);
     return this.#ports.gate.read(async (db) => {
       // In one value: a row for each of many papers takes three times as long.

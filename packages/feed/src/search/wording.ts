@@ -1,3 +1,4 @@
+import type { PaperCounts } from "../store/sqlite/text-query.ts";
 import { foldText, stemOf } from "../store/stem.ts";
 
 /** Weights beside BM25 over stems; chosen on queries other than those that the documentation reports. */
@@ -14,12 +15,6 @@ export interface WordedText {
   readonly id: string;
   readonly title: string;
   readonly abstract: string;
-}
-
-/** How many papers have a stem, of how many there are. */
-export interface StemCounts {
-  readonly papers: number;
-  readonly having: ReadonlyMap<string, number>;
 }
 
 /**
@@ -40,7 +35,7 @@ export interface StemCounts {
 export function wordingScores(
   query: string,
   texts: readonly WordedText[],
-  counts: StemCounts,
+  counts: PaperCounts,
 ): Map<string, number> {
   const asked = wordsIn(query);
   const stems = asked.map(stemOf);

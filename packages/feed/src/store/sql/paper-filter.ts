@@ -35,6 +35,11 @@ function checkTerm(name: string, value: string): string {
   return value;
 }
 
+/** Whether a filter leaves anything out. */
+export function isNarrowing(filter: PaperFilter = {}): boolean {
+  return Object.values(filter).some((value) => value !== undefined);
+}
+
 /**
  * The SQL of a filter; every value is a bound parameter.
  * @param options.lead  false: `from` is `papers as p` whatever the filter, for questions about one paper

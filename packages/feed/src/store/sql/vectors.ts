@@ -13,7 +13,7 @@ import {
 } from "../ports.ts";
 import type { Db, Gate } from "./gate.ts";
 import { decodeVector, encodeVector } from "./half.ts";
-import { filterParts } from "./paper-filter.ts";
+import { filterParts, isNarrowing } from "./paper-filter.ts";
 import type { Tables } from "./tables.ts";
 import { check, checkIds, fromJson, pageLimit } from "./values.ts";
 
@@ -214,7 +214,7 @@ export class SqlVectors implements VectorIndex {
     if (query.length !== set.dimensions) {
       throw new StoreError("invalid", `query: expected ${set.dimensions} dimensions, got ${query.length}.`);
     }
-    const narrowed = Object.values(options.filter ?? {}).some((value) => value !== undefined);
+    const narrowed = isNarrowing(options.filter);
     const allowed = narrowed
       ? await this.#gate.read(async (db) => {
           const { from, where } = filterParts(options.filter);

@@ -6,6 +6,7 @@ import { SqlVectors } from "../sql/vectors.ts";
 import { SqliteGate } from "./gate.ts";
 import { openForReading } from "./open.ts";
 import { SqliteTextIndex, sqliteTextWriter } from "./text.ts";
+import { type PaperCounts, stemCounts } from "./text-query.ts";
 
 /** What another thread or process reads of a store while its owner writes. */
 export interface ReadingPorts {
@@ -22,9 +23,7 @@ export interface ReadingPorts {
     ids: readonly string[],
   ): Promise<{ readonly id: string; readonly title: string; readonly abstract: string }[]>;
   /** How many papers there are, and how many have each of these stems; stems that none has are left out. */
-  stemCounts(
-    stems: readonly string[],
-  ): Promise<{ readonly papers: number; readonly having: ReadonlyMap<string, number> }>;
+  stemCounts(stems: readonly string[]): Promise<PaperCounts>;
   close(): Promise<void>;
 }
 
@@ -57,18 +56,7 @@ export function readingPorts(path: string): ReadingPorts {
           from papers where id in (select value from json_each(${JSON.stringify(ids)}))`.execute(db);
         return rows;
       }),
-    stemCounts: (stems) =>
-      gate.read(async (db) => {
-        const { rows } = await sql<{ n: number }>`select count(*) as n from papers`.execute(db);
-        const found = await sql<{ term: string; doc: number }>`
-          select term, doc from paper_words where term in (select value from json_each(${JSON.stringify(stems)}))`.execute(
-          db,
-        );
-        return {
-          papers: Number(rows[0]?.n ?? 0),
-          having: new Map(found.rows.map(({ term, doc }) => [term, Number(doc)])),
-        };
-      }),
+    stemCounts: (stems) => gate.read((db) => stemCounts(db, stems)),
     close: () => gate.close(),
   };
 }

@@ -1,12 +1,12 @@
 import { type RawBuilder, sql } from "kysely";
 import type { PaperFilter } from "../ports.ts";
 import type { Db } from "../sql/gate.ts";
-import { filterParts } from "../sql/paper-filter.ts";
+import { filterParts, isNarrowing } from "../sql/paper-filter.ts";
 import { foldText, stemOf } from "../stem.ts";
 
 /** Candidates that are ranked for one query: the newest. They bound its time, of which a score takes 1 µs. */
 const MAX_RANKED = 25_000;
-/** Papers that are looked for by single words, unless a filter leaves fewer of them. */
+/** Papers that are looked for by single words; of more, a filter is asked for its list. */
 const MAX_PICKED = 10_000;
 /** With fewer papers that have all the words, papers with any of them follow; the rarer words are to find as many. */
 export const FEW_HITS = 20;
@@ -55,26 +55,30 @@ export function begun(word: string): string {
   return `(${[`${quote(word)}*`, ...whole].join(" OR ")})`;
 }
 
-/** How many papers have words, of how many there are; words that none has are left out. */
-export interface WordCounts {
+/** How many papers there are, and how many have each stem or word; those that none has are left out. */
+export interface PaperCounts {
   readonly papers: number;
   readonly having: ReadonlyMap<string, number>;
 }
 
-/** @param words  as `queryWords` gives them */
-export async function wordCounts(db: Db, words: readonly string[]): Promise<WordCounts> {
+/** Counts of stems, as the index has them. */
+export async function stemCounts(db: Db, stems: readonly string[]): Promise<PaperCounts> {
   const { rows } = await sql<{ n: number }>`select count(*) as n from papers`.execute(db);
   const { rows: found } = await sql<{ term: string; doc: number }>`
-    select term, doc from paper_words where term in (select value from json_each(${JSON.stringify(words.map(stemOf))}))`.execute(
+    select term, doc from paper_words where term in (select value from json_each(${JSON.stringify(stems)}))`.execute(
     db,
   );
-  const stems = new Map(found.map(({ term, doc }) => [term, Number(doc)]));
-  const having = new Map<string, number>();
-  for (const word of words) {
-    const doc = stems.get(stemOf(word)) ?? 0;
-    if (doc > 0) having.set(word, doc);
-  }
-  return { papers: Number(rows[0]?.n ?? 0), having };
+  return {
+    papers: Number(rows[0]?.n ?? 0),
+    having: new Map(found.map(({ term, doc }) => [term, Number(doc)])),
+  };
+}
+
+/** @param words  as `queryWords` gives them: no two of one stem */
+export async function wordCounts(db: Db, words: readonly string[]): Promise<PaperCounts> {
+  const { papers, having } = await stemCounts(db, words.map(stemOf));
+  const counted = words.map((word) => [word, having.get(stemOf(word)) ?? 0] as const);
+  return { papers, having: new Map(counted.filter(([, count]) => count > 0)) };
 }
 
 export interface PickedWords {
@@ -90,7 +94,7 @@ export interface PickedWords {
  * The words that papers are looked for by, one by one: the rarest first, for they tell most, until MAX_PICKED papers have
  * them. Words that more than FREQUENT_SHARE of the papers have say nothing, unless there is no other.
  */
-export function pickWords(words: readonly string[], { papers, having }: WordCounts): PickedWords {
+export function pickWords(words: readonly string[], { papers, having }: PaperCounts): PickedWords {
   const frequent = Math.max(FREQUENT_LEAST, papers * FREQUENT_SHARE);
   // Words that no paper has cost nothing; of one that is being typed nobody knows.
   const by = new Set(words.filter((word) => !having.has(word)));
@@ -152,7 +156,7 @@ export async function match(db: Db, { query, times = 1, filter, expected, limit 
 
 /** The condition that a filter puts on papers in the index: few are looked up one by one, many in a list of what it lets through. */
 function allowed(filter: PaperFilter, expected: number): RawBuilder<unknown> {
-  if (Object.values(filter).every((value) => value === undefined)) return sql``;
+  if (!isNarrowing(filter)) return sql``;
   if (expected <= MAX_PICKED) {
     const { from, where } = filterParts(filter, { lead: false });
     return sql`and exists (select 1 from ${from} where p.num = paper_text.rowid and ${where})`;

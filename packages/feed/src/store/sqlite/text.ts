@@ -9,6 +9,7 @@ import {
   type TextQueryOptions,
 } from "../ports.ts";
 import type { Db, Gate } from "../sql/gate.ts";
+import { isNarrowing } from "../sql/paper-filter.ts";
 import { authorKey, type TextWriter } from "../sql/paper-rows.ts";
 import { pageLimit } from "../sql/values.ts";
 import { foldText } from "../stem.ts";
@@ -80,8 +81,10 @@ export class SqliteTextIndex implements TextIndex {
     );
     return this.#gate.read(async (db) => {
       if (words.length === 0) return { hits: [], words };
-      const counts = await wordCounts(db, prefix ? words.slice(0, -1) : words);
-      const rarest = Math.min(...words.map((word) => counts.having.get(word) ?? Number.POSITIVE_INFINITY));
+      // Often the first step is enough; without a filter it can do without counts.
+      const count = () => wordCounts(db, prefix ? words.slice(0, -1) : words);
+      const early = isNarrowing(filter) ? await count() : null;
+      const rarest = Math.min(...words.map((word) => early?.having.get(word) ?? Number.POSITIVE_INFINITY));
       const all =
         mode === "any"
           ? []
@@ -90,7 +93,7 @@ export class SqliteTextIndex implements TextIndex {
       const enough =
         mode === "all" || (mode === "auto" && (all.length >= Math.min(FEW_HITS, limit) || words.length < 2));
       if (enough) return { hits, words };
-      const { by, beside, expected } = pickWords(words, counts);
+      const { by, beside, expected } = pickWords(words, early ?? (await count()));
       const most = prefix ? Number.POSITIVE_INFINITY : expected;
       const of = (set: ReadonlySet<string>) => terms.filter((_, index) => set.has(words[index] as string));
       const any = await match(db, { ...anyOf(of(by), of(beside)), filter, expected: most, limit });

@@ -12,7 +12,7 @@ import {
   valueAndGradWithAux,
 } from "@concord/tensor";
 import { describe, expect, it } from "vitest";
-import { type Actual, goldenCases } from "../../../test/golden.ts";
+import { type Actual, givenNumbers, goldenCases } from "../../../test/golden.ts";
 import { audioChunkFusion, chunkStartRanges } from "./audio-chunks.ts";
 import { depthTransform } from "./depth-transform.ts";
 import { jointEmbedding } from "./joint-embedding.ts";
@@ -32,15 +32,6 @@ type Outputs = Readonly<Record<string, Actual>>;
 type Inputs = Readonly<Record<string, Tensor>>;
 
 const has = (data: GoldenCase, key: string): boolean => data.inputs[key] !== undefined;
-
-/** Numbers of a case under our names for them. */
-function given<N extends string>(
-  data: GoldenCase,
-  names: Readonly<Record<string, N>>,
-): { [name in N]?: number } {
-  const found = Object.entries(names).filter(([key]) => has(data, key));
-  return Object.fromEntries(found.map(([key, name]) => [name, data.number(key)])) as { [name in N]?: number };
-}
 
 /** Gradients in a scalar that `of` computes, as `grad_` and the name of the input, and all else that it returns. */
 async function withGradients(
@@ -90,7 +81,7 @@ async function lora(data: GoldenCase): Promise<Outputs> {
   const inputs = tensorsOf(data, ["x", "lora_a", "lora_b"]);
   const options = {
     rank: inputs.lora_a?.shape[1] as number,
-    ...given(data, { rank: "rank", alpha: "alpha" }),
+    ...givenNumbers(data, { rank: "rank", alpha: "alpha" }),
   };
   const pair = (t: Inputs) => ({ down: t.lora_a as Tensor, up: t.lora_b as Tensor });
   const merged = transpose(mergedWeight({ ...frozen, lora: pair(inputs) }, options));
@@ -107,7 +98,7 @@ async function dropout(data: GoldenCase): Promise<Outputs> {
   for (const key of Object.keys(data.inputs).filter((name) => /^p(_|$)/.test(name))) {
     const { tokens, kept } = patchDropout(data.tensor("tokens"), data.tensor("noise"), {
       rate: data.number(key),
-      ...given(data, { frames: "frames" }),
+      ...givenNumbers(data, { frames: "frames" }),
     });
     outputs[`kept_indices${key.slice(1)}`] = await kept.data();
     outputs[`tokens${key.slice(1)}`] = await tokens.data();
@@ -124,7 +115,7 @@ async function temporal(data: GoldenCase): Promise<Outputs> {
     "ln_b",
     ...maps.flatMap((name) => [`${name}_w`, `${name}_b`]),
   ]);
-  const { frames = inputs.frame_embedding?.shape[0] } = given(data, { frames: "frames" });
+  const { frames = inputs.frame_embedding?.shape[0] } = givenNumbers(data, { frames: "frames" });
   if (inputs.frame_embedding?.shape[0] !== frames)
     throw new Error(`${frames} frames, but frame_embedding is [${inputs.frame_embedding?.shape.join(", ")}]`);
   return withGradients(inputs, (t) => {
@@ -145,7 +136,7 @@ async function temporal(data: GoldenCase): Promise<Outputs> {
 function depth(data: GoldenCase): Outputs {
   const map = data.array("depth_mm");
   return {
-    out: depthTransform(map, given(data, { max_depth: "maxDepth" })),
+    out: depthTransform(map, givenNumbers(data, { max_depth: "maxDepth" })),
     out_relative: depthTransform(map, { maxDepth: 0 }),
   };
 }
@@ -153,7 +144,7 @@ function depth(data: GoldenCase): Outputs {
 function audio(data: GoldenCase): Outputs {
   const options = {
     starts: (has(data, "starts") ? data.list("starts") : [0, 0, 0]) as [number, number, number],
-    ...given(data, { target: "target", mean: "mean", std: "deviation" }),
+    ...givenNumbers(data, { target: "target", mean: "mean", std: "deviation" }),
   };
   const outputs: Record<string, Actual> = {};
   if (has(data, "mel_long")) {
@@ -180,7 +171,7 @@ async function classify(data: GoldenCase): Promise<Outputs> {
   const features = data.array("features");
   outputs.logits = await classifier.logits(features);
   if (!has(data, "labels")) return outputs;
-  const { k = 5 } = given(data, { k: "k" });
+  const { k = 5 } = givenNumbers(data, { k: "k" });
   const shares = await classifier.accuracy(features, data.list("labels"), [1, k]);
   return { ...outputs, top1: shares.get(1) as number, topk: shares.get(k) as number };
 }

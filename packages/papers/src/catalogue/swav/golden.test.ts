@@ -1,6 +1,6 @@
 import { evaluate, mul, type Tensor, tensor, toNumbers, valueAndGradWithAux } from "@concord/tensor";
 import { describe, expect, it } from "vitest";
-import { type Actual, goldenCases, type Numbers } from "../../../test/golden.ts";
+import { type Actual, givenNumbers, goldenCases, type Numbers } from "../../../test/golden.ts";
 import { larcSgdStep } from "./larc.ts";
 import { lrSchedule } from "./lr-schedule.ts";
 import { sums } from "./plain-loops.ts";
@@ -17,19 +17,10 @@ type GoldenCase = Pick<
 >;
 type Outputs = Readonly<Record<string, Actual>>;
 
-/** The numbers of a case that are given, under the names that a component has for them; the others have its defaults. */
-function given<N extends string>(
-  data: GoldenCase,
-  names: Readonly<Record<string, N>>,
-): { [name in N]?: number } {
-  const found = Object.entries(names).filter(([key]) => data.inputs[key] !== undefined);
-  return Object.fromEntries(found.map(([key, name]) => [name, data.number(key)])) as { [name in N]?: number };
-}
-
 const codeSettings = { eps: "eps", iters: "iters" } as const;
 
 async function codes(data: GoldenCase): Promise<Outputs> {
-  const Q = await sinkhornKnopp(tensor(data.value("scores")), given(data, codeSettings)).data();
+  const Q = await sinkhornKnopp(tensor(data.value("scores")), givenNumbers(data, codeSettings)).data();
   return { Q, row_sums: sums(Q, 1), column_sums: sums(Q, 0) };
 }
 
@@ -41,7 +32,7 @@ async function loss(data: GoldenCase): Promise<Outputs> {
     nCrops: data.number("n_crops"),
     batchSize: data.number("batch_size"),
     ...(data.inputs.crops_for_assign !== undefined && { cropsForAssign: data.list("crops_for_assign") }),
-    ...given(data, { ...codeSettings, temperature: "temperature" }),
+    ...givenNumbers(data, { ...codeSettings, temperature: "temperature" }),
   };
   const inputs = {
     projections: tensor(data.value("projections")),
@@ -74,7 +65,7 @@ function tensors(value: Numbers): Tensor[] {
 
 /** As many steps as there are gradients, from empty buffers. */
 async function larc(data: GoldenCase): Promise<Outputs> {
-  const options = given(data, {
+  const options = givenNumbers(data, {
     weight_decay: "weightDecay",
     trust_coefficient: "trustCoefficient",
     momentum: "momentum",

@@ -11,7 +11,7 @@ import {
 } from "@concord/tensor";
 import { expect, it } from "vitest";
 import { z } from "zod";
-import { goldenCases } from "../../../test/golden.ts";
+import { givenNumbers, goldenCases } from "../../../test/golden.ts";
 import { vocoLoss } from "./objective.ts";
 import { positionLabels } from "./position-labels.ts";
 import { type VocoForm, vocoPredictionLoss } from "./prediction-loss.ts";
@@ -28,15 +28,6 @@ type Case = ReturnType<typeof golden.of>;
 type Inputs = Readonly<Record<string, Tensor>>;
 type Parts = Readonly<Record<string, Tensor | undefined>>;
 type Outputs = Readonly<Record<string, NDArray>>;
-
-/** Numbers of a case under our names for them. */
-function optionsOf<K extends string>(
-  data: Case,
-  names: Readonly<Record<string, K>>,
-): { [name in K]?: number } {
-  const given = Object.entries(names).filter(([key]) => data.inputs[key] !== undefined);
-  return Object.fromEntries(given.map(([key, name]) => [name, data.number(key)])) as { [name in K]?: number };
-}
 
 function formOf({ inputs }: Case): { readonly form?: VocoForm } {
   return inputs.form === undefined ? {} : { form: z.enum(["paper", "released"]).parse(inputs.form) };
@@ -61,14 +52,14 @@ async function withGradients(
 
 function labelsOf(data: Case): NDArray {
   if (data.inputs.centres === undefined) return data.array("labels");
-  return positionLabels(data.array("centres"), optionsOf(data, { crop_size: "cropSize", grid: "grid" }));
+  return positionLabels(data.array("centres"), givenNumbers(data, { crop_size: "cropSize", grid: "grid" }));
 }
 
 function prediction(data: Case): Promise<Outputs> {
   return withGradients(data, ["crops", "bases"], ({ crops, bases }) => ({
     ...vocoPredictionLoss(crops as Tensor, bases as Tensor, asTensor(labelsOf(data)), {
       ...formOf(data),
-      ...optionsOf(data, { eps: "eps" }),
+      ...givenNumbers(data, { eps: "eps" }),
     }),
   }));
 }
@@ -93,7 +84,7 @@ async function total(data: Case): Promise<Outputs> {
   const values = await withGradients(data, [`${student}crops`, `${student}bases`], (inputs) => {
     const side = { crops: inputs[`${student}crops`] as Tensor, bases: inputs[`${student}bases`] as Tensor };
     const teacher = taught && { crops: data.tensor("teacher_crops"), bases: data.tensor("teacher_bases") };
-    const options = { ...formOf(data), ...optionsOf(data, { lambda_reg: "lambdaReg", eps: "eps" }) };
+    const options = { ...formOf(data), ...givenNumbers(data, { lambda_reg: "lambdaReg", eps: "eps" }) };
     return { ...vocoLoss(side, asTensor(labels), { ...options, ...(teacher && { teacher }) }) };
   });
   return { labels, ...values };
@@ -104,7 +95,7 @@ async function projectorAndTeacher(data: Case): Promise<Outputs> {
   const moved: Record<string, NDArray> = {};
   for (const key of Object.keys(data.inputs).filter((name) => name.startsWith("teacher_"))) {
     const name = key.slice("teacher_".length);
-    const { momentum } = optionsOf(data, { momentum: "momentum" });
+    const { momentum } = givenNumbers(data, { momentum: "momentum" });
     const next = ema({ value: data.tensor(key) }, { value: data.tensor(name) }, momentum);
     moved[`new_${key}`] = await evaluate(next.value);
   }
@@ -121,7 +112,7 @@ async function projectorAndTeacher(data: Case): Promise<Outputs> {
 }
 
 async function schedule(data: Case): Promise<Outputs> {
-  const { warmup, steps } = optionsOf(data, { warmup_steps: "warmup", total_steps: "steps" });
+  const { warmup, steps } = givenNumbers(data, { warmup_steps: "warmup", total_steps: "steps" });
   if (warmup === undefined || steps === undefined) throw new Error("a schedule needs both numbers of steps");
   const at = ndarray(data.value("at"), { dtype: "float32" });
   return { multiplier: await evaluate(warmupCosine({ warmup, steps })(asTensor(at))) };

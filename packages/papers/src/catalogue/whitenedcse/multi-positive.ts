@@ -51,7 +51,8 @@ function logProbabilities(a: Tensor, b: Tensor, temperature: number): Tensor {
  *   sum        L = Σ_{m=1}^{P-1} 1/B Σ_i ( ln Σ_j e^{c_m[i, j]} - c_m[i, i] )
  *   weighted   L = -1/B Σ_i ln Σ_m w_m softmax_j(c_m[i, :])_i
  *
- * A row of zeros has the cosine 0 with all others. From the anchor to the positives only; other anchors are no negatives. The sum over m is not averaged.
+ * From the anchor to the positives only; other anchors are no negatives. The sum over m is not averaged. A row of zeros has
+ * the cosine 0 with all others.
  *
  * @param views  P >= 2 times [B, D]; views[0] is the anchor, row i of each belongs to sentence i
  * @returns scalar, nats; of mode "weighted" below 0 where weights sum to more than 1
