@@ -107,10 +107,16 @@ export async function readCaptionedImages(
   context: UnitContext<unknown>,
   files: CaptionedFiles,
 ): Promise<CaptionedImageSet> {
+  return readImagePairs(context, { ...(await open(files)), size: files.imageSize, strict: files.strict });
+}
+
+/** The same of pairs that are open. */
+export async function readImagePairs(
+  context: UnitContext<unknown>,
+  pairs: Pick<Parameters<typeof loadCaptionedImages>[0], "pairs" | "images" | "size" | "strict">,
+): Promise<CaptionedImageSet> {
   const { set, problems } = await loadCaptionedImages({
-    ...(await open(files)),
-    size: files.imageSize,
-    strict: files.strict,
+    ...pairs,
     signal: context.signal,
     onProgress: ({ done, total }) => context.progress({ phase: "reading images", step: done, steps: total }),
   });

@@ -1,4 +1,4 @@
-import { type CaptionedImageSet, loadCaptionedImages, selectImages, trainBpeTokenizer } from "@concord/data";
+import { type CaptionedImageSet, selectImages, trainBpeTokenizer } from "@concord/data";
 import { foldIn, type NDArray, permutation } from "@concord/tensor";
 import {
   type CaptionedFiles,
@@ -6,10 +6,10 @@ import {
   captionedInputs,
   checkCaptionedFiles,
   readCaptionedImages,
+  readImagePairs,
 } from "../../harness/captioned-images.ts";
 import type { PresetName, UnitContext } from "../../harness/contract.ts";
 import { type Inputs, integerInput, textInput } from "../../harness/inputs.ts";
-import { noteSkippedRows } from "../../harness/skipped-rows.ts";
 import type { PromptHashConfig } from "./config.ts";
 import { isReleasedLayout, releasedPairs } from "./released-layout.ts";
 import type { TaggedImages } from "./scenes.ts";
@@ -121,16 +121,12 @@ export async function validateOwnRun(
 async function readPictures(context: UnitContext<PromptHashConfig>, run: OwnRun): Promise<CaptionedImageSet> {
   if (!(await isReleasedLayout(run.pairs))) return readCaptionedImages(context, run);
   const images = run.images ?? run.pairs;
-  const { set, problems } = await loadCaptionedImages({
+  return readImagePairs(context, {
     pairs: releasedPairs(run.pairs, { images, column: run.labelsColumn, separator: run.separator }),
     images,
     size: run.imageSize,
     strict: run.strict,
-    signal: context.signal,
-    onProgress: ({ done, total }) => context.progress({ phase: "reading images", step: done, steps: total }),
   });
-  noteSkippedRows(context, problems);
-  return set;
 }
 
 /**
